@@ -1,0 +1,108 @@
+"""One family of errors. Each says what happened, which key or id, and what to do about it.
+
+The planes turn them into their own wire form: `openai_error` here for the LLM plane, `gateway/` for MCP's.
+"""
+
+from typing import Any
+
+
+class PasteError(Exception):
+    """Base of all errors that paste-proxy raises on purpose; never raised itself.
+
+    `status` is the HTTP status, `type` and `code` are the fields of OpenAI's error object,
+    `param` names the key or id at fault.
+    """
+
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class ConfigError(PasteError):
+    """A configuration that can't be used; `param` is the path of the bad key."""
+
+    code = "bad_config"
+
+
+class PluginError(PasteError):
+    """A plugin that can't be loaded; the message begins with file and line."""
+
+    code = "bad_plugin"
+
+
+class RequestError(PasteError):
+    """The client's request is at fault."""
+
+    status = 400
+    type = "invalid_request_error"
+    code = "bad_request"
+
+
+class RequestTooLargeError(RequestError):
+    status = 413
+    code = "request_too_large"
+
+
+class BackendUnreachableError(PasteError):
+    """The backend refused, reset or could not be found."""
+
+    status = 502
+    code = "backend_unreachable"
+
+
+class BackendTimeoutError(PasteError):
+    status = 504
+    code = "backend_timeout"
+
+
+class UnknownToolError(RequestError):
+    status = 404
+    code = "unknown_tool"
+
+
+class InvalidArgumentsError(RequestError):
+    """Arguments that do not fit the tool's schema; `param` is the JSON path."""
+
+    status = 422
+    code = "invalid_arguments"
+
+
+class ToolError(PasteError):
+    """An authoritative run of a tool that gave no result."""
+
+    status = 502
+    type = "tool_error"
+    code = "tool_failed"
+
+
+class ToolTimeoutError(ToolError):
+    status = 504
+    code = "tool_timeout"
+
+
+class ResultTooLargeError(ToolError):
+    code = "result_too_large"
+
+
+class ToolsBusyError(ToolError):
+    """The queue of authoritative calls is full; speculation is never the cause."""
+
+    status = 503
+    code = "tools_busy"
+
+
+def openai_error(error: PasteError) -> dict[str, Any]:
+    """The body of an error on the LLM plane, in the shape of OpenAI's API."""
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.type,
+            "param": error.param,
+            "code": error.code,
+        }
+    }

@@ -1,0 +1,147 @@
+"""What goes into the core and what comes out: `handle(event, now) -> decisions` (DESIGN section 3).
+
+All frozen; ids are opaque strings made by the shell; times are seconds of the shell's clock.
+"""
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from paste_proxy.errors import PasteError
+from paste_proxy.grammar.events import GrammarEvent
+from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.tools.ports import Output, Run
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What a request's headers and fields say of its session; empty strings where they say nothing."""
+
+    tenant: str = "default"
+    session: str = ""
+    parent: str = ""
+    source: str = ""
+    """The header or field that named the session, for explanations."""
+    final: bool = False
+    """The client says that this is the session's last request."""
+
+
+# -- events -----------------------------------------------------------------------------------------------
+
+
+class TurnRequested(msgspec.Struct, frozen=True):
+    """An LLM request was read. `request` is None where it is not a readable chat request: admitted all the same."""
+
+    turn: str
+    identity: Identity
+    request: ChatRequest | None
+
+
+class TurnSent(msgspec.Struct, frozen=True):
+    """The request is on its way to the backend: the moment for predictions, off the request's own path."""
+
+    turn: str
+
+
+class TurnStreamed(msgspec.Struct, frozen=True):
+    """The reply said something. `text` events need not be sent one by one."""
+
+    turn: str
+    event: GrammarEvent
+
+
+class TurnClosed(msgspec.Struct, frozen=True):
+    """The reply is over. `complete` is false where it failed or the client left."""
+
+    turn: str
+    complete: bool
+
+
+class CallRequested(msgspec.Struct, frozen=True):
+    """An authoritative call reached the gateway. `arguments` is the raw JSON text."""
+
+    call: str
+    identity: Identity
+    tool: str
+    arguments: bytes
+    tool_call_id: str = ""
+
+
+class CallAbandoned(msgspec.Struct, frozen=True):
+    """The caller left before the answer."""
+
+    call: str
+
+
+class RunEnded(msgspec.Struct, frozen=True):
+    """A run that was started has ended: with an output, or with an error. Cancelled runs report nothing."""
+
+    run: str
+    output: Output | None
+    error: PasteError | None = None
+
+
+class TimePassed(msgspec.Struct, frozen=True):
+    """`next_deadline()` has come."""
+
+
+Event: TypeAlias = (
+    TurnRequested
+    | TurnSent
+    | TurnStreamed
+    | TurnClosed
+    | CallRequested
+    | CallAbandoned
+    | RunEnded
+    | TimePassed
+)
+
+# -- decisions --------------------------------------------------------------------------------------------
+
+
+class AdmitTurn(msgspec.Struct, frozen=True):
+    """Send the request to the backend now."""
+
+    turn: str
+
+
+class StartRun(msgspec.Struct, frozen=True):
+    run: Run
+
+
+class PromoteRun(msgspec.Struct, frozen=True):
+    """A running speculation was joined by its call."""
+
+    run: str
+
+
+class CancelRun(msgspec.Struct, frozen=True):
+    run: str
+
+
+class AnswerCall(msgspec.Struct, frozen=True):
+    """`outcome` is reused | joined | promoted | executed."""
+
+    call: str
+    outcome: str
+    output: Output
+    service_s: float
+    """How long the run took."""
+    saved_s: float
+    """How much of it passed before the call was issued."""
+
+
+class FailCall(msgspec.Struct, frozen=True):
+    call: str
+    outcome: str
+    error: PasteError
+
+
+Decision: TypeAlias = AdmitTurn | StartRun | PromoteRun | CancelRun | AnswerCall | FailCall
+
+
+class Note(msgspec.Struct, frozen=True):
+    """One line of a session's timeline: what happened, for /paste/v1/sessions/{id}."""
+
+    at: float
+    what: str
+    detail: dict[str, Any]

@@ -1,0 +1,51 @@
+"""How the core has tools run: the executor port. Local, remote and leased runs have one life cycle."""
+
+from enum import IntEnum
+from typing import Any, Protocol
+
+import msgspec
+
+
+class RunClass(IntEnum):
+    """Who asked for a run; a lower number goes first."""
+
+    AUTHORITATIVE = 0
+    DECIDED = 1
+    SPECULATIVE = 2
+
+
+class Output(msgspec.Struct, frozen=True):
+    """A tool's result as it goes to the client: UTF-8 text (`text`), else one JSON value."""
+
+    body: bytes
+    is_text: bool = False
+
+
+class RunContext(msgspec.Struct, frozen=True):
+    """What a run may know of its call. The class of the run is not in it: a result must not depend on it."""
+
+    tenant: str
+    session: str
+
+
+class Run(msgspec.Struct, frozen=True):
+    run: str
+    tool: str
+    arguments: dict[str, Any]
+    context: RunContext
+    run_class: RunClass
+
+
+class Executor(Protocol):
+    """Runs tools. Raises a `ToolError` (or `InvalidArgumentsError`) where there is no result.
+
+    Cancelling the awaiting task ends the run, also one in a worker process.
+    """
+
+    async def run(self, run: Run) -> Output: ...
+
+    def promote(self, run: str) -> None:
+        """A speculative run has become authoritative: give it the priority of one. Unknown ids are ignored."""
+        ...
+
+    async def close(self) -> None: ...

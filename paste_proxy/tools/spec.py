@@ -1,0 +1,43 @@
+"""What the core knows of a tool: data, no code."""
+
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+GLOBAL_SCOPE = "*"
+"""The scope that overlaps every other: what a tool reads or writes unless it declares something narrower."""
+
+
+class Effect(Enum):
+    """What a tool may do before the model has asked for it (DESIGN section 4). `NEVER` is the default."""
+
+    READ = "read"
+    NEVER = "never"
+
+
+class ToolSpec(msgspec.Struct, frozen=True):
+    """A tool's declaration. Times are seconds, sizes bytes."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    """JSON schema of the arguments: an object schema with `properties`."""
+    effect: Effect = Effect.NEVER
+    reads: frozenset[str] = frozenset({GLOBAL_SCOPE})
+    writes: frozenset[str] = frozenset({GLOBAL_SCOPE})
+    """Empty for a tool with effect `read`."""
+    max_age: float = 60.0
+    """A staged result is not released later than this after its run started. 60 s: a few long turns."""
+    retention: float = 60.0
+    """A staged result is kept this long after its run completed."""
+    timeout: float = 120.0
+    """Of an authoritative run, counted from the call. 120 s: above nearly all look-ups, below SDK timeouts."""
+    concurrency: int = 8
+    """Runs at once, all classes together."""
+    price: float = 0.0
+    """Cost of one run, in any one currency; reported, and a reason to speculate less."""
+    inert: frozenset[str] = frozenset()
+    """Arguments declared to have no influence on the result: left out when calls are compared."""
+    result_limit: int = 16 * 1024 * 1024
+    """A larger result is an error. 16 MiB: more than any model's context."""
