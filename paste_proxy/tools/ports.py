@@ -39,10 +39,19 @@ class Run(msgspec.Struct, frozen=True):
 class Executor(Protocol):
     """Runs tools. Raises a `ToolError` (or `InvalidArgumentsError`) where there is no result.
 
-    Cancelling the awaiting task ends the run, also one in a worker process.
+    Cancelling the awaiting task ends the run, also one in a worker process. A run that nothing can end
+    (a thread) drops its result, and `run` returns only when it has really ended, or at `close`.
     """
 
     async def run(self, run: Run) -> Output: ...
+
+    def fingerprint(self, tool: str, arguments: dict[str, Any]) -> bytes | None:
+        """A cheap digest of the state that the call would read, such as a file's stat; microseconds.
+
+        A result may be released only if the value at the start of its run equals the value at release.
+        None: the tool has no fingerprint. Where one can't be taken, the value equals no other.
+        """
+        ...
 
     def promote(self, run: str) -> None:
         """A speculative run has become authoritative: give it the priority of one. Unknown ids are ignored."""

@@ -41,3 +41,5 @@ class ToolSpec(msgspec.Struct, frozen=True):
     """Arguments declared to have no influence on the result: left out when calls are compared."""
     result_limit: int = 16 * 1024 * 1024
     """A larger result is an error. 16 MiB: more than any model's context."""
+    has_fingerprint: bool = False
+    """The executor can take a fingerprint of what a call would read: see `ports.Executor.fingerprint`."""
