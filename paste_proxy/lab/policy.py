@@ -1,0 +1,163 @@
+"""The scripted "model": the documented policy of research.yaml, decided from the messages alone.
+
+It searches with free text, opens results of the latest search by their rank among those not opened yet,
+now and then a page that no result named, and answers when its searches are used up.
+"""
+
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from paste_proxy.lab.conversation import Conversation, PastCall
+from paste_proxy.lab.sizes import CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, Sizes
+from paste_proxy.lab.vocabulary import load_vocabulary
+from paste_proxy.lab.workload import Draws, Workload
+
+MODEL = "scripted-research"
+ADDRESS = "pydoc://"
+"""How the demo's documentation service names its pages; results add a reference, `?ref=...`."""
+
+
+class PlannedCall(msgspec.Struct, frozen=True):
+    """`arguments` is the JSON text as the model writes it."""
+
+    call_id: str
+    tool: str
+    arguments: str
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What the model says next; its tokens are counted as drawn, not as a tokenizer would cut this text."""
+
+    text: str
+    text_tokens: int
+    call: PlannedCall | None = None
+    call_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        return self.text_tokens + self.call_tokens
+
+
+class Action(msgspec.Struct, frozen=True):
+    """A decision before it is put into words; `page` is what the text may name beforehand."""
+
+    tool: str
+    arguments: dict[str, Any]
+    page: str = ""
+
+
+class SearchHit(msgspec.Struct, frozen=True):
+    address: str
+
+
+class SearchAnswer(msgspec.Struct, frozen=True):
+    results: tuple[SearchHit, ...]
+
+
+class Policy:
+    """Stateless: equal messages get an equal turn."""
+
+    def __init__(self, workload: Workload, sizes: Sizes) -> None:
+        self._workload = workload
+        self._sizes = sizes
+        self._words = load_vocabulary()
+        self._files = sorted(path.name for path in Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
+
+    def opening(self, task: int) -> list[dict[str, Any]]:
+        """The messages with which an agent starts a task."""
+        draws = self._workload.draws(task)
+        about = " ".join(draws.choices(self._words.subjects, 2, "about"))
+        question = f"Task {task}: what does Python offer for {about}? Background:"
+        text = self._prose(question, self._sizes.user(task), draws, "user")
+        return [{"role": "system", "content": self._words.system_prompt}, {"role": "user", "content": text}]
+
+    def next_turn(self, conversation: Conversation) -> Turn:
+        draws, step = self._workload.draws(conversation.task), conversation.turns
+        action = self._act(conversation, draws, step)
+        tokens = self._sizes.turn(conversation.task, step, final=action is None)
+        if action is None:
+            return Turn(self._text(conversation, tokens, draws), tokens)
+        call_tokens = max(1, round(tokens * self._workload.tokens.turn_output.call_fraction))
+        text_tokens = max(1, tokens - call_tokens)
+        text = self._text(conversation, text_tokens, draws)
+        if action.page and draws.uniform(step, "mention") < self._workload.mention.probability:
+            text = _mention(text, action.page, self._workload.mention.at_fraction_of_turn)
+        arguments = orjson.dumps(action.arguments).decode()
+        call = PlannedCall(f"call_{conversation.digest[:24]}", action.tool, arguments)
+        return Turn(text, text_tokens, call, call_tokens)
+
+    # -- the decision -------------------------------------------------------------------------------------
+
+    def _act(self, conversation: Conversation, draws: Draws, step: int) -> Action | None:
+        if self._opens(conversation, draws, step):
+            return self._open(conversation, draws, step)
+        searches = sum(call.tool == SEARCH for call in conversation.calls)
+        if searches < self._workload.searches.quantile(draws.uniform("searches")):
+            arguments = {"query": self._query(draws, step), "limit": self._workload.candidates_per_search}
+            return Action(SEARCH, arguments)
+        return None
+
+    def _opens(self, conversation: Conversation, draws: Draws, step: int) -> bool:
+        if not conversation.calls:
+            return False
+        if conversation.calls[-1].tool == SEARCH:
+            return draws.uniform(step, "skip") >= self._workload.skip_opening_after_search
+        return draws.uniform(step, "again") < self._workload.open_again
+
+    def _open(self, conversation: Conversation, draws: Draws, step: int) -> Action:
+        rank = self._workload.rank(draws.uniform(step, "rank"))
+        left = unopened(conversation)
+        if rank is not None and rank <= len(left):
+            address = left[rank - 1]
+            return Action(OPEN, {"address": address}, page=address)
+        return self._open_elsewhere(draws, step)
+
+    def _open_elsewhere(self, draws: Draws, step: int) -> Action:
+        """A page that stands in no result: results' addresses carry a reference, these do not."""
+        if draws.uniform(step, "source") < 0.5:
+            path = draws.pick(self._files, step, "file")
+            return Action(READ, {"path": path}, page=path)
+        address = ADDRESS + draws.pick(self._words.modules, step, "module")
+        return Action(OPEN, {"address": address}, page=address)
+
+    # -- the words ----------------------------------------------------------------------------------------
+
+    def _query(self, draws: Draws, step: int) -> str:
+        subjects = draws.choices(self._words.subjects, 3, step, "query")
+        return " ".join([draws.pick(self._words.modules, step, "about"), *subjects])
+
+    def _text(self, conversation: Conversation, tokens: int, draws: Draws) -> str:
+        """Visible text: what it is, a digest of all that was received, then filler of the drawn length."""
+        opening = f"[scripted {conversation.digest[:8]}]"
+        return self._prose(opening, tokens, draws, conversation.turns)
+
+    def _prose(self, opening: str, tokens: int, draws: Draws, *name: object) -> str:
+        length = max(tokens * CHARACTERS_PER_TOKEN, len(opening))
+        words = draws.choices(self._words.prose, length // 2, *name, "prose")
+        return f"{opening} {' '.join(words)}"[:length].rstrip()
+
+
+def unopened(conversation: Conversation) -> list[str]:
+    """Addresses of the latest search's results that the task has not opened yet, best first."""
+    opened = {call.arguments.get("address") for call in conversation.calls if call.tool == OPEN}
+    latest = next((call for call in reversed(conversation.calls) if call.tool == SEARCH), None)
+    return [address for address in _addresses(latest) if address not in opened]
+
+
+def _addresses(search: PastCall | None) -> list[str]:
+    if search is None:
+        return []
+    try:
+        answer = msgspec.json.decode(search.result, type=SearchAnswer)
+    except msgspec.DecodeError:
+        return []  # an error's text: a model too would see no results in it
+    return [hit.address for hit in answer.results]
+
+
+def _mention(text: str, page: str, fraction: float) -> str:
+    at = max(text.find("]") + 1, int(len(text) * fraction))
+    return f"{text[:at]} Next I want to see {page} for this. {text[at:].lstrip()}"

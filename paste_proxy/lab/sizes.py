@@ -1,0 +1,71 @@
+"""How many tokens everything counts, and how long a remote service takes: as drawn, whatever the text is.
+
+Results are drawn by their subject (the query, the address, the path). Queries and the references in results'
+addresses belong to one step of one task, so a result's draw does too, and a speculated call and the real
+one, in any cell, have the same size and take the same time.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from paste_proxy.lab.conversation import Conversation, WireMessage
+from paste_proxy.lab.workload import Draws, Workload
+
+SEARCH, OPEN, READ = "docs_search", "docs_open", "files_read"
+SUBJECT = {SEARCH: "query", OPEN: "address", READ: "path"}
+
+CHARACTERS_PER_TOKEN = 4
+"""English text comes to about four characters per token with today's vocabularies."""
+
+
+class Sizes:
+    """`token_scale` shrinks everything, for engines that hold less context."""
+
+    def __init__(self, workload: Workload, token_scale: float = 1.0) -> None:
+        self._workload = workload
+        self._scale = token_scale
+        self._services = Draws(str(workload.seed))
+
+    def user(self, task: int) -> int:
+        return self._scaled(self._workload.draws(task).size(self._workload.tokens.user, "user"))
+
+    def turn(self, task: int, step: int, *, final: bool) -> int:
+        """Output tokens of a task's turn `step`, counted from 0."""
+        tokens = self._workload.tokens
+        size = tokens.final_answer if final else tokens.turn_output.size
+        return self._scaled(self._workload.draws(task).size(size, step, "output"))
+
+    def result(self, tool: str, arguments: Mapping[str, Any]) -> int:
+        tokens = self._workload.tokens
+        size = tokens.search_result if _kind(tool) == "search" else tokens.page
+        return self._scaled(self._services.size(size, "tokens", tool, arguments.get(SUBJECT[tool])))
+
+    def seconds(self, tool: str, arguments: Mapping[str, Any]) -> float:
+        """What the remote service takes, unscaled."""
+        seconds = self._workload.tool_seconds
+        size = seconds.search if _kind(tool) == "search" else seconds.open
+        return self._services.size(size, "seconds", tool, arguments.get(SUBJECT[tool]))
+
+    def messages(self, messages: Sequence[WireMessage], conversation: Conversation) -> list[int]:
+        """Of every message of a request."""
+        calls = {call.call_id: call for call in conversation.calls}
+        turn, counts = 0, []
+        for message in messages:
+            if message.role == "tool":
+                call = calls[message.tool_call_id or ""]
+                counts.append(self.result(call.tool, call.arguments))
+            elif message.role == "assistant":
+                counts.append(self.turn(conversation.task, turn, final=not message.tool_calls))
+                turn += 1
+            elif message.role == "user":
+                counts.append(self.user(conversation.task))
+            else:
+                counts.append(self._scaled(self._workload.tokens.system_and_tools))
+        return counts
+
+    def _scaled(self, tokens: float) -> int:
+        return max(1, round(tokens * self._scale))
+
+
+def _kind(tool: str) -> Literal["search", "open"]:
+    return "search" if tool == SEARCH else "open"
