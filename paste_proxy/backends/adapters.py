@@ -1,0 +1,22 @@
+"""The kinds of backend, as data."""
+
+import msgspec
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """What a kind of backend understands beyond OpenAI's API."""
+
+    name: str
+    splices_rid: bool = False
+    """Chat requests may carry a `rid` of ours."""
+    abort_path: str = ""
+    """POST {"rid": ...} there ends that request; empty: only a closed connection does."""
+
+
+OPENAI = Backend(name="openai")
+
+# SGLang 0.5.23: a streaming request is aborted when its connection closes; one that does not stream
+# is looked at every 4 s only, so it is aborted by id as well (entrypoints/http_server.py).
+SGLANG = Backend(name="sglang", splices_rid=True, abort_path="/abort_request")
+
+BY_KIND = {"openai": OPENAI, "sglang": SGLANG}

@@ -1,0 +1,173 @@
+"""Connections to the one backend: opened as needed, kept a moment for the next request."""
+
+import asyncio
+import ssl
+from urllib.parse import urlsplit
+
+from paste_proxy.config import BackendConfig
+from paste_proxy.errors import BackendTimeoutError, BackendUnreachableError, ConfigError
+from paste_proxy.proxy.connection import Connection, StaleConnectionError
+from paste_proxy.proxy.headers import request_head
+from paste_proxy.proxy.http1 import ReplyHead
+from paste_proxy.proxy.upstream import Outgoing, Sink
+
+KEEP_S = 4.0
+"""An idle connection is kept so long. uvicorn, under SGLang and vLLM, closes its end after 5 s: going
+first avoids the race in which a request meets a closing connection."""
+JOINED_LIMIT = 64 * 1024
+"""Head and body are copied together below this, to leave in one packet; above it, the copy costs more."""
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""RFC 9110 section 9.2.2: what may be sent twice."""
+
+
+class PooledUpstream:
+    """An `Upstream` over HTTP/1.1 connections of our own."""
+
+    def __init__(self, config: BackendConfig) -> None:
+        """Raises `ConfigError` where the URL is none."""
+        self._config = config
+        url = urlsplit(config.url)
+        try:
+            port = url.port
+        except ValueError as error:
+            raise ConfigError(f"backend.url: {config.url!r}: {error}", param="backend.url") from error
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise ConfigError(
+                f"backend.url: {config.url!r} is no http:// or https:// address", param="backend.url"
+            )
+        self._host = url.hostname
+        self._port = port or (443 if url.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if url.scheme == "https" else None
+        self._authority = url.netloc.rpartition("@")[2].encode("idna" if not url.netloc.isascii() else "ascii")
+        self._prefix = url.path.rstrip("/")
+        self._idle: dict[Connection, asyncio.TimerHandle] = {}
+
+    async def send(self, request: Outgoing) -> "PooledExchange":
+        connection, reused = self._kept() or (await self.open(), False)
+        exchange = PooledExchange(self, request, connection)
+        exchange.start(reused=reused)
+        try:
+            await connection.drain()
+        except BaseException:
+            exchange.close()
+            raise
+        return exchange
+
+    def wire(self, request: Outgoing) -> bytes:
+        """The head to send for `request`."""
+        head = request.head
+        length = request.length if request.body is None else len(request.body)
+        chunked = request.streamed and request.length is None
+        return request_head(head, self._authority, length=length, chunked=chunked, prefix=self._prefix)
+
+    async def close(self) -> None:
+        for connection in list(self._idle):
+            self._forget(connection)
+            connection.close()
+
+    def keep(self, connection: Connection) -> None:
+        """Takes a reusable connection back."""
+        loop = asyncio.get_running_loop()
+        self._idle[connection] = loop.call_later(KEEP_S, self._expire, connection)
+
+    def _kept(self) -> tuple[Connection, bool] | None:
+        """The connection used last: the least likely to be closed by the backend by now."""
+        while self._idle:
+            connection, timer = self._idle.popitem()
+            timer.cancel()
+            if not connection.lost:
+                return connection, True
+        return None
+
+    def _forget(self, connection: Connection) -> None:
+        self._idle.pop(connection).cancel()
+
+    def _expire(self, connection: Connection) -> None:
+        self._idle.pop(connection, None)
+        connection.close()
+
+    async def open(self) -> Connection:
+        """A new connection. Raises `BackendTimeoutError` or `BackendUnreachableError`."""
+        loop = asyncio.get_running_loop()
+        config = self._config
+        try:
+            async with asyncio.timeout(config.connect_timeout_s):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop, config.silence_timeout_s), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError as error:
+            raise BackendTimeoutError(
+                f"the backend at {config.url} did not accept a connection within "
+                f"{config.connect_timeout_s:g} s (backend.connect_timeout_s)",
+                param="backend.connect_timeout_s",
+            ) from error
+        except OSError as error:
+            raise BackendUnreachableError(
+                f"the backend at {config.url} can't be reached: {error}", param="backend.url"
+            ) from error
+        return connection
+
+
+class PooledExchange:
+    """An `Exchange` on one connection, or on two where the first was stale and the request harmless.
+
+    A kept connection can be closed by the backend at the moment of use. Then a request that may be
+    sent twice (idempotent, without a body) is sent again, once, on a new connection. Any other fails
+    with 502: the backend may have begun the work, and the client's SDK knows whether to retry.
+    """
+
+    def __init__(self, pool: PooledUpstream, request: Outgoing, connection: Connection) -> None:
+        self._pool = pool
+        self._request = request
+        self._connection: Connection | None = connection
+        self._unsent = request.streamed
+        """A streamed body has not ended yet."""
+
+    def start(self, *, reused: bool) -> None:
+        connection, request = self._live, self._request
+        head, body = self._pool.wire(request), request.body or b""
+        joined = len(body) <= JOINED_LIMIT
+        connection.start(request.head.method, head + body if joined else head, reused=reused)
+        if not joined:
+            connection.take(body)
+
+    @property
+    def _live(self) -> Connection:
+        if self._connection is None:
+            raise RuntimeError("the exchange is closed")
+        return self._connection
+
+    def take(self, data: bytes) -> bool:
+        chunked = self._request.streamed and self._request.length is None
+        return self._live.take(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
+
+    async def drain(self) -> None:
+        await self._live.drain()
+
+    def end(self) -> None:
+        self._unsent = False
+        if self._request.length is None:
+            self._live.take(b"0\r\n\r\n")
+
+    async def reply(self) -> ReplyHead:
+        try:
+            return await self._live.reply()
+        except StaleConnectionError:
+            request = self._request
+            if request.head.method not in IDEMPOTENT or request.streamed or request.body:
+                raise
+        self._connection = await self._pool.open()
+        self.start(reused=False)
+        return await self._live.reply()
+
+    async def relay(self, sink: Sink) -> None:
+        await self._live.relay(sink)
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if connection.reusable and not self._unsent:
+            self._pool.keep(connection)
+        else:
+            connection.close()

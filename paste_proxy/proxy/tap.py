@@ -1,0 +1,162 @@
+"""The tap: reads a chat turn while it passes, and tells the core of it.
+
+It is the boundary behind which nothing can harm a request: whatever raises in a reader, in the
+identity or in the runtime's hooks is counted, logged once per cause, and goes no further. The tap
+sees a chunk only after it was written to the client.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from paste_proxy.grammar.chat import ChatStreamReader, read_chat_reply
+from paste_proxy.grammar.events import GrammarEvent, TurnEnded
+from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.http1 import ReplyHead
+from paste_proxy.proxy.upstream import Sink
+
+log = logging.getLogger(__name__)
+
+OFF_LOOP_BYTES = 256 * 1024
+"""Larger bodies are parsed in a thread: decoding them holds the loop for more than about a millisecond."""
+
+
+class Turn(Protocol):
+    """What the tap tells the runtime of an admitted turn: `runtime.TurnHandle`."""
+
+    def sent(self) -> None: ...
+
+    def feed(self, events: Iterable[GrammarEvent]) -> None: ...
+
+    def close(self, *, complete: bool) -> None: ...
+
+
+class Failures:
+    """Counts what fails behind the boundary, and logs each cause once."""
+
+    def __init__(self, counters: RelayCounters) -> None:
+        self._counters = counters
+
+    def report(self, where: str, error: Exception) -> None:
+        cause = f"{where}: {type(error).__name__}"
+        if self._counters.tap_failure(cause):
+            log.error("%s; the request is served all the same; logged once", cause, exc_info=error)
+
+
+class _Reader(Protocol):
+    def feed(self, data: bytes) -> Sequence[GrammarEvent]: ...
+
+    def end(self) -> Sequence[GrammarEvent]: ...
+
+
+class _WholeReply:
+    """A reply that is one JSON object: kept until it is complete, up to `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._parts: list[bytes] = []
+
+    def feed(self, data: bytes) -> Sequence[GrammarEvent]:
+        self._left -= len(data)
+        if self._left < 0:
+            raise ValueError("a reply longer than limits.body_bytes is not read")
+        self._parts.append(data)
+        return ()
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self._parts))
+
+    def end(self) -> Sequence[GrammarEvent]:
+        return read_chat_reply(b"".join(self._parts))
+
+
+class Tap:
+    """Follows one turn: `sent`, `opened`, `feed` per chunk, `finish`, and always `close`, once."""
+
+    def __init__(self, turn: Turn | None, counters: RelayCounters, failures: Failures, limit: int) -> None:
+        """`turn` is None where there is nobody to tell; `limit`: see `_WholeReply`."""
+        self._turn = turn
+        self._counters = counters
+        self._failures = failures
+        self._limit = limit
+        self._reader: _Reader | None = None
+        self.ended = False
+        """The model has stopped: a client that leaves now misses nothing of the turn."""
+
+    def sent(self) -> None:
+        if self._turn is not None:
+            try:
+                self._turn.sent()
+            except Exception as error:  # noqa: BLE001 - the boundary
+                self._failures.report("turn sent", error)
+
+    def opened(self, head: ReplyHead) -> None:
+        """The reply begins: chooses how to read it. An error's body says nothing of the turn."""
+        if self._turn is None or head.status != 200:
+            return
+        media = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
+        coding = (head.get(b"content-encoding") or b"identity").lower()
+        if coding == b"identity" and media == b"text/event-stream":
+            self._reader = ChatStreamReader()
+        elif coding == b"identity" and media == b"application/json":
+            self._reader = _WholeReply(self._limit)
+        else:
+            self._counters.untapped_replies += 1
+
+    def feed(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is not None:
+            try:
+                if events := reader.feed(data):
+                    self._tell(events)
+            except Exception as error:  # noqa: BLE001 - the boundary
+                self._reader = None
+                self._failures.report("reading a reply", error)
+
+    async def finish(self) -> None:
+        """The reply is complete: reads what only its end tells."""
+        reader, self._reader = self._reader, None
+        if reader is None:
+            return
+        try:
+            if isinstance(reader, _WholeReply) and reader.size > OFF_LOOP_BYTES:
+                self._tell(await asyncio.to_thread(reader.end))
+            else:
+                self._tell(reader.end())
+        except Exception as error:  # noqa: BLE001 - the boundary
+            self._failures.report("reading a reply", error)
+
+    def close(self, *, complete: bool) -> None:
+        turn, self._turn, self._reader = self._turn, None, None
+        if turn is not None:
+            try:
+                turn.close(complete=complete or self.ended)
+            except Exception as error:  # noqa: BLE001 - the boundary
+                self._failures.report("turn close", error)
+
+    def _tell(self, events: Sequence[GrammarEvent]) -> None:
+        self._counters.events += len(events)
+        for event in events:
+            if type(event) is TurnEnded:
+                self.ended = True
+        if events and self._turn is not None:
+            self._turn.feed(events)
+
+
+class TappedSink:
+    """A sink whose bytes the tap sees after they were written."""
+
+    def __init__(self, sink: Sink, tap: Tap) -> None:
+        self._take = sink.take
+        self._drain = sink.drain
+        self._feed = tap.feed
+
+    def take(self, data: bytes) -> bool:
+        takes_more = self._take(data)
+        self._feed(data)
+        return takes_more
+
+    async def drain(self) -> None:
+        await self._drain()

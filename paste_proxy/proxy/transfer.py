@@ -1,0 +1,121 @@
+"""One request to the backend and its reply to the client, with everything that can go wrong between."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from aiohttp import StreamReader, web
+
+from paste_proxy.errors import PasteError, RequestError, openai_error
+from paste_proxy.proxy.client_leg import ClientLeg
+from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.headers import REQUEST_ID
+from paste_proxy.proxy.http1 import SWITCHING_PROTOCOLS
+from paste_proxy.proxy.tap import Tap, TappedSink
+from paste_proxy.proxy.tunnel import TunnelInlet
+from paste_proxy.proxy.upstream import Exchange, Outgoing, Upstream
+from paste_proxy.tasks import TaskSet
+
+log = logging.getLogger(__name__)
+
+
+def refusal(error: PasteError, request_id: str) -> web.Response:
+    """Our own answer where there is none of the backend's, in the shape of OpenAI's API."""
+    return web.Response(
+        status=error.status,
+        body=msgspec.json.encode(openai_error(error)),
+        content_type="application/json",
+        headers={REQUEST_ID: request_id, "Server": "paste-proxy"},
+    )
+
+
+class Transfer:
+    """Carries one request. `run` returns the response; `complete` tells afterwards how it went."""
+
+    def __init__(
+        self, request: web.Request, outgoing: Outgoing, tap: Tap | None, counters: RelayCounters, tasks: TaskSet
+    ) -> None:
+        self._request = request
+        self._outgoing = outgoing
+        self._tap = tap
+        self._counters = counters
+        self._tasks = tasks
+        self._request_id = outgoing.head.request_id
+        self._leg: ClientLeg | None = None
+        self._upload_error: PasteError | None = None
+        self.sent = False
+        self.failed = False
+        """The backend, or the way to it, failed."""
+        self.complete = False
+
+    async def run(self, upstream: Upstream) -> web.StreamResponse:
+        try:
+            return await self._run(upstream)
+        except PasteError as error:
+            return self._fail(self._upload_error or error)
+        except ConnectionError:
+            return self._gone()
+
+    async def _run(self, upstream: Upstream) -> web.StreamResponse:
+        exchange = await upstream.send(self._outgoing)
+        self.sent = True
+        stop_upload = self._upload(exchange) if self._outgoing.streamed else None
+        try:
+            if self._tap is not None:
+                self._tap.sent()
+            return await self._relay(exchange)
+        finally:
+            if stop_upload is not None:
+                stop_upload()
+            exchange.close()
+
+    async def _relay(self, exchange: Exchange) -> web.StreamResponse:
+        head = await exchange.reply()
+        leg = self._leg = ClientLeg(self._request, head, self._request_id)
+        leg.begin()
+        tap = self._tap
+        if head.status == SWITCHING_PROTOCOLS:
+            TunnelInlet(self._request, exchange, self._tasks).open()
+        if tap is None:
+            await exchange.relay(leg)
+            leg.end()
+        else:
+            tap.opened(head)
+            await exchange.relay(TappedSink(leg, tap))
+            leg.end()
+            await tap.finish()
+        self.complete = True
+        return leg
+
+    def _fail(self, error: PasteError) -> web.StreamResponse:
+        """The backend failed: says so, or where the reply has begun, ends it visibly unfinished."""
+        self.failed = True
+        self._counters.backend_error(error.code)
+        if self._leg is None:
+            return refusal(error, self._request_id)
+        log.warning("request %s: %s", self._request_id, error.message)
+        self._leg.cut()
+        return self._leg
+
+    def _gone(self) -> web.StreamResponse:
+        """The client left while its reply was being written; aiohttp is about to cancel us."""
+        if self._leg is None:
+            return refusal(RequestError("the client left"), self._request_id)
+        self._leg.cut()
+        return self._leg
+
+    def _upload(self, exchange: Exchange) -> Callable[[], Any]:
+        """Streams the request's body beside the reply, which may begin before the body ends."""
+        work = self._pump(self._request.content, exchange)
+        return self._tasks.spawn(work, name=f"upload of {self._request_id}").cancel
+
+    async def _pump(self, source: StreamReader, exchange: Exchange) -> None:
+        try:
+            while data := await source.readany():
+                if not exchange.take(data):
+                    await exchange.drain()
+            exchange.end()
+        except (web.RequestPayloadError, ConnectionError) as error:
+            self._upload_error = RequestError(f"the request's body can't be read: {error}", param="body")
+            exchange.close()
