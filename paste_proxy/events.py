@@ -64,6 +64,8 @@ class CallRequested(msgspec.Struct, frozen=True):
     tool: str
     arguments: bytes
     tool_call_id: str = ""
+    fingerprint: bytes | None = None
+    """Of what the call would read, taken on arrival; None where the tool has no fingerprint."""
 
 
 class CallAbandoned(msgspec.Struct, frozen=True):
@@ -73,11 +75,13 @@ class CallAbandoned(msgspec.Struct, frozen=True):
 
 
 class RunEnded(msgspec.Struct, frozen=True):
-    """A run that was started has ended: with an output, or with an error. Cancelled runs report nothing."""
+    """A run that was started has really ended, after a `CancelRun` too: with an output, or with an error."""
 
     run: str
     output: Output | None
     error: PasteError | None = None
+    fingerprint: bytes | None = None
+    """Of what the run read, taken just before it started."""
 
 
 class TimePassed(msgspec.Struct, frozen=True):

@@ -1,13 +1,45 @@
-"""The shell around the core: carries out its decisions, tells it what happened. (interface; body follows)"""
+"""The shell around the core: carries out its decisions, and tells it what happened.
 
+A bug in the core must not cost a request (promise 3): turns are then served without it, calls are run
+directly, and speculation stays off until the next start, since nothing staged can be trusted any more.
+"""
+
+import asyncio
+import itertools
+import logging
 from collections.abc import Iterable
 
 import msgspec
 
-from paste_proxy.events import Identity
+from paste_proxy.clock import Clock
+from paste_proxy.core import Core
+from paste_proxy.errors import InvalidArgumentsError, PasteError, ToolError
+from paste_proxy.events import (
+    AdmitTurn,
+    AnswerCall,
+    CallAbandoned,
+    CallRequested,
+    CancelRun,
+    Decision,
+    Event,
+    FailCall,
+    Identity,
+    PromoteRun,
+    RunEnded,
+    StartRun,
+    TimePassed,
+    TurnClosed,
+    TurnRequested,
+    TurnSent,
+    TurnStreamed,
+)
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
-from paste_proxy.tools.ports import Output
+from paste_proxy.tasks import TaskSet
+from paste_proxy.tools.arguments import decode_arguments
+from paste_proxy.tools.ports import Executor, Output, Run, RunClass, RunContext
+
+log = logging.getLogger(__name__)
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -20,29 +52,191 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
+    """`outcome` is reused | joined | promoted | executed; times in seconds."""
+
     outcome: str
     output: Output
     service_s: float
     saved_s: float
 
 
+class CoreFailedError(Exception):
+    """The core raised: a bug. It is not asked again."""
+
+
 class TurnHandle:
     """One admitted LLM turn. No method raises; `close` must be called exactly once."""
 
-    turn: str
+    def __init__(self, runtime: "Runtime", turn: str) -> None:
+        self.turn = turn
+        self._runtime = runtime
 
-    def sent(self) -> None: ...
+    def sent(self) -> None:
+        """The request is on its way to the backend."""
+        self._runtime.tell(TurnSent(self.turn))
 
-    def feed(self, events: Iterable[GrammarEvent]) -> None: ...
+    def feed(self, events: Iterable[GrammarEvent]) -> None:
+        for event in events:
+            self._runtime.tell(TurnStreamed(self.turn, event))
 
-    def close(self, *, complete: bool) -> None: ...
+    def close(self, *, complete: bool) -> None:
+        self._runtime.tell(TurnClosed(self.turn, complete))
 
 
 class Runtime:
+    def __init__(self, core: Core, executor: Executor, clock: Clock) -> None:
+        self.core = core
+        self.failed = False
+        """The core had a bug: everything is served without it."""
+        self._executor = executor
+        self._clock = clock
+        self._ids = itertools.count(1)
+        self._tasks = TaskSet()
+        self._admissions: dict[str, asyncio.Future[None]] = {}
+        self._answers: dict[str, asyncio.Future[ToolAnswer]] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+
+    # -- for the planes -----------------------------------------------------------------------------------
+
     async def admit(self, identity: Identity, request: ChatRequest | None) -> TurnHandle:
-        """Returns when the joint queue lets the turn go to the backend."""
-        raise NotImplementedError
+        """Returns when the joint queue lets the turn go to the backend. Never raises a bug of ours."""
+        turn = f"turn-{next(self._ids)}"
+        admission = self._admissions[turn] = asyncio.get_running_loop().create_future()
+        try:
+            if self.tell(TurnRequested(turn, identity, request)):
+                await admission
+        except asyncio.CancelledError:
+            self.tell(TurnClosed(turn, complete=False))
+            raise
+        finally:
+            del self._admissions[turn]
+        return TurnHandle(self, turn)
 
     async def call(self, call: ToolCall) -> ToolAnswer:
         """Raises a `PasteError`. Cancelling the awaiting task means that the caller left."""
-        raise NotImplementedError
+        call_id = f"call-{next(self._ids)}"
+        answer = self._answers[call_id] = asyncio.get_running_loop().create_future()
+        event = CallRequested(
+            call_id, call.identity, call.tool, call.arguments, call.tool_call_id, self._fingerprint(call)
+        )
+        try:
+            if self.tell(event):
+                return await answer
+        except asyncio.CancelledError:
+            self.tell(CallAbandoned(call_id))
+            raise
+        except CoreFailedError:
+            log.warning("call of %s: the core failed while it waited; run directly", call.tool)
+        finally:
+            del self._answers[call_id]
+        return await self._call_without_core(call)
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._tasks.close()
+        await self._executor.close()
+
+    # -- to and from the core -----------------------------------------------------------------------------
+
+    def tell(self, event: Event) -> bool:
+        """Hand an event to the core and carry out what it decides. False once the core has failed."""
+        if self.failed:
+            return False
+        try:
+            decisions = self.core.handle(event, self._clock.now())
+        except Exception:  # noqa: BLE001 - boundary: see the module's docstring
+            self._fail()
+            return False
+        for decision in decisions:
+            self._carry_out(decision)
+        self._set_timer()
+        return True
+
+    def _fail(self) -> None:
+        log.exception("the core failed: requests and calls are served without it until the next start")
+        self.failed = True
+        for admission in self._admissions.values():
+            if not admission.done():
+                admission.set_result(None)
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(CoreFailedError())
+
+    def _carry_out(self, decision: Decision) -> None:
+        match decision:
+            case AdmitTurn(turn):
+                self._settle(self._admissions.get(turn), None)
+            case StartRun(run):
+                self._running[run.run] = self._tasks.spawn(self._run(run), name=f"{run.tool} {run.run}")
+            case PromoteRun(run_id):
+                self._executor.promote(run_id)
+            case CancelRun(run_id):
+                self._running[run_id].cancel()
+            case AnswerCall(call, outcome, output, service_s, saved_s):
+                self._settle(self._answers.get(call), ToolAnswer(outcome, output, service_s, saved_s))
+            case FailCall(call, _, error):
+                self._refuse(self._answers.get(call), error)
+
+    @staticmethod
+    def _settle(future: "asyncio.Future[ToolAnswer] | asyncio.Future[None] | None", value: object) -> None:
+        if future is not None and not future.done():
+            future.set_result(value)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _refuse(future: "asyncio.Future[ToolAnswer] | None", error: PasteError) -> None:
+        if future is not None and not future.done():
+            future.set_exception(error)
+
+    def _set_timer(self) -> None:
+        deadline = self.core.next_deadline()
+        if deadline is None or deadline >= self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        delay = max(0.0, deadline - self._clock.now())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._time_passed)
+
+    def _time_passed(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self.tell(TimePassed())
+
+    # -- runs ---------------------------------------------------------------------------------------------
+
+    async def _run(self, run: Run) -> None:
+        """Always ends with a `RunEnded`: an open write of the run must be closed whatever happens."""
+        output, error, fingerprint = None, None, None
+        try:
+            fingerprint = self._executor.fingerprint(run.tool, run.arguments)
+            output = await self._executor.run(run)
+        except PasteError as failure:
+            error = failure
+        except asyncio.CancelledError:
+            error = ToolError(f"{run.tool} was cancelled", param=run.tool)
+            raise
+        except Exception as failure:  # boundary: an executor's bug fails the run, nothing else
+            log.exception("the executor failed on %s", run.tool)
+            error = ToolError(f"{run.tool} could not be run: {failure}", param=run.tool)
+        finally:
+            self._running.pop(run.run, None)
+            self.tell(RunEnded(run.run, output, error, fingerprint))
+
+    def _fingerprint(self, call: ToolCall) -> bytes | None:
+        spec = self.core.broker.specs.get(call.tool)
+        if spec is None or not spec.has_fingerprint:
+            return None
+        try:
+            return self._executor.fingerprint(spec.name, decode_arguments(spec, call.arguments))
+        except InvalidArgumentsError:
+            return None  # the core decodes them again and refuses the call
+
+    async def _call_without_core(self, call: ToolCall) -> ToolAnswer:
+        started = self._clock.now()
+        arguments = decode_arguments(self.core.spec(call.tool), call.arguments)
+        context = RunContext(call.identity.tenant, "")
+        run = Run(f"direct-{next(self._ids)}", call.tool, arguments, context, RunClass.AUTHORITATIVE)
+        output = await self._executor.run(run)
+        return ToolAnswer("executed", output, self._clock.now() - started, 0.0)

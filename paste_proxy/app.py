@@ -1,0 +1,126 @@
+"""The composition root: builds everything from a `Config`, and takes it down again."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from paste_proxy.clock import SystemClock
+from paste_proxy.config import Config
+from paste_proxy.core import Core
+from paste_proxy.errors import ConfigError
+from paste_proxy.gateway.plane import ToolPlane
+from paste_proxy.observe.routes import ObserveRoutes
+from paste_proxy.predict.predictor import PatternPredictor
+from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.plane import LlmPlane
+from paste_proxy.proxy.server import make_runner
+from paste_proxy.runtime import Runtime
+from paste_proxy.store.patterns import PatternStore
+from paste_proxy.tasks import TaskSet
+from paste_proxy.tools.executor import LocalExecutor
+from paste_proxy.tools.loading import load_plugins
+from paste_proxy.tools.ports import Executor
+
+SAVE_EVERY_S = 10.0
+"""How much learning a crash may cost: a turn or two per session."""
+
+
+@dataclass
+class Proxy:
+    """A built proxy: its aiohttp application and its parts, for tests and the lab."""
+
+    app: web.Application
+    runtime: Runtime
+    counters: RelayCounters
+    config: Config
+
+
+def build(config: Config, wrap_executor: Callable[[Executor], Executor] = lambda executor: executor) -> Proxy:
+    """Wire the parts. Raises `ConfigError` and `PluginError`; starts nothing.
+
+    `wrap_executor` lets a test put faults between the runtime and the tools.
+    """
+    registry = load_plugins(config.plugins)
+    _check_names(config, set(registry.specs))
+    store = PatternStore(config.store.path)
+    table = store.load()
+    core = Core(registry.specs, config, PatternPredictor(table))
+    runtime = Runtime(core, wrap_executor(LocalExecutor(registry)), SystemClock())
+    counters = RelayCounters()
+    app = web.Application(client_max_size=config.limits.body_bytes)
+    app.cleanup_ctx.append(_lifetime(runtime, store, table))
+    ToolPlane(runtime, registry.specs, config).add_routes(app)
+    ObserveRoutes(runtime, counters, config.backend.url).add_to(app)
+    LlmPlane(runtime, config, counters).add_routes(app)
+    return Proxy(app, runtime, counters, config)
+
+
+def _check_names(config: Config, tools: set[str]) -> None:
+    """An allow-list that names no tool is a typing error, and would silently allow nothing."""
+    for name in config.speculation.allow:
+        if name not in tools:
+            known = ", ".join(sorted(tools)) or "none; is a plugin missing?"
+            raise ConfigError(
+                f"speculation.allow: there is no tool {name!r}; known: {known}", param="speculation.allow"
+            )
+
+
+def _lifetime(
+    runtime: Runtime, store: PatternStore, table: object
+) -> Callable[[web.Application], AsyncIterator[None]]:
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        tasks = TaskSet()
+        tasks.spawn(_save_regularly(store, table), name="save patterns")
+        yield
+        await tasks.close()
+        await runtime.close()
+        await asyncio.to_thread(store.save, table)
+        store.close()
+
+    return run
+
+
+async def _save_regularly(store: PatternStore, table: object) -> None:
+    while True:
+        await asyncio.sleep(SAVE_EVERY_S)
+        await asyncio.to_thread(store.save, table)
+
+
+@asynccontextmanager
+async def listening(proxy: Proxy) -> AsyncIterator[str]:
+    """Serve `proxy` for as long as the context lasts; yields its base URL. Raises `ConfigError`."""
+    runner = make_runner(proxy.app)
+    await runner.setup()
+    try:
+        listen = proxy.config.listen
+        try:
+            await web.TCPSite(runner, listen.host, listen.port).start()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ConfigError(
+                f"can't listen on {listen.host}:{listen.port}: {reason}; "
+                "stop what uses it, or choose another with listen.port or --port",
+                param="listen",
+            ) from error
+        host, port = runner.addresses[0][:2]
+        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
+    """Build and serve until SIGINT or SIGTERM."""
+    if not config.backend.url:
+        raise ConfigError(
+            "backend.url: no backend; name one with --backend URL or in the configuration", param="backend.url"
+        )
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with listening(build(config)) as url:
+        on_listening(url)
+        await stop.wait()

@@ -1,0 +1,333 @@
+"""The broker: takes candidates on, runs them on slack, and releases a result to exactly the call it guessed.
+
+Sans-IO: methods take the time and append decisions to `out`. What makes a released result safe is in one
+place, `_usable`: same key (tenant, session, tool, all arguments), still allowed, not too old, nothing that it
+read written since, and the same fingerprint where the tool has one.
+"""
+
+from collections.abc import Mapping
+
+from paste_proxy.broker.keys import CallKey, call_key
+from paste_proxy.broker.ledger import Ledger
+from paste_proxy.broker.lifecycle import State, Trigger
+from paste_proxy.broker.scopes import Epochs, overlap
+from paste_proxy.broker.speculation import PendingCall, RunRecord, Speculation
+from paste_proxy.broker.staging import Staging, StagingLimits
+from paste_proxy.deadlines import Deadlines
+from paste_proxy.errors import PasteError, ToolError, ToolsBusyError, ToolTimeoutError
+from paste_proxy.events import AnswerCall, CancelRun, Decision, FailCall, PromoteRun, StartRun
+from paste_proxy.predict.model import Call
+from paste_proxy.schedule.queue import JointQueue, Waiting
+from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
+from paste_proxy.tools.spec import Effect, ToolSpec
+
+
+class Broker:
+    """Raises nothing but bugs; whoever holds it takes the decisions from `out`."""
+
+    def __init__(
+        self,
+        specs: Mapping[str, ToolSpec],
+        *,
+        queue: JointQueue,
+        deadlines: Deadlines,
+        staging: StagingLimits,
+        allowed: frozenset[str],
+        min_service_s: float,
+        queued_calls: int,
+    ) -> None:
+        self.specs = specs
+        self.allowed = allowed
+        self.epochs = Epochs()
+        self.ledger = Ledger()
+        self.out: list[Decision] = []
+        self._queue = queue
+        self._deadlines = deadlines
+        self._staging = Staging(staging)
+        self._min_service_s = min_service_s
+        self._queued_calls = queued_calls
+        self._live: dict[CallKey, Speculation] = {}
+        self._runs: dict[str, RunRecord] = {}
+        self._calls: dict[str, PendingCall] = {}
+        self._run_number = 0
+
+    # -- running ahead ------------------------------------------------------------------------------------
+
+    def may_run_ahead(self, spec: ToolSpec) -> bool:
+        """Default deny: the author declared `read` and the operator listed it. Known short tools stay home."""
+        return (
+            spec.effect is Effect.READ
+            and spec.name in self.allowed
+            and self.ledger.service_s.get(spec.name, self._min_service_s) >= self._min_service_s
+        )
+
+    def offer(self, context: RunContext, call: Call, run_class: RunClass, why: str, now: float) -> bool:
+        """Take on a candidate (or a sealed call, class `decided`). False: not eligible, or known already."""
+        spec = self.specs[call.tool]
+        if not self.may_run_ahead(spec) or self.epochs.is_open(spec.reads):
+            return False
+        key = call_key(context.tenant, context.session, spec, call.arguments)
+        if (known := self._live.get(key)) is not None:
+            self._hurry(known, run_class)
+            return False
+        record = self._new_run(spec, call.arguments, context)
+        speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, why)
+        record.speculation = self._live[key] = speculation
+        self._queue.add(record.id, spec.name, run_class)
+        self._expire_later(speculation)
+        return True
+
+    def _hurry(self, known: Speculation, run_class: RunClass) -> None:
+        """A queued candidate whose call was sealed meanwhile moves up a class."""
+        if known.state is State.QUEUED and run_class < known.run_class:
+            known.run_class = run_class
+            self._queue.remove(known.id)
+            self._queue.add(known.id, known.spec.name, run_class)
+
+    # -- authoritative calls ------------------------------------------------------------------------------
+
+    def call(self, call: PendingCall, now: float) -> None:
+        """Serve an authoritative call: from a speculation of the same key, else by a run of its own."""
+        self._calls[call.id] = call
+        self._deadlines.at(call.issued + call.spec.timeout, lambda at: self._time_out(call))
+        if self._claim(call, now):
+            return
+        if self._queue.waiting(RunClass.AUTHORITATIVE) >= self._queued_calls:
+            busy = f"{self._queued_calls} calls of tools are waiting already; try again later"
+            self._fail(call, ToolsBusyError(busy, param=call.spec.name))
+            return
+        self._execute(call)
+
+    def abandon(self, call_id: str) -> None:
+        """The caller left. Its read stops; its write goes on, as it would have without us."""
+        if (call := self._calls.pop(call_id, None)) is not None:
+            self._drop_run_of(call)
+
+    def _claim(self, call: PendingCall, now: float) -> bool:
+        if not call.context.session:
+            return False
+        key = call_key(call.context.tenant, call.context.session, call.spec, call.arguments)
+        speculation = self._live.get(key)
+        if speculation is None:
+            return False
+        if speculation.expires <= now:
+            self._end(speculation, Trigger.EXPIRE, now)
+            return False
+        if not self._usable(speculation, call):
+            self._end(speculation, Trigger.VOID, now)
+            return False
+        call.decided = speculation.run_class is RunClass.DECIDED
+        self._release(speculation, call, now)
+        return True
+
+    def _usable(self, speculation: Speculation, call: PendingCall) -> bool:
+        if call.spec.effect is not Effect.READ or call.spec.name not in self.allowed:
+            return False
+        if speculation.state is State.QUEUED:
+            return True
+        if speculation.stamp is None or not self.epochs.is_current(speculation.stamp):
+            return False
+        return speculation.state is State.RUNNING or speculation.fingerprint == call.fingerprint
+
+    def _release(self, speculation: Speculation, call: PendingCall, now: float) -> None:
+        was = self._end(speculation, Trigger.CLAIM, now)
+        if was is State.QUEUED:
+            call.outcome = "promoted"
+            self._execute(call)
+        elif was is State.RUNNING:
+            call.outcome, call.run = "joined", speculation.id
+            self._runs[speculation.id].call = call
+            self._queue.promote(speculation.id)
+            self.out.append(PromoteRun(speculation.id))
+        else:
+            call.outcome = "reused"
+            service = speculation.completed - speculation.started
+            self._answer(call, speculation.output or Output(b""), service, service)
+
+    def _execute(self, call: PendingCall) -> None:
+        record = self._new_run(call.spec, call.arguments, call.context)
+        record.call, call.run = call, record.id
+        self._queue.add(record.id, call.spec.name, RunClass.AUTHORITATIVE)
+
+    # -- runs ---------------------------------------------------------------------------------------------
+
+    def start(self, item: Waiting, now: float) -> None:
+        """The queue gave a slot to this run."""
+        record = self._runs[item.id]
+        record.started = now
+        if record.speculation is not None:
+            record.speculation.move(Trigger.START)
+            record.speculation.started = now
+            record.speculation.stamp = self.epochs.stamp(record.spec.reads)
+            self.ledger.run_started(item.run_class)
+            self._expire_later(record.speculation)
+        elif record.spec.writes:
+            record.writing = record.spec.writes
+            self.begin_write(record.writing, now)
+        run = Run(record.id, record.spec.name, record.arguments, record.context, item.run_class)
+        self.out.append(StartRun(run))
+
+    def preempt(self, starved: Waiting, now: float) -> bool:
+        """Cancel one speculation, the newest of the lowest class, whose slot `starved` can use."""
+        same_tool = self._queue.lane_is_full(starved.lane)
+        victims = [
+            speculation
+            for speculation in self._live.values()
+            if speculation.state is State.RUNNING and (not same_tool or speculation.spec.name == starved.lane)
+        ]
+        if not victims:
+            return False
+        self._end(max(victims, key=lambda one: (one.run_class, one.started)), Trigger.CANCEL, now)
+        return True
+
+    def run_ended(
+        self, run: str, output: Output | None, error: PasteError | None, fingerprint: bytes | None, now: float
+    ) -> None:
+        """A run gave a result or an error. Runs that were cancelled are unknown here, and ignored."""
+        record = self._runs.pop(run, None)
+        if record is None or record.started is None:
+            return
+        self._queue.release(run)
+        if record.writing:
+            self.end_write(record.writing, now)
+        if output is not None:
+            self.ledger.served(record.spec.name, now - record.started)
+        if record.speculation is not None:
+            self._stage(record.speculation, output, fingerprint, now)
+        elif record.call is not None:
+            self._finish(record, record.call, output, error, fingerprint, now)
+
+    def _stage(
+        self, speculation: Speculation, output: Output | None, fingerprint: bytes | None, now: float
+    ) -> None:
+        """A speculative run has ended: keep its result aside. An error is never kept."""
+        speculation.completed = now
+        if output is None:
+            self._end(speculation, Trigger.FAIL, now)
+            return
+        if not self._staging.fits(len(output.body)):
+            self._end(speculation, Trigger.DISCARD, now)
+            return
+        speculation.move(Trigger.COMPLETE)
+        speculation.output, speculation.fingerprint = output, fingerprint
+        self._staging.add(speculation)
+        self._expire_later(speculation)
+        while (oldest := self._staging.overflow(speculation.key.session)) is not None:
+            self._end(oldest, Trigger.DISCARD, now)
+
+    def _finish(
+        self,
+        record: RunRecord,
+        call: PendingCall,
+        output: Output | None,
+        error: PasteError | None,
+        fingerprint: bytes | None,
+        now: float,
+    ) -> None:
+        started = record.started or now
+        joined = call.outcome == "joined"
+        if joined and (output is None or fingerprint != call.fingerprint):
+            self.ledger.joined_run_failed(RunClass.DECIDED if call.decided else RunClass.SPECULATIVE)
+            call.outcome, call.decided = "executed", False
+            self._execute(call)
+        elif output is not None:
+            self._answer(call, output, now - started, max(0.0, call.issued - started) if joined else 0.0)
+        else:
+            self._fail(call, error or ToolError("the run ended without a result", param=call.spec.name))
+
+    # -- writes -------------------------------------------------------------------------------------------
+
+    def begin_write(self, scopes: frozenset[str], now: float) -> None:
+        """A write has begun: whatever read these scopes ahead of its call is worthless."""
+        self.epochs.begin_write(scopes)
+        for speculation in list(self._live.values()):
+            if overlap(speculation.spec.reads, scopes):
+                self._end(speculation, Trigger.VOID, now)
+
+    def end_write(self, scopes: frozenset[str], now: float) -> None:
+        self.epochs.end_write(scopes)
+
+    # -- endings ------------------------------------------------------------------------------------------
+
+    def discard_session(self, session: str, now: float) -> None:
+        for speculation in [one for one in self._live.values() if one.key.session == session]:
+            self._end(speculation, Trigger.DISCARD, now)
+
+    def discard_all(self, now: float) -> None:
+        for speculation in list(self._live.values()):
+            self._end(speculation, Trigger.DISCARD, now)
+
+    def _end(self, speculation: Speculation, trigger: Trigger, now: float) -> State:
+        """Move a live speculation to its end and free what it held. The state before is returned."""
+        was = speculation.move(trigger)
+        del self._live[speculation.key]
+        self.ledger.speculation_ended(speculation, was, now)
+        if was is State.READY:
+            self._staging.remove(speculation)
+        elif was is State.QUEUED:
+            self._queue.remove(speculation.id)
+            del self._runs[speculation.id]
+        elif trigger is Trigger.CLAIM:
+            self._runs[speculation.id].speculation = None
+        elif speculation.id in self._runs:
+            self._cancel(self._runs[speculation.id])
+        return was
+
+    def _cancel(self, record: RunRecord) -> None:
+        """Stop a run that only read: its slot is free at once."""
+        del self._runs[record.id]
+        self._queue.release(record.id)
+        self.out.append(CancelRun(record.id))
+
+    def _drop_run_of(self, call: PendingCall) -> None:
+        """Nobody waits for this call's run. An open write stays open until its run has really ended."""
+        record = self._runs.get(call.run)
+        if record is None:
+            return
+        record.call = None
+        if record.started is None:
+            self._queue.remove(record.id)
+            del self._runs[record.id]
+        elif not record.writing:
+            self._cancel(record)
+
+    def _time_out(self, call: PendingCall) -> None:
+        if self._calls.get(call.id) is not call:
+            return
+        record = self._runs.get(call.run)
+        self._drop_run_of(call)
+        if record is not None and record.writing:
+            self.out.append(CancelRun(record.id))
+        limit = f"{call.spec.timeout:g} s"
+        self._fail(call, ToolTimeoutError(f"{call.spec.name} gave no result in {limit}", param=call.spec.name))
+
+    def _answer(self, call: PendingCall, output: Output, service_s: float, saved_s: float) -> None:
+        del self._calls[call.id]
+        self.ledger.call_answered(call, saved_s)
+        self.out.append(AnswerCall(call.id, call.outcome, output, service_s, saved_s))
+
+    def _fail(self, call: PendingCall, error: PasteError) -> None:
+        del self._calls[call.id]
+        self.ledger.calls_failed += 1
+        self.out.append(FailCall(call.id, call.outcome, error))
+
+    def _expire_later(self, speculation: Speculation) -> None:
+        self._deadlines.at(speculation.expires, lambda now: self._expire(speculation, now))
+
+    def _expire(self, speculation: Speculation, now: float) -> None:
+        if speculation.is_live and speculation.expires <= now:
+            self._end(speculation, Trigger.EXPIRE, now)
+
+    def _new_run(self, spec: ToolSpec, arguments: dict[str, object], context: RunContext) -> RunRecord:
+        self._run_number += 1
+        record = RunRecord(f"run-{self._run_number}", spec, arguments, context)
+        self._runs[record.id] = record
+        return record
+
+    @property
+    def live(self) -> int:
+        return len(self._live)
+
+    @property
+    def staged_bytes(self) -> int:
+        return self._staging.total_bytes

@@ -1,0 +1,60 @@
+"""The broker's book-keeping: every call and every speculation is counted exactly once, when it ends."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from paste_proxy.broker.lifecycle import State
+from paste_proxy.broker.speculation import PendingCall, Speculation
+from paste_proxy.tools.ports import RunClass
+
+SERVICE_WEIGHT = 0.2
+"""Weight of the newest service time in the running mean: follows a change within about ten calls."""
+
+
+@dataclass
+class Ledger:
+    """Seconds and bytes count runs, not waiting. `decided` runs are kept apart from predicted ones."""
+
+    hits: Counter[str] = field(default_factory=Counter)
+    """Authoritative calls by how they were served: reused, joined, promoted, executed; decided (a call whose
+    run was started when it was sealed in the stream) is a category of its own; failed calls are apart."""
+    started: Counter[str] = field(default_factory=Counter)
+    """Runs ahead that were started, by class: speculative, decided."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """Predicted speculations by their last state."""
+    unused: Counter[str] = field(default_factory=Counter)
+    """Runs ahead that were started and served nobody, by class."""
+    wasted_worker_s: float = 0.0
+    wasted_bytes: int = 0
+    saved_s: float = 0.0
+    calls_failed: int = 0
+    service_s: dict[str, float] = field(default_factory=dict)
+    """Running mean of a tool's service time in seconds."""
+
+    def call_answered(self, call: PendingCall, saved_s: float) -> None:
+        self.hits["decided" if call.decided else call.outcome] += 1
+        self.saved_s += saved_s
+
+    def run_started(self, run_class: RunClass) -> None:
+        self.started[run_class.name.lower()] += 1
+
+    def speculation_ended(self, speculation: Speculation, was: State, now: float) -> None:
+        """`was` is the state before the last: what was queued has cost nothing."""
+        kind = speculation.run_class.name.lower()
+        if speculation.run_class is RunClass.SPECULATIVE:
+            self.ended[speculation.state.value] += 1
+        if was is State.QUEUED or speculation.state in (State.REUSED, State.JOINED):
+            return
+        self.unused[kind] += 1
+        until = speculation.completed if was is State.READY else now
+        self.wasted_worker_s += until - speculation.started
+        if speculation.output is not None:
+            self.wasted_bytes += len(speculation.output.body)
+
+    def joined_run_failed(self, run_class: RunClass) -> None:
+        """A joined run that fails has served nobody after all."""
+        self.unused[run_class.name.lower()] += 1
+
+    def served(self, tool: str, seconds: float) -> None:
+        before = self.service_s.get(tool, seconds)
+        self.service_s[tool] = before + SERVICE_WEIGHT * (seconds - before)

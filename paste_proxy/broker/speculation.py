@@ -1,0 +1,80 @@
+"""The records that the broker keeps: speculations, authoritative calls, and the runs that serve them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from paste_proxy.broker.keys import CallKey
+from paste_proxy.broker.lifecycle import LIVE, State, Trigger, transition
+from paste_proxy.broker.scopes import Stamp
+from paste_proxy.tools.ports import Output, RunClass, RunContext
+from paste_proxy.tools.spec import ToolSpec
+
+
+@dataclass(eq=False, slots=True)
+class Speculation:
+    """A candidate that the broker took on. `id` is also the id of its run."""
+
+    id: str
+    key: CallKey
+    spec: ToolSpec
+    arguments: dict[str, Any]
+    run_class: RunClass
+    created: float
+    why: str = ""
+    state: State = State.QUEUED
+    started: float = 0.0
+    completed: float = 0.0
+    stamp: Stamp | None = None
+    output: Output | None = None
+    fingerprint: bytes | None = None
+
+    def move(self, trigger: Trigger) -> State:
+        """The state before `trigger`."""
+        before = self.state
+        self.state = transition(before, trigger)
+        return before
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE
+
+    @property
+    def expires(self) -> float:
+        """When it becomes useless: `max_age` counts from the start of the run, retention from its end."""
+        if self.state is State.QUEUED:
+            return self.created + self.spec.max_age
+        oldest = self.started + self.spec.max_age
+        if self.state is State.READY:
+            return min(oldest, self.completed + self.spec.retention)
+        return oldest
+
+
+@dataclass(eq=False, slots=True)
+class PendingCall:
+    """An authoritative call that waits for its answer."""
+
+    id: str
+    spec: ToolSpec
+    arguments: dict[str, Any]
+    context: RunContext
+    issued: float
+    fingerprint: bytes | None
+    outcome: str = "executed"
+    decided: bool = False
+    """Served by a run that was started when its call was sealed, rather than predicted."""
+    run: str = ""
+
+
+@dataclass(eq=False, slots=True)
+class RunRecord:
+    """A run that is queued or running, and for whom. A run for nobody (its caller left) may still write."""
+
+    id: str
+    spec: ToolSpec
+    arguments: dict[str, Any]
+    context: RunContext
+    call: PendingCall | None = None
+    speculation: Speculation | None = None
+    started: float | None = None
+    writing: frozenset[str] = field(default=frozenset())
+    """Scopes of the write that this run has open."""

@@ -1,0 +1,155 @@
+"""The core: all LLM turns and tool runs pass it. No I/O, no clock: `handle(event, now) -> decisions`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from paste_proxy.broker.broker import Broker
+from paste_proxy.broker.keys import canonical_text
+from paste_proxy.broker.speculation import PendingCall
+from paste_proxy.broker.staging import StagingLimits
+from paste_proxy.config import Config
+from paste_proxy.deadlines import Deadlines
+from paste_proxy.errors import PasteError, UnknownToolError
+from paste_proxy.events import (
+    AdmitTurn,
+    CallAbandoned,
+    CallRequested,
+    Decision,
+    Event,
+    FailCall,
+    RunEnded,
+    TimePassed,
+    TurnClosed,
+    TurnRequested,
+    TurnSent,
+    TurnStreamed,
+)
+from paste_proxy.predict.model import Predictor
+from paste_proxy.schedule.queue import TURNS, Capacity, JointQueue
+from paste_proxy.sessions.table import SessionTable
+from paste_proxy.tools.arguments import decode_arguments
+from paste_proxy.tools.ports import RunClass, RunContext
+from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.turns import Turns
+
+
+class Core:
+    """Deterministic: the same events at the same times give the same decisions."""
+
+    def __init__(self, specs: Mapping[str, ToolSpec], config: Config, predictor: Predictor) -> None:
+        self.deadlines = Deadlines()
+        self.queue = JointQueue(_capacity(specs, config))
+        self.broker = _broker(specs, config, self.queue, self.deadlines)
+        self.turns = Turns(
+            self.broker,
+            predictor,
+            SessionTable(config.limits.sessions, config.limits.session_idle_s),
+            speculation=config.speculation,
+            client_tools=config.client_tools,
+            prefixes=config.client_prefixes,
+        )
+        self._held: set[str] = set()
+        self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
+            TurnRequested: self._turn_requested,
+            TurnSent: lambda event, now: self.turns.sent(event.turn, now),
+            TurnStreamed: lambda event, now: self.turns.streamed(event.turn, event.event, now),
+            TurnClosed: self._turn_closed,
+            CallRequested: self._call_requested,
+            CallAbandoned: lambda event, now: self.broker.abandon(event.call),
+            RunEnded: self._run_ended,
+            TimePassed: lambda event, now: self.turns.expire(now),
+        }
+
+    def handle(self, event: Event, now: float) -> list[Decision]:
+        self.deadlines.run_due(now)
+        self._handlers[type(event)](event, now)
+        self._fill_slots(now)
+        out, self.broker.out = self.broker.out, []
+        return out
+
+    def next_deadline(self) -> float | None:
+        """When to send `TimePassed` at the latest, in the time of `now`."""
+        moments = [at for at in (self.deadlines.next(), self.turns.table.next_deadline()) if at is not None]
+        return min(moments, default=None)
+
+    # -- LLM turns ----------------------------------------------------------------------------------------
+
+    def _turn_requested(self, event: TurnRequested, now: float) -> None:
+        self.turns.expire(now)
+        self.turns.requested(event.turn, event.identity, event.request, now)
+        self._held.add(event.turn)
+        self.queue.add(event.turn, TURNS, RunClass.AUTHORITATIVE)
+
+    def _turn_closed(self, event: TurnClosed, now: float) -> None:
+        if event.turn in self._held:
+            self._held.discard(event.turn)
+            self.queue.remove(event.turn)
+        else:
+            self.queue.release(event.turn)
+        self.turns.closed(event.turn, now, complete=event.complete)
+
+    # -- tool calls ---------------------------------------------------------------------------------------
+
+    def _call_requested(self, event: CallRequested, now: float) -> None:
+        try:
+            spec = self.spec(event.tool)
+            arguments = decode_arguments(spec, event.arguments)
+        except PasteError as error:
+            self.broker.out.append(FailCall(event.call, "executed", error))
+            return
+        canonical = canonical_text(spec, arguments)
+        session = self.turns.session_of_call(event.identity, spec.name, canonical, event.tool_call_id)
+        context = RunContext(event.identity.tenant, session)
+        self.broker.call(PendingCall(event.call, spec, arguments, context, now, event.fingerprint), now)
+
+    def spec(self, tool: str) -> ToolSpec:
+        """Raises `UnknownToolError`."""
+        try:
+            return self.broker.specs[tool]
+        except KeyError:
+            known = ", ".join(sorted(self.broker.specs)) or "none"
+            raise UnknownToolError(f"there is no tool {tool!r}; known: {known}", param=tool) from None
+
+    def _run_ended(self, event: RunEnded, now: float) -> None:
+        self.broker.run_ended(event.run, event.output, event.error, event.fingerprint, now)
+
+    # -- slots --------------------------------------------------------------------------------------------
+
+    def _fill_slots(self, now: float) -> None:
+        """Start what may start; where authoritative work finds no slot, pre-empt speculation and look again."""
+        while True:
+            for item in self.queue.startable():
+                if item.lane == TURNS:
+                    self._held.discard(item.id)
+                    self.broker.out.append(AdmitTurn(item.id))
+                else:
+                    self.broker.start(item, now)
+            if not any(self.broker.preempt(starved, now) for starved in self.queue.starved()):
+                return
+
+
+def _capacity(specs: Mapping[str, ToolSpec], config: Config) -> Capacity:
+    return Capacity(
+        turns=config.backend.max_turns,
+        runs=config.limits.tool_runs,
+        reserve=config.limits.tool_reserve,
+        speculative=config.speculation.slots,
+        per_tool={name: spec.concurrency for name, spec in specs.items()},
+    )
+
+
+def _broker(specs: Mapping[str, ToolSpec], config: Config, queue: JointQueue, deadlines: Deadlines) -> Broker:
+    on = config.speculation.mode == "on"
+    return Broker(
+        specs,
+        queue=queue,
+        deadlines=deadlines,
+        staging=StagingLimits(
+            config.limits.staged_result_bytes,
+            config.limits.staged_session_bytes,
+            config.limits.staged_total_bytes,
+        ),
+        allowed=frozenset(config.speculation.allow) if on else frozenset(),
+        min_service_s=config.speculation.min_service_s,
+        queued_calls=config.limits.queued_calls,
+    )

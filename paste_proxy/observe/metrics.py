@@ -1,0 +1,113 @@
+"""What the proxy counts, as Prometheus metrics and as JSON. Read on demand: nothing is updated per event."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from paste_proxy.broker.ledger import Ledger
+from paste_proxy.core import Core
+from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.runtime import Runtime
+
+OUTCOMES = ("reused", "joined", "promoted", "executed", "decided")
+
+
+def stats(core: Core) -> dict[str, Any]:
+    """The figures of `/paste/v1/stats`. Every authoritative call is in exactly one of `hits`, or failed.
+
+    `used` = reused + joined of predicted runs; `unused` = predicted runs that were started and served
+    nobody, those still staged not among them; sealed calls (`decided`) are counted apart.
+    """
+    ledger = core.broker.ledger
+    used = ledger.hits["reused"] + ledger.hits["joined"]
+    unused = ledger.unused["speculative"]
+    return {
+        "hits": {outcome: ledger.hits[outcome] for outcome in OUTCOMES},
+        "calls_failed": ledger.calls_failed,
+        "speculations": {
+            "started": ledger.started["speculative"],
+            "used": used,
+            "unused": unused,
+            "live": core.broker.live,
+            "ended": dict(ledger.ended),
+            "decided_started": ledger.started["decided"],
+            "decided_unused": ledger.unused["decided"],
+        },
+        "unused_per_used": round(unused / used, 3) if used else None,
+        "wasted_worker_s": round(ledger.wasted_worker_s, 3),
+        "wasted_bytes": ledger.wasted_bytes,
+        "saved_s": round(ledger.saved_s, 3),
+        "staged_bytes": core.broker.staged_bytes,
+        "sessions": len(core.turns.sessions),
+        "predictor_failures": core.turns.predictor_failures,
+    }
+
+
+class ProxyCollector(Collector):
+    """Exports the core's ledger and the relay's counters. Names are documented in docs/operations.md."""
+
+    def __init__(self, runtime: Runtime, relay: RelayCounters) -> None:
+        self._runtime = runtime
+        self._relay = relay
+
+    def collect(self) -> Iterator[Metric]:
+        core = self._runtime.core
+        yield from _broker_metrics(core.broker.ledger)
+        yield _gauge("paste_speculations_live", "Speculations queued, running or staged", core.broker.live)
+        yield _gauge("paste_staged_bytes", "Bytes of staged results", core.broker.staged_bytes)
+        yield _gauge("paste_sessions", "Sessions remembered", len(core.turns.sessions))
+        yield _gauge("paste_core_failed", "1 after a bug in the core: all is served without it", self._runtime.failed)
+        yield _counter("paste_predictor_failures", "Predictions lost to a bug", core.turns.predictor_failures)
+        yield from _relay_metrics(self._relay)
+
+
+def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
+    yield _counters(
+        "paste_tool_calls",
+        "Authoritative calls answered, by how they were served",
+        "outcome",
+        ((name, ledger.hits[name]) for name in OUTCOMES),
+    )
+    yield _counter("paste_tool_calls_failed", "Authoritative calls answered with an error", ledger.calls_failed)
+    yield _counters("paste_runs_ahead_started", "Runs started ahead, by class", "run_class", ledger.started.items())
+    yield _counters(
+        "paste_runs_ahead_unused", "Runs ahead that served nobody, by class", "run_class", ledger.unused.items()
+    )
+    yield _counter("paste_saved_seconds", "Tool time that passed before the call came", ledger.saved_s)
+    yield _counter("paste_wasted_worker_seconds", "Time of unused runs", ledger.wasted_worker_s)
+    yield _counter("paste_wasted_bytes", "Bytes of unused results", ledger.wasted_bytes)
+
+
+def _relay_metrics(relay: RelayCounters) -> Iterator[Metric]:
+    yield _counter("paste_requests", "Requests relayed", relay.requests)
+    yield _counter("paste_events", "Events read from replies by the tap", relay.events)
+    yield _counter("paste_unreadable_requests", "Chat requests relayed unread", relay.unreadable_requests)
+    yield _counter("paste_client_disconnects", "Clients that left before the end", relay.client_disconnects)
+    yield _counter("paste_aborts", "Abort requests sent to the backend", relay.aborts_sent)
+    yield _counters("paste_tap_failures", "Failures of the tap, by cause", "cause", relay.tap_failures.items())
+    yield _counters("paste_backend_errors", "Our own error replies, by code", "code", relay.backend_errors.items())
+
+
+def _counters(name: str, help_text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
+    family = CounterMetricFamily(name, help_text, labels=[label])
+    for key, value in values:
+        family.add_metric([key], value)
+    return family
+
+
+def _counter(name: str, help_text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, help_text, value=value)
+
+
+def _gauge(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, help_text, value=float(value))
+
+
+def exposition(runtime: Runtime, relay: RelayCounters) -> bytes:
+    """The text format of Prometheus, version 0.0.4."""
+    registry = CollectorRegistry()
+    registry.register(ProxyCollector(runtime, relay))
+    return generate_latest(registry)

@@ -1,0 +1,155 @@
+"""One queue for LLM turns and tool runs, with the slots that they occupy.
+
+Sans-IO: `add` what wants to start, `startable` gives what may start now, `release` gives a slot back.
+Each lane (all turns, or the runs of one tool) is ordered by the policy; a free slot goes to the first of
+all lanes that have room, so nothing waits beside a free slot that it could use.
+"""
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from paste_proxy.tools.ports import RunClass
+
+TURNS = ""
+"""The lane of LLM turns; every other lane has its tool's name."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Something that wants to start: an LLM turn (`lane` = TURNS) or a tool run."""
+
+    id: str
+    lane: str
+    run_class: RunClass
+    arrived: int = 0
+    """Place in the order of arrival."""
+
+
+Policy: TypeAlias = Callable[[Waiting], tuple[int, ...]]
+
+
+def fcfs(item: Waiting) -> tuple[int, ...]:
+    """First come, first served, inside each class."""
+    return (item.run_class, item.arrived)
+
+
+POLICIES: Mapping[str, Policy] = {"fcfs": fcfs}
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """Slots. Zero turns means no limit: the engine's own queue orders them."""
+
+    turns: int
+    runs: int
+    reserve: int
+    """Run slots that only authoritative work may use."""
+    speculative: int
+    """Runs ahead of their call, all tools together."""
+    per_tool: Mapping[str, int]
+
+
+class JointQueue:
+    def __init__(self, capacity: Capacity, policy: Policy = fcfs) -> None:
+        self._capacity = capacity
+        self._policy = policy
+        self._arrivals = itertools.count()
+        self._lanes: dict[str, list[tuple[tuple[int, ...], Waiting]]] = {}
+        self._waiting: dict[str, Waiting] = {}
+        self._running: dict[str, Waiting] = {}
+        self._in_lane: Counter[str] = Counter()
+        self._in_class: Counter[RunClass] = Counter()
+        self._runs_waiting: Counter[RunClass] = Counter()
+
+    def add(self, item_id: str, lane: str, run_class: RunClass) -> None:
+        item = Waiting(item_id, lane, run_class, next(self._arrivals))
+        self._wait(item)
+        heapq.heappush(self._lanes.setdefault(lane, []), (self._policy(item), item))
+
+    def remove(self, item_id: str) -> None:
+        """`item_id` does not want to start any more. Its heap entry is dropped when it comes up."""
+        self._stop_waiting(self._waiting[item_id])
+
+    def waiting(self, run_class: RunClass) -> int:
+        """Tool runs of a class that wait."""
+        return self._runs_waiting[run_class]
+
+    def release(self, item_id: str) -> None:
+        """`item_id` has ended: its slot is free."""
+        self._count(self._running.pop(item_id), -1)
+
+    def promote(self, item_id: str) -> None:
+        """The running `item_id` counts as authoritative from now on."""
+        item = self._running[item_id]
+        self._count(item, -1)
+        self._running[item_id] = promoted = msgspec.structs.replace(item, run_class=RunClass.AUTHORITATIVE)
+        self._count(promoted, +1)
+
+    def startable(self) -> list[Waiting]:
+        """Everything that may start now, in order; it occupies its slots from now on."""
+        started = []
+        while (item := self._next()) is not None:
+            heapq.heappop(self._lanes[item.lane])
+            self._stop_waiting(item)
+            self._running[item.id] = item
+            self._count(item, +1)
+            started.append(item)
+        return started
+
+    def starved(self) -> list[Waiting]:
+        """Authoritative runs at the head of their lane that find no slot, though speculation holds some."""
+        heads = (self._head(lane) for lane in list(self._lanes) if lane != TURNS)
+        return [
+            head
+            for head in heads
+            if head is not None and head.run_class is RunClass.AUTHORITATIVE and not self._has_room(head)
+        ]
+
+    def lane_is_full(self, lane: str) -> bool:
+        """Is it the tool's own limit that is reached (rather than the overall one)?"""
+        return self._in_lane[lane] >= self._capacity.per_tool.get(lane, self._capacity.runs)
+
+    def _next(self) -> Waiting | None:
+        heads = (self._head(lane) for lane in list(self._lanes))
+        ready = [head for head in heads if head is not None and self._has_room(head)]
+        return min(ready, key=self._policy, default=None)
+
+    def _head(self, lane: str) -> Waiting | None:
+        heap = self._lanes[lane]
+        while heap and self._waiting.get(heap[0][1].id) is not heap[0][1]:
+            heapq.heappop(heap)
+        if not heap:
+            del self._lanes[lane]
+            return None
+        return heap[0][1]
+
+    def _has_room(self, item: Waiting) -> bool:
+        limits = self._capacity
+        if item.lane == TURNS:
+            return not limits.turns or self._in_lane[TURNS] < limits.turns
+        ahead = item.run_class is not RunClass.AUTHORITATIVE
+        runs = sum(self._in_class.values())
+        of_tool = limits.per_tool.get(item.lane, limits.runs)
+        if runs >= limits.runs - (limits.reserve if ahead else 0):
+            return False
+        if self._in_lane[item.lane] >= of_tool - (min(1, of_tool - 1) if ahead else 0):
+            return False
+        return not ahead or runs - self._in_class[RunClass.AUTHORITATIVE] < limits.speculative
+
+    def _wait(self, item: Waiting) -> None:
+        self._waiting[item.id] = item
+        if item.lane != TURNS:
+            self._runs_waiting[item.run_class] += 1
+
+    def _stop_waiting(self, item: Waiting) -> None:
+        del self._waiting[item.id]
+        if item.lane != TURNS:
+            self._runs_waiting[item.run_class] -= 1
+
+    def _count(self, item: Waiting, by: int) -> None:
+        self._in_lane[item.lane] += by
+        if item.lane != TURNS:
+            self._in_class[item.run_class] += by

@@ -1,0 +1,34 @@
+"""What the core keeps of one session, beside its identity."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from paste_proxy.events import Note
+from paste_proxy.sessions.history import SessionHistory
+
+NOTES_KEPT = 200
+"""A timeline of about fifty turns."""
+
+
+@dataclass(eq=False, slots=True)
+class SessionState:
+    id: str
+    tenant: str
+    parent: str = ""
+    relation: str = "new"
+    name: str = ""
+    """The name that the client gave it, if any."""
+    names: dict[str, str] = field(default_factory=dict)
+    """The client's tool names that mean gateway tools, from the newest request."""
+    open_writes: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Calls that write and whose result has not come back: call id and scopes."""
+    turns: int = 0
+    notes: deque[Note] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
+    history: SessionHistory = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.history = SessionHistory(self.id)
+
+    def note(self, at: float, what: str, **detail: Any) -> None:
+        self.notes.append(Note(at, what, detail))
