@@ -1,0 +1,353 @@
+"""A small world, tools that read and write it, and agents that act in it: the core under a virtual clock.
+
+Everything that can happen happens by draws of a `random.Random`: latencies, the instant at which a run
+touches the world, failures, callers that leave. The harness records what every run saw, and when.
+"""
+
+import heapq
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from paste_proxy.config import ClientToolConfig, Config, LimitsConfig, SpeculationConfig
+from paste_proxy.core import Core
+from paste_proxy.errors import ToolError
+from paste_proxy.events import (
+    AdmitTurn,
+    AnswerCall,
+    CallAbandoned,
+    CallRequested,
+    CancelRun,
+    Decision,
+    Event,
+    FailCall,
+    Identity,
+    RunEnded,
+    StartRun,
+    TimePassed,
+    TurnClosed,
+    TurnRequested,
+    TurnSent,
+    TurnStreamed,
+)
+from paste_proxy.grammar.events import CallSealed, TurnEnded
+from paste_proxy.grammar.requests import parse_chat_request
+from paste_proxy.predict.model import Call, Candidate, History
+from paste_proxy.tools.ports import Output
+from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect, ToolSpec
+
+SCOPES = ("a", "b")
+SCHEMA = {"type": "object", "properties": {"k": {"type": "integer"}}, "required": ["k"]}
+
+
+def _spec(name: str, effect: Effect, reads: Iterable[str], writes: Iterable[str]) -> ToolSpec:
+    return ToolSpec(
+        name=name,
+        description=name,
+        parameters=SCHEMA,
+        effect=effect,
+        reads=frozenset(reads),
+        writes=frozenset(writes),
+        max_age=20.0,
+        retention=15.0,
+        timeout=30.0,
+        concurrency=2,
+    )
+
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        _spec("read_a", Effect.READ, "a", ()),
+        _spec("read_b", Effect.READ, "b", ()),
+        _spec("read_all", Effect.READ, (GLOBAL_SCOPE,), ()),
+        _spec("write_a", Effect.NEVER, (), "a"),
+        _spec("write_b", Effect.NEVER, (), "b"),
+        _spec("write_all", Effect.NEVER, (), (GLOBAL_SCOPE,)),
+    )
+}
+CLIENT_TOOLS = {"edit_a": ClientToolConfig(writes=("a",)), "edit": ClientToolConfig()}
+"""Run by the agent itself; the proxy sees them in the stream only."""
+CONFIG = Config(
+    speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0, min_probability=0.0, slots=4),
+    limits=LimitsConfig(tool_runs=6, tool_reserve=1, staged_session_bytes=200, staged_result_bytes=100),
+    client_tools={"edit_a": CLIENT_TOOLS["edit_a"]},
+)
+OFFERED = [
+    {"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in (*SPECS, *CLIENT_TOOLS)
+]
+
+
+class HostilePredictor:
+    """Guesses what `guess` says: right calls, wrong calls, writes, nonsense."""
+
+    def __init__(self, guess: Callable[[History], list[Call]]) -> None:
+        self._guess = guess
+
+    def learn(self, history: History, calls: Sequence[Call]) -> None:
+        pass
+
+    def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
+        known = set(tools)
+        return [Candidate(c.tool, c.arguments, 0.9, "hostile") for c in self._guess(history) if c.tool in known]
+
+
+@dataclass
+class World:
+    """Counters by scope, and every change of them with its time."""
+
+    values: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SCOPES, 0))
+    writes: list[tuple[float, float, frozenset[str]]] = field(default_factory=list)
+    """Start, end and scopes of every write that is over."""
+
+    def read(self, tool: str, k: int) -> str:
+        scopes = SCOPES if tool == "read_all" else (tool.removeprefix("read_"),)
+        return json.dumps({"k": k, **{scope: self.values[scope] for scope in scopes}})
+
+    def write(self, tool: str, k: int) -> str:
+        for scope in scopes_of(tool):
+            self.values[scope] = (self.values[scope] * 31 + k + 1) % 1_000_003
+        return f"{tool} {k} done"
+
+
+def scopes_of(tool: str) -> tuple[str, ...]:
+    target = tool.rpartition("_")[2] if "_" in tool else "all"
+    return (target,) if target in SCOPES else SCOPES
+
+
+@dataclass
+class Seen:
+    """What an answered call got, from which run, and the instant at which that run looked at the world."""
+
+    tool: str
+    k: int
+    issued: float
+    outcome: str
+    text: str
+    looked: float
+    run: str
+
+
+@dataclass
+class Agent:
+    """A task: turns of calls, run one after another as a plain agent loop does."""
+
+    name: str
+    turns: list[list[tuple[str, int]]]
+    transcript: list[str] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    turn: int = 0
+    step: int = 0
+    identity: Identity = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.identity = Identity(session=self.name)
+        self.messages.append({"role": "user", "content": f"task {self.name}"})
+
+    def call_id(self) -> str:
+        return f"{self.name}-{self.turn}-{self.step}"
+
+
+class Simulation:
+    """Plays agents against a core. `fates` may fail or stall speculative runs; authoritative ones succeed."""
+
+    def __init__(
+        self,
+        core: Core,
+        agents: list[Agent],
+        random: Random,
+        *,
+        impatient: float = 0.0,
+        failing: float = 0.0,
+    ) -> None:
+        self.core = core
+        self.world = World()
+        self.seen: list[Seen] = []
+        self.now = 0.0
+        self._random = random
+        self._impatient = impatient
+        self._failing = failing
+        self._agenda: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._runs: dict[str, dict[str, Any]] = {}
+        self._outputs: dict[int, tuple[Output, str]] = {}
+        self._waiting: dict[str, tuple[Agent, str, int, float]] = {}
+        for agent in agents:
+            self._at(random.random(), lambda agent=agent: self._begin_turn(agent))
+
+    def run(self) -> None:
+        while self._agenda:
+            due = self.core.next_deadline()
+            if due is not None and due < self._agenda[0][0]:
+                self.now = max(self.now, due)
+                self._tell(TimePassed())
+                continue
+            self.now, _, action = heapq.heappop(self._agenda)
+            action()
+
+    # -- agents -------------------------------------------------------------------------------------------
+
+    def _begin_turn(self, agent: Agent) -> None:
+        if agent.turn == len(agent.turns):
+            return
+        body = json.dumps({"model": "m", "messages": agent.messages, "tools": OFFERED}).encode()
+        turn = f"{agent.name}/{agent.turn}"
+        self._tell(TurnRequested(turn, agent.identity, parse_chat_request(body)))
+
+    def _admitted(self, agent: Agent, turn: str) -> None:
+        self._tell(TurnSent(turn))
+        calls = agent.turns[agent.turn]
+        at = self.now
+        for step, (tool, k) in enumerate(calls):
+            at += self._random.uniform(0.1, 3.0)
+            sealed = CallSealed(step, f"{agent.name}-{agent.turn}-{step}", tool, json.dumps({"k": k}))
+            self._at(at, lambda event=sealed: self._tell(TurnStreamed(turn, event)))
+        self._at(at + 0.5, lambda: self._end_turn(agent, turn))
+
+    def _end_turn(self, agent: Agent, turn: str) -> None:
+        self._tell(TurnStreamed(turn, TurnEnded("tool_calls")))
+        self._tell(TurnClosed(turn, complete=True))
+        calls = agent.turns[agent.turn]
+        functions = [
+            {
+                "id": f"{agent.name}-{agent.turn}-{step}",
+                "type": "function",
+                "function": {"name": tool, "arguments": json.dumps({"k": k})},
+            }
+            for step, (tool, k) in enumerate(calls)
+        ]
+        agent.messages.append({"role": "assistant", "content": None, "tool_calls": functions})
+        agent.step = 0
+        self._next_call(agent)
+
+    def _next_call(self, agent: Agent) -> None:
+        calls = agent.turns[agent.turn]
+        if agent.step == len(calls):
+            agent.turn += 1
+            self._begin_turn(agent)
+            return
+        tool, k = calls[agent.step]
+        if tool in CLIENT_TOOLS:
+            self._run_at_client(agent, tool, k)
+        else:
+            self._ask_gateway(agent, tool, k)
+
+    def _run_at_client(self, agent: Agent, tool: str, k: int) -> None:
+        begun, done = self.now, self.now + self._random.uniform(0.0, 4.0)
+
+        def finish() -> None:
+            text = self.world.write(tool, k)
+            self.world.writes.append((begun, self.now, frozenset(scopes_of(tool))))
+            self._got(agent, text)
+
+        self._at(done, finish)
+
+    def _ask_gateway(self, agent: Agent, tool: str, k: int) -> None:
+        call = f"{agent.call_id()}#{next(self._order)}"
+        self._waiting[call] = (agent, tool, k, self.now)
+        arguments = json.dumps({"k": k}).encode()
+        if self._random.random() < self._impatient and tool.startswith("read"):
+            self._at(self.now + self._random.uniform(0.0, 2.0), lambda: self._leave(call))
+        self._tell(CallRequested(call, agent.identity, tool, arguments, agent.call_id()))
+
+    def _leave(self, call: str) -> None:
+        """The caller gives up, and asks again."""
+        if call in self._waiting:
+            agent, tool, k, _ = self._waiting.pop(call)
+            self._tell(CallAbandoned(call))
+            self._ask_gateway(agent, tool, k)
+
+    def _got(self, agent: Agent, text: str) -> None:
+        tool, k = agent.turns[agent.turn][agent.step]
+        agent.transcript.append(f"{tool}({k}) -> {text}")
+        agent.messages.append({"role": "tool", "tool_call_id": agent.call_id(), "content": text})
+        agent.step += 1
+        self._next_call(agent)
+
+    # -- the shell ----------------------------------------------------------------------------------------
+
+    def _at(self, when: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (when, next(self._order), action))
+
+    def _tell(self, event: Event) -> None:
+        for decision in self.core.handle(event, self.now):
+            self._carry_out(decision)
+
+    def _carry_out(self, decision: Decision) -> None:
+        match decision:
+            case AdmitTurn(turn):
+                agent = self._agent_of(turn)
+                self._at(self.now, lambda: self._admitted(agent, turn))
+            case StartRun(run):
+                self._start(run.run, run.tool, run.arguments["k"], ahead=run.run_class > 0)
+            case CancelRun(run):
+                self._runs[run]["cancelled"] = True
+            case AnswerCall(call, outcome, output):
+                self._answered(call, outcome, output)
+            case FailCall(call, _, error):
+                raise AssertionError(f"{call}: {error.message}")
+            case _:
+                pass
+
+    def _agent_of(self, turn: str) -> Agent:
+        return self.agents[turn.partition("/")[0]]
+
+    def _start(self, run: str, tool: str, k: int, *, ahead: bool) -> None:
+        fate = {"cancelled": False, "looked": 0.0, "text": "", "begun": self.now}
+        self._runs[run] = fate
+        length = self._random.uniform(0.0, 6.0)
+        if ahead and self._random.random() < self._failing:
+            if self._random.random() < 0.5:
+                return  # hangs for ever
+            error = ToolError("bad luck")
+            self._at(self.now + length, lambda: self._tell(RunEnded(run, None, error)))
+            return
+        self._at(self.now + length * self._random.random(), lambda: self._touch(fate, tool, k))
+        self._at(self.now + length, lambda: self._end_run(run, tool))
+
+    def _touch(self, fate: dict[str, Any], tool: str, k: int) -> None:
+        if fate["cancelled"]:
+            return
+        fate["looked"] = self.now
+        fate["text"] = self.world.read(tool, k) if tool.startswith("read") else self.world.write(tool, k)
+
+    def _end_run(self, run: str, tool: str) -> None:
+        fate = self._runs[run]
+        if tool.startswith("write"):
+            self.world.writes.append((fate["begun"], self.now, frozenset(scopes_of(tool))))
+        if fate["cancelled"]:
+            self._tell(RunEnded(run, None, ToolError("cancelled")))
+            return
+        output = Output(fate["text"].encode(), is_text=True)
+        self._outputs[id(output)] = (output, run)
+        self._tell(RunEnded(run, output))
+
+    def _answered(self, call: str, outcome: str, output: Output) -> None:
+        agent, tool, k, issued = self._waiting.pop(call)
+        run = self._outputs[id(output)][1]
+        text = output.body.decode()
+        self.seen.append(Seen(tool, k, issued, outcome, text, self._runs[run]["looked"], run))
+        self._at(self.now, lambda: self._got(agent, text))
+
+    agents: dict[str, Agent]
+
+
+def play(
+    tasks: dict[str, list[list[tuple[str, int]]]],
+    random: Random,
+    guess: Callable[[History], list[Call]],
+    *,
+    config: Config = CONFIG,
+    impatient: float = 0.0,
+    failing: float = 0.0,
+) -> tuple[dict[str, Agent], Simulation]:
+    """Play the tasks to their end; the agents with their transcripts, and what happened."""
+    agents = {name: Agent(name, turns) for name, turns in tasks.items()}
+    core = Core(SPECS, config, HostilePredictor(guess))
+    simulation = Simulation(core, list(agents.values()), random, impatient=impatient, failing=failing)
+    simulation.agents = agents
+    simulation.run()
+    return agents, simulation

@@ -1,0 +1,84 @@
+"""Imports point downwards only (docs/design.md, "Layout"), and importing a module does no work."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "paste_proxy"
+
+LEAVES = {"errors", "clock", "tasks", "config", "deadlines"}
+"""Modules of the package's top that anybody may use; they use nothing of the package but each other."""
+
+ALLOWED: dict[str, set[str]] = {
+    "grammar": set(),
+    "events": {"grammar", "tools", "errors"},
+    "tools": {*LEAVES},
+    "backends": {*LEAVES},
+    "predict": set(),
+    "schedule": {"tools"},
+    "sessions": {"grammar", "predict", "events"},
+    "broker": {*LEAVES, "events", "grammar", "predict", "schedule", "tools"},
+    "store": {*LEAVES, "predict"},
+    "turns": {*LEAVES, "events", "grammar", "predict", "sessions", "broker", "tools"},
+    "core": {*LEAVES, "events", "predict", "schedule", "sessions", "broker", "tools", "turns"},
+    "runtime": {*LEAVES, "events", "grammar", "tools", "core"},
+    "proxy": {*LEAVES, "backends", "events", "grammar", "runtime", "sessions"},
+    "gateway": {*LEAVES, "events", "runtime", "sessions", "tools"},
+    "observe": {*LEAVES, "broker", "core", "runtime", "proxy"},
+}
+"""What each part may import of the package, beside itself. `app`, `cli`, `lab` are above everything."""
+
+PURE = ("grammar", "predict", "schedule", "sessions", "broker", "core.py", "turns.py", "events.py", "deadlines.py")
+SOCKETS = {"aiohttp", "asyncio", "uvloop", "socket", "threading", "time", "mcp", "subprocess"}
+CONTRACTS = {"paste_proxy.predict.model", "paste_proxy.tools.ports", "paste_proxy.tools.spec"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+def part_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def parts_imported(path: Path) -> set[str]:
+    inside = {name for name in imported(path) if name.startswith("paste_proxy.")}
+    return {name.split(".")[1] for name in inside} - {part_of(path)}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_downwards(path: Path) -> None:
+    part = part_of(path)
+    if part in LEAVES:
+        assert parts_imported(path) <= LEAVES
+    elif part in ALLOWED:
+        assert parts_imported(path) <= ALLOWED[part]
+
+
+@pytest.mark.parametrize("pure", PURE)
+def test_the_core_has_no_sockets_and_no_clock(pure: str) -> None:
+    root = PACKAGE / pure
+    for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
+        assert not {name.split(".")[0] for name in imported(path)} & SOCKETS, path
+
+
+@pytest.mark.parametrize("part", ["grammar", "predict", "schedule"])
+def test_the_three_know_nothing_of_each_other_but_contracts(part: str) -> None:
+    for path in sorted((PACKAGE / part).rglob("*.py")):
+        others = {
+            name for name in imported(path) if name.startswith("paste_proxy.") and name.split(".")[1] != part
+        }
+        assert others <= CONTRACTS, path
