@@ -1,0 +1,76 @@
+"""Settings, metrics, paths and commands that are not documented fail here."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+
+from paste_proxy import errors
+from paste_proxy.cli import commands
+from paste_proxy.config import Config
+from paste_proxy.observe import metrics
+from paste_proxy.proxy.counters import RelayCounters
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+def settings(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for field in msgspec.structs.fields(struct):
+        key = prefix + field.name
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield from settings(field.type, key + ".")
+        elif key == "client_tools":
+            yield "client_tools.NAME.writes", ["*"]
+        else:
+            yield key, field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+
+
+def documented() -> dict[str, str]:
+    rows = re.findall(r"^\| `([\w.]+)` \| (.*?) \|", CONFIGURATION, re.MULTILINE)
+    return {key: default.strip("`") for key, default in rows}
+
+
+def test_every_setting_is_documented_with_its_default() -> None:
+    actual = {key: _written(default) for key, default in settings(Config)}
+    assert documented() == actual
+
+
+def _written(default: object) -> str:
+    if default in ("", None):
+        return ""
+    if isinstance(default, float) and default == int(default):
+        return str(int(default))
+    return str(default).replace("'", '"') if isinstance(default, list) else str(default).replace("()", "[]")
+
+
+def test_every_metric_is_documented() -> None:
+    source = Path(metrics.__file__).read_text(encoding="utf-8")
+    named = set(re.findall(r'"(paste_\w+)"', source))
+    written = {name.removesuffix("_total") for name in re.findall(r"`(paste_\w+)", OPERATIONS)}
+    assert named == written
+
+
+def test_every_relay_counter_is_exported() -> None:
+    source = Path(metrics.__file__).read_text(encoding="utf-8")
+    for field in msgspec.structs.fields(RelayCounters):
+        assert f"relay.{field.name}" in source, field.name
+
+
+def test_every_command_and_option_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name, command in commands.commands.items():
+        assert f"`paste-proxy {name}`" in OPERATIONS
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not parameter.hidden:
+                assert any(option in readme for option in parameter.opts), (name, parameter.opts)
+
+
+def test_every_error_code_that_a_client_can_meet_is_documented() -> None:
+    start_up = {"internal_error", "bad_config", "bad_plugin", "bad_request"}
+    family = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.PasteError)]
+    for error in family:
+        assert error.code in start_up or f"`{error.code}`" in OPERATIONS, error.code
