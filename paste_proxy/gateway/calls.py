@@ -1,0 +1,56 @@
+"""Which of the model's calls is this? What agents say of it besides name and arguments.
+
+No standard names the id of the model's tool call in MCP's `_meta`, so each client has its own key:
+`claudecode/toolUseId` (Claude Code 2.1.257), `openai/toolCallId`, `copilot/toolCallId`,
+`redpanda.com/llm-tool-call-id`, and plain `toolCallId`, `tool_call_id`, `callId` in smaller ones. They
+differ in prefix and spelling only. `progressToken` is none of them: it is the client's own counter.
+Neither is `mcp-session-id` the name of a session: it names a connection, which sub-agents share.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from paste_proxy.gateway.wire import TOOL_CALL_ID
+
+OWN_KEY = "paste/tool-call-id"
+"""The documented key: it wins over the others."""
+
+_ID_NAMES = frozenset({"toolcallid", "tooluseid", "callid", "llmtoolcallid"})
+_CAMEL_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def tool_call_id(headers: Mapping[str, str], meta: Mapping[str, Any]) -> str:
+    """The id of the model's call, or "" where the client names none, or several that differ."""
+    own = meta.get(OWN_KEY)
+    if isinstance(own, str) and own:
+        return own
+    named = {
+        value
+        for key, value in meta.items()
+        if isinstance(value, str) and value and _field_name(key).replace("_", "") in _ID_NAMES
+    }
+    if stated := headers.get(TOOL_CALL_ID):
+        named.add(stated)
+    return named.pop() if len(named) == 1 else ""
+
+
+def identity_fields(meta: Mapping[str, Any]) -> dict[str, str]:
+    """The strings of `_meta` under plain names: `ai.opencode/sessionID` is `session_id`.
+
+    One level of objects is opened, because Codex keeps its ids in `x-codex-turn-metadata`.
+    A name that occurs with different values says nothing and is left out.
+    """
+    found: dict[str, set[str]] = {}
+    for key, value in meta.items():
+        parts = value.items() if isinstance(value, dict) else ((key, value),)
+        for name, text in parts:
+            if isinstance(text, str) and text:
+                found.setdefault(_field_name(name), set()).add(text)
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
+
+
+def _field_name(key: str) -> str:
+    """`_meta` keys are prefix/name (MCP 2025-11-25, "_meta"); VS Code writes prefix.name."""
+    name = key.rpartition("/")[2].rpartition(".")[2]
+    return _CAMEL_HUMP.sub("_", name).replace("-", "_").lower()

@@ -1,0 +1,238 @@
+"""The tools over MCP: the official SDK's server, fed with the registry and answered by the runtime.
+
+Decisions, each with its reason:
+
+* Both eras of the protocol are served. 2026-07-28 needs no session; clients of the older ones get one,
+  since their `notifications/cancelled` comes in a request of its own and must find the call it cancels.
+  Sessions are bounded in number and expire when idle; after a restart an old one answers 404, upon which
+  the specification has the client open a new one.
+* Answers are JSON bodies, not event streams. There is nothing to stream (tools report no progress), a body
+  has no limit on its size where SDK 2.3.0's client refuses events above 1 MiB, and it costs less.
+* Arguments reach the core as the bytes that the client wrote: a parsed object has forgotten duplicate keys
+  and how numbers were written, and the core must see both (DESIGN section 4, "call").
+* Arguments that don't fit the schema are a tool result with `isError`, so that the model can correct itself
+  (SEP-1303, in MCP since 2025-11-25). An unknown tool is the JSON-RPC error -32602.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+from mcp import MCPError
+from mcp.server.caching import CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    TextContent,
+    Tool,
+    ToolAnnotations,
+)
+
+from paste_proxy.config import LimitsConfig
+from paste_proxy.errors import InvalidArgumentsError, PasteError, RequestError, ToolError, UnknownToolError
+from paste_proxy.gateway.asgi import Message, Receive, Scope, Send
+from paste_proxy.gateway.calls import identity_fields, tool_call_id
+from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta
+from paste_proxy.runtime import ToolAnswer, ToolCall
+from paste_proxy.sessions.identity import identify
+from paste_proxy.tools.ports import Output
+from paste_proxy.tools.spec import Effect, ToolSpec
+
+log = logging.getLogger(__name__)
+
+LIST_TTL_MS = 60_000
+"""How long a client may keep the list: it changes only with a restart, and a minute's error is bearable."""
+
+STRUCTURED_LIMIT = 256 * 1024
+"""Bytes of a JSON result up to which it is also decoded for `structuredContent`. Parsing more would hold
+up the event loop, hence other callers; the text carries the same."""
+
+_BODY = "paste.body"
+"""Key of the ASGI scope under which the request's bytes are kept for the handler."""
+
+Context = ServerRequestContext[Any, Any]
+
+
+class McpTools:
+    """Handlers of `tools/list` and `tools/call`."""
+
+    def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec]) -> None:
+        self._caller = caller
+        self._specs = specs
+        self._listing = ListToolsResult(tools=[describe(spec) for spec in specs.values()])
+
+    def server(self) -> "Server[Any]":
+        server: Server[Any] = Server(
+            "paste-proxy",
+            version=version("paste-proxy"),
+            on_list_tools=self.list_tools,
+            on_call_tool=self.call_tool,
+            get_tool_input_schema=self._schema,
+            cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope="public")},
+        )
+        server.middleware.clear()  # It holds only tracing spans for an exporter that we don't install.
+        return server
+
+    def _schema(self, name: str) -> Mapping[str, Any] | None:
+        spec = self._specs.get(name)
+        return spec.parameters if spec is not None else None
+
+    async def list_tools(self, _context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+        """All tools on one page; a cursor can't be ours."""
+        if params is not None and params.cursor is not None:
+            raise MCPError(INVALID_PARAMS, f"unknown cursor {params.cursor!r}: the list has one page")
+        return self._listing
+
+    async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
+        """One authoritative call. Raises `MCPError` where the protocol wants no result."""
+        try:
+            return result_of(await self._caller.call(_call_of(context, params)))
+        except (ToolError, InvalidArgumentsError) as error:
+            return failure_of(error)
+        except UnknownToolError as error:
+            raise MCPError(INVALID_PARAMS, error.message, error_meta(error)) from error
+        except PasteError as error:
+            code = INVALID_PARAMS if isinstance(error, RequestError) else INTERNAL_ERROR
+            raise MCPError(code, error.message, error_meta(error)) from error
+        except MCPError:
+            raise
+        except Exception as error:
+            log.exception("call of tool %r failed", params.name)
+            reason = f"the gateway failed on tool {params.name!r}; its log says why"
+            raise MCPError(INTERNAL_ERROR, reason) from error
+
+
+class _Params(msgspec.Struct):
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Envelope(msgspec.Struct):
+    params: _Params = msgspec.field(default_factory=_Params)
+
+
+_envelopes = msgspec.json.Decoder(_Envelope)
+
+
+def _call_of(context: Context, params: CallToolRequestParams) -> ToolCall:
+    request = context.request
+    if request is None:
+        raise MCPError(INTERNAL_ERROR, "tools are served over HTTP only")
+    meta = (context.params or {}).get("_meta") or {}
+    return ToolCall(
+        identity=identify(request.headers, identity_fields(meta)),
+        tool=params.name,
+        arguments=raw_arguments(request.scope[_BODY]),
+        tool_call_id=tool_call_id(request.headers, meta),
+    )
+
+
+def raw_arguments(body: bytes | bytearray) -> bytes:
+    """`params.arguments` of a JSON-RPC request as its client wrote them; none or null is `{}`.
+
+    Raises `MCPError`: the SDK's parser also takes NaN and the like, which are not JSON (RFC 8259).
+    """
+    try:
+        raw = bytes(_envelopes.decode(body).params.arguments)
+    except msgspec.DecodeError as error:
+        raise MCPError(INVALID_PARAMS, f"the request is not valid JSON: {error}") from error
+    return b"{}" if raw == b"null" else raw
+
+
+def describe(spec: ToolSpec) -> Tool:
+    """A tool as MCP lists it. Only what its declaration says is hinted: effect `read` changes nothing."""
+    reads_only = True if spec.effect is Effect.READ else None
+    return Tool(
+        name=spec.name,
+        description=spec.description,
+        input_schema=spec.parameters,
+        annotations=ToolAnnotations(read_only_hint=reads_only) if reads_only else None,
+    )
+
+
+def result_of(answer: ToolAnswer) -> CallToolResult:
+    output = answer.output
+    result = CallToolResult(
+        content=[TextContent(text=output.body.decode())],
+        structured_content=_structured(output),
+    )
+    result.meta = outcome_meta(answer)
+    return result
+
+
+def failure_of(error: PasteError) -> CallToolResult:
+    result = CallToolResult(content=[TextContent(text=error.message)], is_error=True)
+    result.meta = error_meta(error)
+    return result
+
+
+def _structured(output: Output) -> dict[str, Any] | None:
+    """The result as an object; before 2026-07-28 the protocol has no place for other values."""
+    body = output.body
+    if output.is_text or len(body) > STRUCTURED_LIMIT or not body.lstrip().startswith(b"{"):
+        return None
+    value: dict[str, Any] = msgspec.json.decode(body)
+    return value
+
+
+class McpEndpoint:
+    """The MCP server as an ASGI application; usable inside `running`, which may be entered again."""
+
+    def __init__(self, tools: McpTools, limits: LimitsConfig) -> None:
+        self._tools = tools
+        self._limits = limits
+        self._manager: StreamableHTTPSessionManager | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Sessions live inside; on leaving, those of older clients end with their calls.
+
+        Enter and leave in one task (anyio's rule for cancel scopes).
+        """
+        manager = StreamableHTTPSessionManager(
+            self._tools.server(),
+            json_response=True,
+            session_idle_timeout=self._limits.session_idle_s,
+            max_sessions=self._limits.sessions,
+            max_request_body_size=self._limits.body_bytes,
+        )
+        async with manager.run():
+            self._manager = manager
+            try:
+                yield
+            finally:
+                self._manager = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._manager is None:
+            raise RuntimeError("the MCP endpoint is not running: enter `running` first")
+        await self._manager.handle_request(scope, _keeping_body(scope, receive), send)
+
+
+def _keeping_body(scope: Scope, receive: Receive) -> Receive:
+    """Notes the body for `raw_arguments` as it is read. The SDK stops reading at the limit."""
+    body = scope[_BODY] = bytearray()
+
+    async def receive_and_keep() -> Message:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        return message
+
+    return receive_and_keep
+
+
+async def serve_until_cancelled(endpoint: McpEndpoint, ready: "asyncio.Future[None]") -> None:
+    """Keeps `endpoint` running in the calling task; `ready` is resolved when it takes requests."""
+    async with endpoint.running():
+        ready.set_result(None)
+        await asyncio.get_running_loop().create_future()

@@ -1,0 +1,171 @@
+"""The tools over plain HTTP: `GET /v1/tools` lists them as an LLM request wants them, `POST` calls one.
+
+The body of a call is the arguments' JSON and the body of its answer is the result itself, so neither is
+parsed or encoded here: bytes go to the core and come from it.
+"""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from aiohttp import hdrs, web
+
+from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError, ToolsBusyError, UnknownToolError
+from paste_proxy.gateway.guard import Guard
+from paste_proxy.gateway.wire import (
+    REQUEST_ID,
+    TOOL_CALL_ID,
+    Caller,
+    GatewayError,
+    error_result,
+    outcome_headers,
+)
+from paste_proxy.runtime import ToolCall
+from paste_proxy.sessions.identity import identify
+from paste_proxy.tools.spec import ToolSpec
+
+log = logging.getLogger(__name__)
+
+LIST_PATH = "/v1/tools"
+TOOL_PATH = "/v1/tools/{name:.*}"
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+class MethodNotAllowedError(RequestError):
+    status = 405
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allow: str, param: str) -> None:
+        super().__init__(message, param=param)
+        self.allow = allow
+
+
+class RestTools:
+    """Handlers of `/v1/tools*`. `body_limit` is in bytes."""
+
+    def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec], *, guard: Guard, body_limit: int) -> None:
+        self._caller = caller
+        self._specs = specs
+        self._guard = guard
+        self._body_limit = body_limit
+        tools = [function_of(spec) for spec in specs.values()]
+        self._listing = msgspec.json.encode({"object": "list", "tools": tools})
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get(LIST_PATH, self._guarded(self.list_tools)),
+            web.route(hdrs.METH_ANY, LIST_PATH, self._guarded(self.refuse_for_list)),
+            web.get(TOOL_PATH, self._guarded(self.describe)),
+            web.post(TOOL_PATH, self._guarded(self.call)),
+            web.route(hdrs.METH_ANY, TOOL_PATH, self._guarded(self.refuse_for_tool)),
+        ]
+
+    async def list_tools(self, _request: web.Request) -> web.Response:
+        """`{"object": "list", "tools": [...]}`: `tools` is ready for an LLM request's `tools`."""
+        return _json(self._listing)
+
+    async def describe(self, request: web.Request) -> web.Response:
+        """One element of the list. Raises `UnknownToolError`."""
+        name = request.match_info["name"]
+        spec = self._specs.get(name)
+        if spec is None:
+            raise UnknownToolError(f"there is no tool {name!r}; GET {LIST_PATH} lists them", param=name)
+        return _json(msgspec.json.encode(function_of(spec)))
+
+    async def call(self, request: web.Request) -> web.Response:
+        """Run a tool: body = arguments (empty: none), answered with the result itself."""
+        headers = request.headers
+        arguments = await self._body(request)
+        answer = await self._caller.call(
+            ToolCall(
+                identity=identify(headers, {}),
+                tool=request.match_info["name"],
+                arguments=arguments or b"{}",
+                tool_call_id=headers.get(TOOL_CALL_ID, ""),
+            )
+        )
+        output = answer.output
+        content_type = "text/plain; charset=utf-8" if output.is_text else "application/json"
+        return web.Response(
+            body=output.body, headers={hdrs.CONTENT_TYPE: content_type, **outcome_headers(answer)}
+        )
+
+    async def refuse_for_list(self, request: web.Request) -> web.Response:
+        raise MethodNotAllowedError(
+            f"{request.method} is not for {LIST_PATH}: GET lists the tools, POST {LIST_PATH}/NAME calls one",
+            allow="GET, HEAD",
+            param=request.method,
+        )
+
+    async def refuse_for_tool(self, request: web.Request) -> web.Response:
+        raise MethodNotAllowedError(
+            f"{request.method} is not for a tool: GET describes it, POST calls it",
+            allow="GET, HEAD, POST",
+            param=request.method,
+        )
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The whole body. Raises `RequestTooLargeError`, before reading where the length is stated."""
+        if (request.content_length or 0) > self._body_limit:
+            raise self._too_large()
+        if not request.can_read_body:
+            return b""
+        body = bytearray()
+        try:
+            async for part in request.content.iter_any():
+                body += part
+                if len(body) > self._body_limit:
+                    raise self._too_large()
+        except web.RequestPayloadError as error:
+            raise RequestError(f"the body could not be read: {error}") from error
+        return bytes(body)
+
+    def _too_large(self) -> RequestTooLargeError:
+        return RequestTooLargeError(
+            f"the body is larger than {self._body_limit} bytes: send less, or raise limits.body_bytes",
+            param="limits.body_bytes",
+        )
+
+    def _guarded(self, handler: Handler) -> Handler:
+        """Checks who asks, gives the answer its request id, and turns errors into answers."""
+
+        async def handle(request: web.Request) -> web.Response:
+            request_id = request.headers.get(REQUEST_ID) or secrets.token_hex(16)
+            try:
+                self._guard.check(request.headers)
+                response = await handler(request)
+            except PasteError as error:
+                response = _refusal(error)
+            except (ConnectionError, web.HTTPException):
+                raise
+            except Exception:
+                log.exception("request %s failed: %s %s", request_id, request.method, request.path)
+                response = _refusal(GatewayError(f"the gateway failed; its log says why, under {request_id}"))
+            response.headers[REQUEST_ID] = request_id
+            return response
+
+        return handle
+
+
+def function_of(spec: ToolSpec) -> dict[str, Any]:
+    """A tool as chat requests describe it (OpenAI API, `tools[]`)."""
+    return {
+        "type": "function",
+        "function": {"name": spec.name, "description": spec.description, "parameters": spec.parameters},
+    }
+
+
+def _json(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+def _refusal(error: PasteError) -> web.Response:
+    response = _json(msgspec.json.encode(error_result(error)), error.status)
+    if isinstance(error, MethodNotAllowedError):
+        response.headers[hdrs.ALLOW] = error.allow
+    if isinstance(error, ToolsBusyError):
+        response.headers[hdrs.RETRY_AFTER] = "1"
+    return response
