@@ -67,12 +67,5 @@ class Malformed(msgspec.Struct, frozen=True):
 
 
 GrammarEvent: TypeAlias = (
-    ReasoningText
-    | ContentText
-    | CallOpened
-    | ArgumentText
-    | CallSealed
-    | UsageReported
-    | TurnEnded
-    | Malformed
+    ReasoningText | ContentText | CallOpened | ArgumentText | CallSealed | UsageReported | TurnEnded | Malformed
 )

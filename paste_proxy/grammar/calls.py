@@ -1,0 +1,168 @@
+"""Puts the tool calls of one reply together from their deltas (OpenAI chat dialect and its variations).
+
+Engines disagree on what names a call. OpenAI counts `index` and sends id and name once; SGLang's gemma4 parser
+puts the tool's place in the tool list into `index`; llama-cpp-python repeats id and name in every delta; some
+send no id at all. So a call begins where a new id arrives, or a name that can't belong to the call at hand.
+"""
+
+from paste_proxy.grammar.events import ArgumentText, CallOpened, CallSealed, GrammarEvent, Malformed
+from paste_proxy.grammar.json_stream import ObjectScanner, check_object
+
+CALL_LIMIT = 1024
+"""Calls of one reply: far above what agents run, and a bound on what a broken stream can make us hold."""
+
+SIZE_LIMIT = 4 * 1024 * 1024
+"""Characters of all arguments of one reply. More than any model writes (128 k tokens are about 512 KB)."""
+
+
+class _Call:
+    """One call as far as it has come."""
+
+    __slots__ = ("call_id", "done", "early", "name", "ordinal", "scanner")
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self.name = ""
+        self.ordinal = -1
+        self.scanner = ObjectScanner()
+        self.early: list[str] = []
+        """Arguments that came before the name."""
+        self.done = False
+        """Sealed, or beyond sealing."""
+
+    def fault(self, why: str, at: int) -> Malformed:
+        return Malformed(f"tool call {self.call_id or self.ordinal}: {why}", at)
+
+
+class CallAssembler:
+    """Reads the deltas of one reply in order; each method appends what they mean to `out`."""
+
+    __slots__ = ("_by_id", "_by_index", "_calls", "_opened", "_size", "_spoilt")
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_index: dict[int | None, _Call] = {}
+        self._by_id: dict[str, _Call] = {}
+        self._opened = 0
+        self._size = 0
+        self._spoilt = False
+
+    def delta(
+        self, index: int | None, call_id: str, name: str, text: str, at: int, out: list[GrammarEvent]
+    ) -> None:
+        """One element of `delta.tool_calls`; empty strings where it says nothing. `at` is for `Malformed`."""
+        call = self._find(index, call_id, name)
+        if self._over_limits(call, text, at, out):
+            return
+        if call is None:
+            if not (call_id or name or text):
+                return
+            call = self._begin(index, call_id)
+        elif call_id and not call.call_id and not call.done:
+            call.call_id = call_id
+            self._by_id[call_id] = call
+        if name and not call.name:
+            self._open(call, name, out)
+        text = self._wait_for_name(call, text)
+        if text:
+            self._read(call, text, at, out)
+
+    def spoil(self) -> None:
+        """Part of the reply was lost, and any call may have lost text with it: nothing more is sealed."""
+        self._spoilt = True
+
+    def end(self, at: int, out: list[GrammarEvent], *, finished: bool) -> None:
+        """No more deltas. Calls without arguments are sealed as `{}` if the model finished by itself."""
+        for call in () if self._spoilt else self._calls:
+            if call.done:
+                continue
+            if finished and call.name and not call.scanner.started:
+                self._seal(call, "{}", out)
+                continue
+            call.done = True
+            missing = "arguments are incomplete" if call.name else "no name"
+            out.append(call.fault(missing, at))
+
+    def _over_limits(self, call: _Call | None, text: str, at: int, out: list[GrammarEvent]) -> bool:
+        self._size += len(text)
+        if self._spoilt:
+            return True
+        if call is None and len(self._calls) == CALL_LIMIT:
+            out.append(Malformed(f"more than {CALL_LIMIT} tool calls", at))
+            self._spoilt = True
+        elif self._size > SIZE_LIMIT:
+            out.append(Malformed(f"tool call arguments of more than {SIZE_LIMIT} characters", at))
+            self._spoilt = True
+        return self._spoilt
+
+    def _find(self, index: int | None, call_id: str, name: str) -> _Call | None:
+        """The call that a delta continues; None if it begins one."""
+        call = self._by_index.get(index)
+        if call is None and index is None and not call_id and not name and self._calls:
+            return self._calls[-1]
+        if call_id and (call is None or call.call_id != call_id):
+            return self._find_by_id(call, call_id, name)
+        if name and not call_id and call is not None and call.name:
+            over = call.done and call.scanner.started
+            return None if over or call.name != name else call
+        return call
+
+    def _find_by_id(self, call: _Call | None, call_id: str, name: str) -> _Call | None:
+        """An id that the call at this index does not have: late for it, of a call elsewhere, or new."""
+        if call is not None and not call.call_id and not name and not call.done:
+            return call
+        if name:
+            return None
+        return self._by_id.get(call_id)
+
+    def _begin(self, index: int | None, call_id: str) -> _Call:
+        call = _Call(call_id)
+        self._calls.append(call)
+        self._by_index[index] = call
+        if call_id:
+            self._by_id[call_id] = call
+        return call
+
+    def _open(self, call: _Call, name: str, out: list[GrammarEvent]) -> None:
+        call.name = name
+        call.ordinal = self._opened
+        self._opened += 1
+        out.append(CallOpened(call.ordinal, call.call_id, name))
+
+    def _wait_for_name(self, call: _Call, text: str) -> str:
+        """The text that can be read now: arguments may come before the name."""
+        if not call.name:
+            call.early.append(text)
+            return ""
+        if call.early:
+            text = "".join((*call.early, text))
+            call.early = []
+        return text
+
+    def _read(self, call: _Call, text: str, at: int, out: list[GrammarEvent]) -> None:
+        scanner = call.scanner
+        if scanner.fault:
+            return
+        own = scanner.feed(text)
+        if own:
+            out.append(ArgumentText(call.ordinal, own))
+        if scanner.complete and not call.done:
+            self._complete(call, out)
+        self._complain(call, at, out)
+
+    def _complain(self, call: _Call, at: int, out: list[GrammarEvent]) -> None:
+        if call.scanner.fault:
+            call.done = True
+            out.append(call.fault(call.scanner.fault, at))
+
+    def _complete(self, call: _Call, out: list[GrammarEvent]) -> None:
+        text = call.scanner.text
+        fault = check_object(text)
+        if fault:
+            call.scanner.fault = fault
+        else:
+            self._seal(call, text, out)
+
+    def _seal(self, call: _Call, text: str, out: list[GrammarEvent]) -> None:
+        call.done = True
+        out.append(CallSealed(call.ordinal, call.call_id, call.name, text))

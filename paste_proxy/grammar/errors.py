@@ -1,0 +1,9 @@
+"""What this package raises; it knows nothing of the errors of the rest."""
+
+
+class GrammarError(ValueError):
+    """Bytes that are not of the grammar; the message says what and where."""
+
+
+class UnreadableRequestError(GrammarError):
+    """A body that is not a chat request: to be relayed as it is, without being understood."""

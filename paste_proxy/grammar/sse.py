@@ -1,0 +1,128 @@
+"""Server-sent events: bytes in, payloads out (WHATWG HTML, section 9.2 "Server-sent events")."""
+
+from collections.abc import Sequence
+
+from paste_proxy.grammar.errors import GrammarError
+
+EVENT_LIMIT = 8 * 1024 * 1024
+"""Bytes of one event: as much as the largest request body that the proxy reads."""
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SseDecoder:
+    """Reads an event stream incrementally; how the bytes are cut makes no difference.
+
+    Takes the time to copy each byte once and holds at most one event of `limit` bytes. Names, ids and
+    retry times are skipped: the dialects of LLM engines say everything in the payload.
+    """
+
+    __slots__ = (
+        "_after_cr",
+        "_at",
+        "_data",
+        "_event_at",
+        "_idle",
+        "_limit",
+        "_line",
+        "_line_at",
+        "_size",
+        "starts",
+    )
+
+    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+        self.starts: Sequence[int] = ()
+        """Where the data of the events that the last `feed` returned begins, in bytes from the start."""
+        self._limit = limit
+        self._at = 0
+        self._idle = True
+        """Between two events, with nothing kept."""
+        self._after_cr = False
+        self._line = bytearray()
+        self._line_at = 0
+        self._data: list[bytes] = []
+        self._size = 0
+        """Bytes in `_data`, one more for each line."""
+        self._event_at = 0
+
+    @property
+    def at(self) -> int:
+        """Bytes read so far."""
+        return self._at
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads of the events that `data` completes. Raises `GrammarError` if one is over the limit."""
+        size = len(data)
+        if (
+            self._idle
+            and data.startswith(b"data: ")
+            and data.find(b"\n") == size - 2
+            and data.endswith(b"\n\n")
+            and data.find(b"\r") < 0
+            and size <= self._limit
+        ):  # One whole event, as engines send them: no lines to put together.
+            self.starts = (self._at,)
+            self._at += size
+            return [data[6:-2]]
+        return self._feed_lines(data)
+
+    def _feed_lines(self, data: bytes) -> list[bytes]:
+        if self._after_cr and data:
+            self._after_cr = False
+            if data.startswith(b"\n"):
+                self._at += 1
+                data = data[1:]
+        payloads: list[bytes] = []
+        self.starts = starts = list[int]()
+        for line in data.splitlines(keepends=True):
+            if not self._line:
+                self._line_at = self._at
+            self._at += len(line)
+            if line[-1] not in b"\r\n":
+                self._keep(line)
+            elif (payload := self._end_line(line.rstrip(b"\r\n"))) is not None:
+                payloads.append(payload)
+                starts.append(self._event_at)
+        self._after_cr = data.endswith(b"\r") or self._after_cr
+        self._idle = not (self._after_cr or self._line or self._data)
+        return payloads
+
+    def _keep(self, piece: bytes) -> None:
+        """A line that has not come to its end."""
+        self._line += piece
+        self._check(len(self._line))
+
+    def _end_line(self, line: bytes) -> bytes | None:
+        """The payload, if this line ends an event that has one."""
+        if self._line:
+            self._line += line
+            line = bytes(self._line)
+            self._line.clear()
+        if self._line_at == 0:
+            line = line.removeprefix(_BOM)
+        if line:
+            self._read_field(line)
+            return None
+        if not self._data:
+            return None
+        payload = b"\n".join(self._data)
+        self._data.clear()
+        self._size = 0
+        return payload
+
+    def _read_field(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            value = line[6:] if line.startswith(b"data: ") else line[5:]
+        elif line == b"data":
+            value = b""
+        else:
+            return
+        if not self._data:
+            self._event_at = self._line_at
+        self._data.append(value)
+        self._size += len(value) + 1
+        self._check(0)
+
+    def _check(self, unfinished: int) -> None:
+        if self._size + unfinished > self._limit:
+            raise GrammarError(f"an event longer than {self._limit} bytes at byte {self._line_at}")

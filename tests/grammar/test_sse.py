@@ -1,0 +1,98 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paste_proxy.grammar.errors import GrammarError
+from paste_proxy.grammar.sse import SseDecoder
+
+LINES = st.sampled_from(
+    [
+        *(
+            b"data: {}",
+            b"data:x",
+            b"data",
+            b"data:  two",
+            b"data: \xc3\xa9",
+            b"data: [DONE]",
+            b"\xef\xbb\xbfdata: bom",
+        ),
+        *(b": ping", b"event: a", b"id: 7", b"retry: 1", b"", b"dat", b"datax: 1"),
+    ]
+)
+STREAMS = st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r", b"\r\n"])), max_size=12).map(
+    lambda lines: b"".join(line + end for line, end in lines)
+)
+
+
+def naive(stream: bytes) -> list[bytes]:
+    """The standard's algorithm, word by word, over the whole stream."""
+    text = stream.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    events, data = [], b""
+    for line in text.split(b"\n")[:-1]:
+        if not line:
+            if data:
+                events.append(data[:-1])
+            data = b""
+        elif line.split(b":", 1)[0] == b"data":
+            value = line.partition(b":")[2]
+            data += value.removeprefix(b" ") + b"\n"
+    return events
+
+
+def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
+    at = [0, *sorted(place % (len(stream) + 1) for place in cuts), len(stream)]
+    return [stream[a:b] for a, b in itertools.pairwise(at)]
+
+
+def decode(pieces: list[bytes]) -> tuple[list[bytes], list[int]]:
+    decoder = SseDecoder()
+    payloads: list[bytes] = []
+    starts: list[int] = []
+    for piece in pieces:
+        payloads += decoder.feed(piece)
+        starts += decoder.starts
+    assert decoder.at == sum(len(piece) for piece in pieces)
+    return payloads, starts
+
+
+@given(STREAMS, st.lists(st.integers(0, 500), max_size=8))
+def test_any_split_reads_like_the_standard(stream: bytes, cuts: list[int]) -> None:
+    payloads, starts = decode([stream])
+    assert payloads == naive(stream)
+    assert decode(cut(stream, cuts)) == (payloads, starts)
+    assert decode([bytes([byte]) for byte in stream]) == (payloads, starts)
+    for payload, start in zip(payloads, starts, strict=True):
+        assert stream[start:].removeprefix(b"\xef\xbb\xbf").startswith(b"data")
+        assert payload.split(b"\n")[0] in stream[start:]
+
+
+@given(st.lists(st.binary(max_size=20), max_size=8))
+def test_junk_never_raises(pieces: list[bytes]) -> None:
+    assert decode(pieces)[0] == naive(b"".join(pieces))
+
+
+def test_a_whole_event_takes_the_short_way_and_a_comment_does_not_disturb() -> None:
+    decoder = SseDecoder()
+    assert decoder.feed(b'data: {"a":1}\n\n') == [b'{"a":1}']
+    assert decoder.feed(b": keep-alive\n\n") == []
+    assert decoder.feed(b"data: 2\r\n\r") == [b"2"]
+    assert decoder.feed(b"\ndata: 3\n\n") == [b"3"]
+    assert list(decoder.starts) == [40]
+
+
+@pytest.mark.parametrize("piece", [b"data: " + b"x" * 100, b"x" * 101, b"data:\n" * 101, b"data: y\n" * 60])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_an_event_over_the_limit_is_refused(piece: bytes, size: int) -> None:
+    decoder = SseDecoder(limit=100)
+    pieces = [piece[start : start + size] for start in range(0, len(piece), size)]
+    with pytest.raises(GrammarError, match="100 bytes"):
+        list(map(decoder.feed, pieces))
+
+
+def test_comments_do_not_count_towards_the_limit() -> None:
+    decoder = SseDecoder(limit=100)
+    for _ in range(100):
+        assert decoder.feed(b": ping\n") == []
+    assert decoder.feed(b"data: x\n\n") == [b"x"]
