@@ -33,7 +33,7 @@ def decode_arguments(tool: Tool[..., Any] | ToolSpec, raw: bytes) -> dict[str, A
 
 
 def typed_arguments(tool: Tool[..., Any], arguments: dict[str, Any]) -> dict[str, Any]:
-    """Decoded arguments in the types of the tool's parameters, defaults filled in; a copy, to be changed freely.
+    """Decoded arguments in the types of the tool's parameters, defaults filled in; a copy.
 
     Raises `InvalidArgumentsError`; `param` is the JSON path.
     """

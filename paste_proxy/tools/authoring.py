@@ -198,8 +198,12 @@ def _check_kind(function: Callable[..., Any], hooks: _Hooks) -> None:
         raise SchemaError("a generator has no one result; return a list")
     if hooks.isolated and inspect.iscoroutinefunction(function):
         raise SchemaError("isolated: worker processes run sync functions only; declare it with `def`")
-    if hooks.warm is not None and not callable(hooks.warm):
+    if hooks.warm is None:
+        return
+    if not callable(hooks.warm):
         raise SchemaError("warm: must be callable")
+    if inspect.iscoroutinefunction(hooks.warm) and not inspect.iscoroutinefunction(function):
+        raise SchemaError("warm: a sync tool needs a sync warm-up, worker processes have no event loop")
 
 
 def _check_fingerprint(fingerprint: Any, signature: Signature) -> None:

@@ -22,6 +22,7 @@ from paste_proxy.config import PluginConfig
 from paste_proxy.errors import ConfigError, PluginError
 from paste_proxy.tools.authoring import Tool
 from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.wire import Source
 
 ENTRY_POINTS = "paste_proxy.plugins"
 
@@ -31,7 +32,7 @@ class Registry(Mapping[str, Tool[..., Any]]):
 
     def __init__(self, tools: Iterable[Tool[..., Any]] = ()) -> None:
         self._tools: dict[str, Tool[..., Any]] = {}
-        self._plugins: dict[str, PluginConfig] = {}
+        self._sources: dict[str, Source] = {}
         for tool in tools:
             self._add(tool)
 
@@ -48,14 +49,14 @@ class Registry(Mapping[str, Tool[..., Any]]):
     def specs(self) -> dict[str, ToolSpec]:
         return {name: tool.spec for name, tool in self._tools.items()}
 
-    def plugin_of(self, name: str) -> PluginConfig | None:
+    def source(self, name: str) -> Source | None:
         """Where a worker process finds the tool; None where it was made in this process only."""
-        return self._plugins.get(name)
+        return self._sources.get(name)
 
     def add_plugin(self, config: PluginConfig, tools: Iterable[Tool[..., Any]]) -> None:
         for tool in tools:
             self._add(tool)
-            self._plugins[tool.spec.name] = config
+            self._sources[tool.spec.name] = Source(config, stamp(tool))
 
     def _add(self, tool: Tool[..., Any]) -> None:
         name = tool.spec.name
@@ -66,6 +67,15 @@ class Registry(Mapping[str, Tool[..., Any]]):
                 param=name,
             )
         self._tools[name] = tool
+
+
+def stamp(tool: Tool[..., Any]) -> str:
+    """Tells whether the file that declares a tool has been changed; empty where it is no file."""
+    try:
+        status = Path(tool.file).stat()
+    except OSError:
+        return ""
+    return f"{status.st_mtime_ns}:{status.st_size}"
 
 
 def load_plugins(configs: Sequence[PluginConfig]) -> Registry:

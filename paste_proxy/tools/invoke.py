@@ -1,5 +1,9 @@
-"""What a tool returned or raised, as an `Output` or an error; the same in the proxy and in a worker process."""
+"""Calls a tool and turns what it returned or raised into an `Output` or an error.
 
+The same code in the proxy and in a worker process, so that nobody can tell from a result where it was made.
+"""
+
+import asyncio
 import logging
 import traceback
 from typing import Any
@@ -26,6 +30,48 @@ def invoke_sync(tool: Tool[..., Any], context: RunContext, arguments: dict[str, 
     except BaseException as error:  # the boundary: not even SystemExit ends the process
         raise failure(tool, error) from error
     return encode_result(tool, value)
+
+
+async def invoke_async(tool: Tool[..., Any], context: RunContext, arguments: dict[str, Any]) -> Output:
+    """Run an async tool in this task. Raises `ToolError`, `InvalidArgumentsError`, or that it was cancelled."""
+    try:
+        value = await tool.invoke(context, arguments)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        if isinstance(error, asyncio.CancelledError) and _being_cancelled():
+            raise
+        raise failure(tool, error) from error
+    if _being_cancelled():
+        raise asyncio.CancelledError  # the tool swallowed it; nobody waits for its result any more
+    return encode_result(tool, value)
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def warm_up(tool: Tool[..., Any]) -> None:
+    """Call a tool's sync warm-up, if any. A failure is logged only: the run will tell."""
+    try:
+        if tool.warm is not None:
+            tool.warm()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the author's code
+        _warm_up_failed(tool, error)
+
+
+async def warm_up_async(tool: Tool[..., Any]) -> None:
+    """The same for an async warm-up."""
+    try:
+        if tool.warm is not None:
+            await tool.warm()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the author's code
+        _warm_up_failed(tool, error)
+
+
+def _warm_up_failed(tool: Tool[..., Any], error: BaseException) -> None:
+    log.warning("tool %s: its warm-up failed", tool.spec.name, exc_info=error)
 
 
 def encode_result(tool: Tool[..., Any], value: object) -> Output:

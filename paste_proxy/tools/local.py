@@ -1,0 +1,127 @@
+"""Runs the tools of plugins: async ones on the event loop, sync ones in threads or worker processes."""
+
+import asyncio
+import functools
+import inspect
+import itertools
+import logging
+from typing import Any
+
+import msgspec
+
+from paste_proxy.errors import PasteError, ToolError, UnknownToolError
+from paste_proxy.tasks import TaskSet
+from paste_proxy.tools.arguments import typed_arguments
+from paste_proxy.tools.authoring import Tool
+from paste_proxy.tools.invoke import invoke_async, invoke_sync, warm_up, warm_up_async
+from paste_proxy.tools.loading import Registry
+from paste_proxy.tools.pool import WorkerPool
+from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
+from paste_proxy.tools.threads import Threads
+from paste_proxy.tools.wire import Request
+
+log = logging.getLogger(__name__)
+
+WORKERS = 16
+"""As many as `speculation.slots`: a run that the core has started should not wait here once more."""
+
+
+class LocalExecutor:
+    """The executor of one proxy process (port: `ports.Executor`).
+
+    | tool | authoritative | decided, speculative |
+    |---|---|---|
+    | async | event loop | event loop |
+    | sync | thread | worker process at low priority |
+    | sync, `isolated` | worker process | worker process at low priority |
+
+    Time limits are the core's: a run goes on until it is done or cancelled.
+    """
+
+    def __init__(self, registry: Registry, *, workers: int = WORKERS) -> None:
+        self._registry = registry
+        self._threads = Threads()
+        self._isolated = WorkerPool(workers, lowered=False)
+        self._ahead = WorkerPool(workers, lowered=True)
+        self._warm: dict[str, asyncio.Task[Any]] = {}
+        self._tasks = TaskSet()
+        self._unequal = itertools.count()
+
+    async def run(self, run: Run) -> Output:
+        tool = self._tool(run.tool)
+        authoritative = run.run_class is RunClass.AUTHORITATIVE
+        if not tool.is_async and (tool.isolated or not authoritative):
+            pool = self._isolated if authoritative else self._ahead
+            typed_arguments(tool, run.arguments)
+            return await pool.run(run.run, run.run_class, self._request(run.tool, run.context, run.arguments))
+        return await self._run_here(tool, run)
+
+    def promote(self, run: str) -> None:
+        self._ahead.promote(run)
+
+    def fingerprint(self, tool: str, arguments: dict[str, Any]) -> bytes | None:
+        """Where the hook fails, as for a file that is gone, a value that was never returned before."""
+        declared = self._tool(tool)
+        if declared.fingerprint is None:
+            return None
+        try:
+            value = declared.fingerprint(**typed_arguments(declared, arguments))
+            return b"=" + msgspec.json.encode(value, order="deterministic")
+        except Exception as error:  # noqa: BLE001 - the author's code; the run itself tells what is wrong
+            log.debug("tool %s: no fingerprint: %s", tool, error)
+            return b"!%d" % next(self._unequal)
+
+    async def warm_up(self) -> None:
+        """Call all warm-ups now rather than at first use, where the authoritative runs will be."""
+        tools = [tool for tool in self._registry.values() if tool.warm is not None]
+        await asyncio.gather(*(self._warmed(tool) for tool in tools))
+
+    async def close(self) -> None:
+        self._threads.close()
+        await self._tasks.close()
+        await asyncio.gather(self._isolated.close(), self._ahead.close())
+
+    def _tool(self, name: str) -> Tool[..., Any]:
+        tool = self._registry.get(name)
+        if tool is None:
+            raise UnknownToolError(f"unknown tool {name!r}", param=name)
+        return tool
+
+    async def _run_here(self, tool: Tool[..., Any], run: Run) -> Output:
+        arguments = typed_arguments(tool, run.arguments)
+        await self._warmed(tool)
+        if tool.is_async:
+            return await invoke_async(tool, run.context, arguments)
+        return await self._threads.run(run.tool, functools.partial(invoke_sync, tool, run.context, arguments))
+
+    def _request(self, tool: str, context: RunContext, arguments: dict[str, Any] | None) -> Request:
+        source = self._registry.source(tool)
+        if source is None:
+            raise ToolError(
+                f"{tool}: runs in a worker process, which finds tools of loaded plugins only; "
+                "declare it in a plugin, or make it async",
+                param=tool,
+            )
+        return Request(source, tool, context, arguments)
+
+    async def _warmed(self, tool: Tool[..., Any]) -> None:
+        """Wait for the tool's warm-up in this process; the first to come starts it."""
+        if tool.warm is None:
+            return
+        name = tool.spec.name
+        if name not in self._warm:
+            self._warm[name] = self._tasks.spawn(self._warm_up(tool), name=f"warm up {name}")
+        await asyncio.shield(self._warm[name])
+
+    async def _warm_up(self, tool: Tool[..., Any]) -> None:
+        name = tool.spec.name
+        if inspect.iscoroutinefunction(tool.warm):
+            await warm_up_async(tool)
+        elif not tool.isolated:
+            await self._threads.run(name, functools.partial(warm_up, tool))
+        else:
+            request = self._request(name, RunContext("", ""), None)
+            try:
+                await self._isolated.run(f"warm up {name}", RunClass.AUTHORITATIVE, request)
+            except PasteError as error:
+                log.warning("tool %s: its warm-up failed: %s", name, error)
