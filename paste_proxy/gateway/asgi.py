@@ -112,8 +112,7 @@ class _Exchange:
         content = self._request.content
         try:
             part = await content.readany()
-        except (ConnectionError, web.RequestPayloadError):
-            self.close()
+        except ConnectionError:
             return dict(_DISCONNECT)
         self._body_open = not content.at_eof()
         return {"type": "http.request", "body": part, "more_body": self._body_open}

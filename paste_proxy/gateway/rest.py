@@ -43,6 +43,11 @@ class MethodNotAllowedError(RequestError):
         self.allow = allow
 
 
+class UnsupportedEncodingError(RequestError):
+    status = 415
+    code = "unsupported_encoding"
+
+
 class RestTools:
     """Handlers of `/v1/tools*`. `body_limit` is in bytes."""
 
@@ -109,18 +114,21 @@ class RestTools:
 
     async def _body(self, request: web.Request) -> bytes:
         """The whole body. Raises `RequestTooLargeError`, before reading where the length is stated."""
+        encoding = request.headers.get(hdrs.CONTENT_ENCODING, "identity")
+        if encoding.lower() != "identity":
+            raise UnsupportedEncodingError(
+                f"content-encoding {encoding!r} is not understood: send the arguments uncompressed",
+                param="content-encoding",
+            )
         if (request.content_length or 0) > self._body_limit:
             raise self._too_large()
         if not request.can_read_body:
             return b""
         body = bytearray()
-        try:
-            async for part in request.content.iter_any():
-                body += part
-                if len(body) > self._body_limit:
-                    raise self._too_large()
-        except web.RequestPayloadError as error:
-            raise RequestError(f"the body could not be read: {error}") from error
+        async for part in request.content.iter_any():
+            body += part
+            if len(body) > self._body_limit:
+                raise self._too_large()
         return bytes(body)
 
     def _too_large(self) -> RequestTooLargeError:

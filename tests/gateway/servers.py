@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
+from paste_proxy.proxy.server import make_runner
+
 
 @asynccontextmanager
 async def serving(app: web.Application, *, port: int = 0) -> AsyncIterator[str]:
     """The base address of `app` while it is served as the product serves it."""
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=1.0)
+    runner = make_runner(app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", port)

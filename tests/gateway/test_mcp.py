@@ -5,13 +5,14 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import anyio
 import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, TextContent
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, RequestParamsMeta, TextContent
 
 from tests.gateway.fakes import ERRORS, SPECS, FakeRuntime, gateway
 
@@ -85,14 +86,14 @@ async def test_the_call_is_named_by_meta_and_the_session_by_headers(
     base: str, mode: str, runtime: FakeRuntime
 ) -> None:
     async with connected(base, mode, {"x-session-id": "s1"}) as client:
-        await client.call_tool("text", meta={"claudecode/toolUseId": "toolu_1"})
+        await client.call_tool("text", meta=cast(RequestParamsMeta, {"claudecode/toolUseId": "toolu_1"}))
         await client.call_tool("text", progress_callback=ignore_progress)
     first, second = runtime.calls
     assert (first.tool_call_id, first.identity.session) == ("toolu_1", "s1")
     assert (second.tool_call_id, second.identity.session) == ("", "s1")
 
 
-async def ignore_progress(_progress: float, _total: float | None, _message: str | None) -> None: ...
+async def ignore_progress(progress: float, total: float | None, message: str | None) -> None: ...
 
 
 async def test_without_headers_or_meta_nothing_names_the_session(
