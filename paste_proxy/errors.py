@@ -35,6 +35,12 @@ class PluginError(PasteError):
     code = "bad_plugin"
 
 
+class LabError(PasteError):
+    """An experiment that could not be carried out."""
+
+    code = "lab_failed"
+
+
 class RequestError(PasteError):
     """The client's request is at fault."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from paste_proxy.lab.conversation import Conversation, PastCall
+from paste_proxy.lab.conversation import Conversation
 from paste_proxy.lab.sizes import CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, Sizes
 from paste_proxy.lab.vocabulary import load_vocabulary
 from paste_proxy.lab.workload import Draws, Workload
@@ -75,6 +75,10 @@ class Policy:
         text = self._prose(question, self._sizes.user(task), draws, "user")
         return [{"role": "system", "content": self._words.system_prompt}, {"role": "user", "content": text}]
 
+    def searches(self, task: int) -> int:
+        """How many searches a task makes."""
+        return self._workload.searches.quantile(self._workload.draws(task).uniform("searches"))
+
     def next_turn(self, conversation: Conversation) -> Turn:
         draws, step = self._workload.draws(conversation.task), conversation.turns
         action = self._act(conversation, draws, step)
@@ -96,7 +100,7 @@ class Policy:
         if self._opens(conversation, draws, step):
             return self._open(conversation, draws, step)
         searches = sum(call.tool == SEARCH for call in conversation.calls)
-        if searches < self._workload.searches.quantile(draws.uniform("searches")):
+        if searches < self.searches(conversation.task):
             arguments = {"query": self._query(draws, step), "limit": self._workload.candidates_per_search}
             return Action(SEARCH, arguments)
         return None
@@ -145,14 +149,13 @@ def unopened(conversation: Conversation) -> list[str]:
     """Addresses of the latest search's results that the task has not opened yet, best first."""
     opened = {call.arguments.get("address") for call in conversation.calls if call.tool == OPEN}
     latest = next((call for call in reversed(conversation.calls) if call.tool == SEARCH), None)
-    return [address for address in _addresses(latest) if address not in opened]
+    return [address for address in addresses_found(latest.result) if address not in opened] if latest else []
 
 
-def _addresses(search: PastCall | None) -> list[str]:
-    if search is None:
-        return []
+def addresses_found(result: str) -> list[str]:
+    """The addresses of a search's result, best first; of any other text none."""
     try:
-        answer = msgspec.json.decode(search.result, type=SearchAnswer)
+        answer = msgspec.json.decode(result, type=SearchAnswer)
     except msgspec.DecodeError:
         return []  # an error's text: a model too would see no results in it
     return [hit.address for hit in answer.results]

@@ -1,0 +1,67 @@
+"""`paste-proxy demo`."""
+
+import asyncio
+import os
+import shutil
+from importlib.util import find_spec
+
+import click
+import orjson
+
+from paste_proxy.errors import LabError
+from paste_proxy.lab.demo import DemoResult, DemoSettings, run_demo
+from paste_proxy.lab.report import Setting, example, figures, heading, noise
+from paste_proxy.lab.workload import load_workload
+
+WIDEST = 160
+"""Columns of the timeline at most; beyond it lines are hard to follow."""
+SCRIPTED = "scripted: no model, but SGLang's wire format at stated token rates (research.yaml)"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+@click.option(
+    "--engine",
+    type=click.Choice(["scripted", "sglang"]),
+    default="scripted",
+    show_default=True,
+    help="`scripted` needs nothing; `sglang` runs a real SGLang where one is installed.",
+)
+@click.option("--tasks", type=click.IntRange(2), help="Tasks per cell, instead of the workload's 32.")
+def demo(*, as_json: bool, engine: str, tasks: int | None) -> None:
+    """Run research tasks with running ahead off and on, side by side, and compare."""
+    if find_spec("openai") is None:
+        raise LabError("the demo's agents use the openai SDK: pip install 'paste-proxy[demo]'", param="openai")
+    scale = load_workload().demo
+    settings = DemoSettings(tasks=tasks or scale.tasks, time_scale=scale.time_scale)
+    _print_heading(settings, SCRIPTED, to_stderr=as_json)
+    result = asyncio.run(run_demo(settings))
+    if as_json:
+        click.echo(orjson.dumps(result.outcome.as_json(), option=orjson.OPT_INDENT_2))
+    else:
+        _print_result(result)
+
+
+def _print_heading(settings: DemoSettings, engine: str, *, to_stderr: bool) -> None:
+    """Standard output holds the JSON object alone."""
+    setting = Setting(
+        engine=engine,
+        time_scale=settings.time_scale,
+        token_scale=settings.token_scale,
+        tasks=settings.tasks,
+        at_once=settings.at_once,
+        learnt_from=settings.learn_tasks,
+    )
+    click.echo("\n".join(heading(setting)), err=to_stderr)
+
+
+def _print_result(result: DemoResult) -> None:
+    width = min(WIDEST, shutil.get_terminal_size().columns)
+    lines = [
+        "",
+        *figures(result.outcome),
+        *noise(result.records, result.drawn, result.busy, os.cpu_count() or 1),
+        "",
+        *example(result.records, result.services, width),
+    ]
+    click.echo("\n".join(lines))

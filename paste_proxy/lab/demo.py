@@ -1,0 +1,201 @@
+"""The demo: the research workload with running ahead off (cell A) and on (cell B), at once, over real HTTP.
+
+Each cell has an engine and a proxy of its own, so neither shares a batch or a queue with the other; the agents
+of both are one process. Nothing is shared but the machine, and its load is printed.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import orjson
+
+from paste_proxy.errors import LabError
+from paste_proxy.lab import remote
+from paste_proxy.lab.learning import learn
+from paste_proxy.lab.machine import busy_share, cpu_times
+from paste_proxy.lab.policy import Policy
+from paste_proxy.lab.processes import child, module, said
+from paste_proxy.lab.records import AgentPlan, Cell, ServiceSpan, TaskRecord
+from paste_proxy.lab.sizes import OPEN, READ, SEARCH, SUBJECT, Sizes
+from paste_proxy.lab.summary import Ahead, Outcome, summarize
+from paste_proxy.lab.workload import Workload, load_workload
+from paste_proxy.predict.patterns import PatternTable
+from paste_proxy.predict.predictor import PatternPredictor
+from paste_proxy.store.patterns import PatternStore
+
+FIRST_LEARNT = 1000
+"""Tasks from this number on are learnt from; those below are measured."""
+REQUEST_TIMEOUT_S = 60.0
+"""The longest turn or call of the workload takes less than ten seconds at the demo's scale."""
+
+
+class DemoSettings(msgspec.Struct, frozen=True):
+    tasks: int
+    time_scale: float
+    token_scale: float = 1.0
+    at_once: int = 7
+    """Tasks at once per cell: two cores are then half busy, and the longest session is not the last to end."""
+    learn_tasks: int = 48
+    """Some 500 turns: enough for the shares of ranks that are opened once in thirty turns."""
+    serve: tuple[str, ...] = module("paste_proxy", "serve")
+    """The command of the proxies; a test puts faults into it."""
+
+
+class DemoResult(msgspec.Struct, frozen=True):
+    settings: DemoSettings
+    outcome: Outcome
+    records: tuple[TaskRecord, ...]
+    services: tuple[ServiceSpan, ...]
+    """The runs that cell B's remote service saw."""
+    drawn: tuple[float, ...]
+    """Of every call of cell A, in the order of `records`: how long its run was meant to take, scaled."""
+    busy: float | None
+    """Share of the machine's cores that was in use, by whomever, while the tasks ran."""
+
+
+async def run_demo(settings: DemoSettings) -> DemoResult:
+    """Learn, start everything on loopback, run all tasks, stop everything. Raises `LabError`."""
+    workload = load_workload()
+    with tempfile.TemporaryDirectory(prefix="paste-demo-") as folder:
+        return await _Demo(settings, workload, Path(folder)).run()
+
+
+class _Demo:
+    def __init__(self, settings: DemoSettings, workload: Workload, folder: Path) -> None:
+        self._settings = settings
+        self._workload = workload
+        self._folder = folder
+        self._sizes = Sizes(workload, settings.token_scale)
+        self._policy = Policy(workload, self._sizes)
+
+    async def run(self) -> DemoResult:
+        await asyncio.to_thread(self._learn)
+        async with AsyncExitStack() as stack:
+            engines = await stack.enter_async_context(self._engines())
+            cells = [
+                Cell(name, await stack.enter_async_context(self._proxy(name, engine)))
+                for name, engine in zip("AB", engines, strict=True)
+            ]
+            before = cpu_times()
+            records = await self._run_agents(cells)
+            busy = busy_share(before, cpu_times())
+            ahead = await _ask_ahead(cells[1].url)
+        return DemoResult(
+            settings=self._settings,
+            outcome=summarize(records, ahead),
+            records=tuple(records),
+            services=tuple(self._services("B")),
+            drawn=tuple(self._drawn(records)),
+            busy=busy,
+        )
+
+    # -- before the clock starts --------------------------------------------------------------------------
+
+    def _learn(self) -> None:
+        service = remote.Service(self._sizes)
+        table = PatternTable()
+        tasks = range(FIRST_LEARNT, FIRST_LEARNT + self._settings.learn_tasks)
+        learn(self._policy, tasks, service.answer, PatternPredictor(table))
+        store = PatternStore(str(self._patterns))
+        store.save(table)
+        store.close()
+
+    @property
+    def _patterns(self) -> Path:
+        return self._folder / "patterns.sqlite"
+
+    # -- servers ------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _engines(self) -> AsyncIterator[Sequence[str]]:
+        command = module("paste_proxy.lab.scripted_engine", "2", str(self._settings.time_scale))
+        async with child(command) as process:
+            yield orjson.loads(await said(process, "the engine"))
+
+    @asynccontextmanager
+    async def _proxy(self, cell: str, engine: str) -> AsyncIterator[str]:
+        config = self._folder / f"{cell}.yaml"
+        config.write_bytes(orjson.dumps(self._config(cell, engine)))  # JSON is YAML
+        async with child((*self._settings.serve, "--config", str(config))) as process:
+            line = await said(process, f"the proxy of cell {cell}")
+            url = line.removeprefix("listening on ")
+            if url == line:
+                raise LabError(f"the proxy of cell {cell} said {line!r}, not where it listens", param=cell)
+            yield url
+
+    def _config(self, cell: str, engine: str) -> dict[str, Any]:
+        slots = self._workload.tool_slots
+        options = {
+            "time_scale": self._settings.time_scale,
+            "token_scale": self._settings.token_scale,
+            "log": str(self._log(cell)),
+        }
+        config: dict[str, Any] = {
+            "listen": {"port": 0},
+            "backend": {"url": engine},
+            "plugins": [{"path": str(Path(remote.__file__).resolve()), "options": options}],
+            "limits": {"tool_runs": slots.search + slots.open},
+            "speculation": {"mode": "off"},
+        }
+        if cell == "B":
+            config["speculation"] = {"mode": "on", "allow": [SEARCH, OPEN, READ], "slots": slots.open}
+            config["store"] = {"path": str(self._patterns)}
+        return config
+
+    # -- the run ------------------------------------------------------------------------------------------
+
+    async def _run_agents(self, cells: Sequence[Cell]) -> list[TaskRecord]:
+        plan = AgentPlan(
+            cells=tuple(cells),
+            tasks=self._longest_first(),
+            at_once=self._settings.at_once,
+            token_scale=self._settings.token_scale,
+            timeout_s=REQUEST_TIMEOUT_S,
+        )
+        async with child(module("paste_proxy.lab.agent")) as process:
+            said, _ = await process.communicate(msgspec.json.encode(plan))
+            if process.returncode != 0:
+                raise LabError("the agents did not finish; the reason stands above", param="agents")
+        return [msgspec.json.decode(line, type=TaskRecord) for line in said.splitlines()]
+
+    def _longest_first(self) -> tuple[int, ...]:
+        """Tasks with many searches first, so that none of them runs alone at the end."""
+        return tuple(sorted(range(self._settings.tasks), key=lambda task: -self._policy.searches(task)))
+
+    # -- afterwards ---------------------------------------------------------------------------------------
+
+    def _log(self, cell: str) -> Path:
+        return self._folder / f"service-{cell}.jsonl"
+
+    def _services(self, cell: str) -> list[ServiceSpan]:
+        log = self._log(cell)
+        lines = log.read_bytes().splitlines() if log.exists() else []
+        return [msgspec.json.decode(line, type=ServiceSpan) for line in lines]
+
+    def _drawn(self, records: Sequence[TaskRecord]) -> list[float]:
+        return [
+            self._sizes.seconds(call.tool, {SUBJECT[call.tool]: call.subject}) * self._settings.time_scale
+            for record in records
+            if record.cell == "A"
+            for call in record.calls
+        ]
+
+
+async def _ask_ahead(url: str) -> Ahead:
+    """What the proxy says of its work ahead of the model; what still lies there is unused."""
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/paste/v1/stats") as response:
+        stats = await response.json()
+    runs = stats["speculations"]
+    return Ahead(
+        hits=stats["hits"],
+        started=runs["started"],
+        used=runs["used"],
+        unused=runs["unused"] + runs["live"],
+        wasted_worker_s=stats["wasted_worker_s"],
+    )

@@ -1,0 +1,81 @@
+"""What the agents measure, as it travels from their process to the demo: times are seconds of the monotonic
+clock, which all processes of a machine share."""
+
+import msgspec
+
+
+class LlmSpan(msgspec.Struct, frozen=True):
+    """One turn: asked, first content, last byte."""
+
+    start: float
+    first: float
+    end: float
+
+
+class ToolSpan(msgspec.Struct, frozen=True):
+    """One call as the agent waited for it; the last three as the gateway's headers state them."""
+
+    tool: str
+    subject: str
+    start: float
+    end: float
+    outcome: str
+    service_s: float
+    saved_s: float
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+
+class TaskRecord(msgspec.Struct, frozen=True):
+    """One task of one cell. `transcript[i]` digests the messages 0..i at its end."""
+
+    cell: str
+    task: int
+    start: float
+    end: float
+    turns: tuple[LlmSpan, ...]
+    calls: tuple[ToolSpan, ...]
+    transcript: tuple[str, ...]
+    addresses: frozenset[str]
+    """What the task's searches found: the pages that may have been opened ahead for it."""
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.start
+
+    @property
+    def exposed_s(self) -> float:
+        """Tool time that the task waited for."""
+        return sum(call.seconds for call in self.calls)
+
+
+class ServiceSpan(msgspec.Struct, frozen=True):
+    """One run as the remote service saw it, whoever asked for it; a cancelled one is not `finished`."""
+
+    tool: str
+    subject: str
+    start: float
+    end: float
+    finished: bool
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """Where the agents of one cell find their model and their tools."""
+
+    name: str
+    url: str
+
+
+class AgentPlan(msgspec.Struct, frozen=True):
+    """What the agents' process is told on its standard input."""
+
+    cells: tuple[Cell, ...]
+    tasks: tuple[int, ...]
+    """In this order, in every cell."""
+    at_once: int
+    """Tasks at once per cell."""
+    token_scale: float
+    timeout_s: float
+    """Of one request: only a hang is as long."""

@@ -1,0 +1,132 @@
+"""The demo's tools: the plugins `docs` and `files` as a remote service would offer them.
+
+The work is real and done by those plugins; what is added is the stated time of a service far away. It is
+drawn by what is asked for (sizes.py), so a call takes as long whether it runs ahead of the model or not.
+Addresses in results carry a reference to their search, as those of search services do.
+"""
+
+import asyncio
+import hashlib
+import sysconfig
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from paste_proxy.config import PluginConfig
+from paste_proxy.lab.policy import ADDRESS
+from paste_proxy.lab.records import ServiceSpan
+from paste_proxy.lab.sizes import CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, SUBJECT, Sizes
+from paste_proxy.lab.workload import load_workload
+from paste_proxy.tools import Effect, Tool, tool
+from paste_proxy.tools.loading import load_plugins
+
+T = TypeVar("T")
+
+DOCS = PluginConfig(entry_point="docs")
+FILES = PluginConfig(entry_point="files", options={"root": sysconfig.get_paths()["stdlib"]})
+
+
+class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    time_scale: float = 1.0
+    token_scale: float = 1.0
+    log: str = ""
+    """File for the service's access log, one JSON object per run; none if empty."""
+
+
+class Service:
+    """What the remote service answers: the plugins' results, cut to the drawn sizes. No waiting here."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        self._sizes = sizes
+        self._tools = load_plugins([DOCS, FILES])
+
+    def answer(self, name: str, arguments: dict[str, Any]) -> str:
+        """A result as text, as the gateway sends it."""
+        methods: dict[str, Callable[..., Any]] = {SEARCH: self.search, OPEN: self.open, READ: self.read}
+        result = methods[name](**arguments)
+        return result if isinstance(result, str) else msgspec.json.encode(result).decode()
+
+    def search(self, query: str, limit: int) -> dict[str, Any]:
+        """`{"results": [{"address", "title", "summary"}, ...]}`, best first."""
+        reference = hashlib.sha256(query.encode()).hexdigest()[:8]
+        found = self._tools["docs_search"](query, limit)
+        room = self._characters(SEARCH, query) // max(1, len(found))
+        return {
+            "results": [
+                {
+                    "address": f"{ADDRESS}{one['name']}?ref={reference}",
+                    "title": one["name"],
+                    "summary": one["summary"][:room],
+                }
+                for one in found
+            ]
+        }
+
+    def open(self, address: str) -> str:
+        """A page of documentation. Raises the plugin's errors."""
+        name = address.removeprefix(ADDRESS).partition("?")[0]
+        text: str = self._tools["docs_open"](name)
+        return text[: self._characters(OPEN, address)]
+
+    def read(self, path: str) -> str:
+        """A file of the standard library. Raises the plugin's errors."""
+        text: str = self._tools["files_read"](path)
+        return text[: self._characters(READ, path)]
+
+    def _characters(self, tool_name: str, subject: str) -> int:
+        return self._sizes.result(tool_name, {SUBJECT[tool_name]: subject}) * CHARACTERS_PER_TOKEN
+
+
+class Distance:
+    """Makes a run take the drawn time, its real work included, and keeps the service's access log."""
+
+    def __init__(self, sizes: Sizes, options: RemoteOptions) -> None:
+        self._sizes = sizes
+        self._time_scale = options.time_scale
+        self._log = options.log
+
+    async def cover(self, name: str, subject: str, work: Callable[[], T]) -> T:
+        """The result of `work`, which runs in a thread, not before its time is over."""
+        start = time.monotonic()
+        finished = False
+        try:
+            result = await asyncio.to_thread(work)
+            due = start + self._sizes.seconds(name, {SUBJECT[name]: subject}) * self._time_scale
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            finished = True
+            return result
+        finally:
+            self._write(ServiceSpan(name, subject, start, time.monotonic(), finished))
+
+    def _write(self, span: ServiceSpan) -> None:
+        if self._log:
+            with Path(self._log).open("ab") as log:
+                log.write(msgspec.json.encode(span) + b"\n")
+
+
+def plugin(options: RemoteOptions) -> list[Tool[..., Any]]:
+    """The three tools, far away."""
+    workload = load_workload()
+    sizes = Sizes(workload, options.token_scale)
+    service, distance = Service(sizes), Distance(sizes, options)
+
+    @tool(effect=Effect.READ, reads=(), concurrency=workload.tool_slots.search)
+    async def docs_search(query: str, limit: int = 10) -> dict[str, Any]:
+        """Search Python's documentation. Results come best first; docs_open opens their addresses."""
+        return await distance.cover(SEARCH, query, partial(service.search, query, limit))
+
+    @tool(effect=Effect.READ, reads=(), concurrency=workload.tool_slots.open)
+    async def docs_open(address: str) -> str:
+        """Open a page of Python's documentation by its address."""
+        return await distance.cover(OPEN, address, partial(service.open, address))
+
+    @tool(effect=Effect.READ, reads=(), concurrency=workload.tool_slots.open)
+    async def files_read(path: str) -> str:
+        """Read a file of Python's standard library."""
+        return await distance.cover(READ, path, partial(service.read, path))
+
+    return [docs_search, docs_open, files_read]
