@@ -33,7 +33,7 @@ from paste_proxy.events import (
     TurnSent,
     TurnStreamed,
 )
-from paste_proxy.grammar.events import GrammarEvent
+from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.arguments import decode_arguments
@@ -65,11 +65,16 @@ class CoreFailedError(Exception):
 
 
 class TurnHandle:
-    """One admitted LLM turn. No method raises; `close` must be called exactly once."""
+    """One admitted LLM turn. No method raises; `close` must be called exactly once.
+
+    Of the reply's events the core needs few. Text is collected here and told in one piece: an event of
+    plain text, by far the commonest, costs an append.
+    """
 
     def __init__(self, runtime: "Runtime", turn: str) -> None:
         self.turn = turn
         self._runtime = runtime
+        self._text: list[str] = []
 
     def sent(self) -> None:
         """The request is on its way to the backend."""
@@ -77,9 +82,15 @@ class TurnHandle:
 
     def feed(self, events: Iterable[GrammarEvent]) -> None:
         for event in events:
-            self._runtime.tell(TurnStreamed(self.turn, event))
+            kind = type(event)
+            if kind is ContentText:
+                self._text.append(event.text)  # type: ignore[union-attr]
+            elif kind is CallSealed or kind is TurnEnded:
+                self._runtime.tell(TurnStreamed(self.turn, event))
 
     def close(self, *, complete: bool) -> None:
+        if self._text:
+            self._runtime.tell(TurnStreamed(self.turn, ContentText("".join(self._text))))
         self._runtime.tell(TurnClosed(self.turn, complete))
 
 

@@ -224,7 +224,7 @@ class Broker:
         fingerprint: bytes | None,
         now: float,
     ) -> None:
-        started = record.started or now
+        started = now if record.started is None else record.started
         joined = call.outcome == "joined"
         if joined and (output is None or fingerprint != call.fingerprint):
             self.ledger.joined_run_failed(RunClass.DECIDED if call.decided else RunClass.SPECULATIVE)

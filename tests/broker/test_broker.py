@@ -1,0 +1,403 @@
+"""The broker as transcripts: what is told to it, and what it decides."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from paste_proxy.broker.broker import Broker
+from paste_proxy.broker.speculation import PendingCall
+from paste_proxy.broker.staging import StagingLimits
+from paste_proxy.deadlines import Deadlines
+from paste_proxy.errors import ToolError
+from paste_proxy.events import AnswerCall, CancelRun, FailCall, PromoteRun, StartRun
+from paste_proxy.predict.model import Call
+from paste_proxy.schedule.queue import Capacity, JointQueue
+from paste_proxy.tools.ports import Output, RunClass, RunContext
+from paste_proxy.tools.spec import Effect, ToolSpec
+
+S1 = RunContext("tenant", "s1")
+S2 = RunContext("tenant", "s2")
+UNTIED = RunContext("tenant", "")
+
+READ = ToolSpec(
+    "read",
+    "",
+    {},
+    effect=Effect.READ,
+    reads=frozenset("a"),
+    writes=frozenset(),
+    max_age=20,
+    retention=10,
+    timeout=30,
+)
+FAST = msgspec.structs.replace(READ, name="fast")
+WRITE = ToolSpec("write", "", {}, reads=frozenset(), writes=frozenset("a"), timeout=30)
+SPECS = {spec.name: spec for spec in (READ, FAST, WRITE)}
+
+
+class Desk:
+    """A broker, its queue and a virtual clock; decisions are given as short words."""
+
+    def __init__(
+        self,
+        allowed: str = "read fast",
+        slots: int = 4,
+        speculative: int = 3,
+        queued: int = 9,
+        min_service_s: float = 0.0,
+        **caps: int,
+    ):
+        self.now = 0.0
+        self.deadlines = Deadlines()
+        self.queue = JointQueue(Capacity(0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1}))
+        self.broker = Broker(
+            SPECS,
+            queue=self.queue,
+            deadlines=self.deadlines,
+            staging=StagingLimits(**{"result": 100, "session": 150, "total": 200, **caps}),
+            allowed=frozenset(allowed.split()),
+            min_service_s=min_service_s,
+            queued_calls=queued,
+        )
+
+    def guess(
+        self, k: int = 1, context: RunContext = S1, tool: str = "read", *, sealed: bool = False
+    ) -> list[str]:
+        run_class = RunClass.DECIDED if sealed else RunClass.SPECULATIVE
+        self.broker.offer(context, Call(tool, {"k": k}), run_class, "because", self.now)
+        return self.decisions()
+
+    def call(
+        self,
+        name: str,
+        k: int = 1,
+        context: RunContext = S1,
+        tool: str = "read",
+        fingerprint: bytes | None = None,
+    ) -> list[str]:
+        call = PendingCall(name, SPECS[tool], {"k": k}, context, self.now, fingerprint)
+        self.broker.call(call, self.now)
+        return self.decisions()
+
+    def ended(self, run: str, text: str | None = "result", fingerprint: bytes | None = None) -> list[str]:
+        output = None if text is None else Output(text.encode(), is_text=True)
+        error = None if output else ToolError("it broke")
+        self.broker.run_ended(run, output, error, fingerprint, self.now)
+        return self.decisions()
+
+    def at(self, now: float) -> list[str]:
+        self.now = now
+        self.deadlines.run_due(now)
+        return self.decisions()
+
+    def decisions(self) -> list[str]:
+        while True:
+            for item in self.queue.startable():
+                self.broker.start(item, self.now)
+            if not any(self.broker.preempt(starved, self.now) for starved in self.queue.starved()):
+                break
+        out, self.broker.out = self.broker.out, []
+        return [_word(decision) for decision in out]
+
+
+def _word(decision: Any) -> str:
+    match decision:
+        case StartRun(run):
+            return f"start {run.run} {run.tool} {run.run_class.name.lower()}"
+        case CancelRun(run):
+            return f"cancel {run}"
+        case PromoteRun(run):
+            return f"promote {run}"
+        case AnswerCall(call, outcome, output, service, saved):
+            return f"answer {call} {outcome} {output.body.decode()} {service:g} {saved:g}"
+        case FailCall(call, outcome, error):
+            return f"fail {call} {outcome} {error.code}"
+    raise AssertionError(decision)
+
+
+def test_a_result_that_waits_is_reused() -> None:
+    desk = Desk()
+    assert desk.guess() == ["start run-1 read speculative"]
+    desk.now = 3
+    assert desk.ended("run-1") == []
+    desk.now = 5
+    assert desk.call("c") == ["answer c reused result 3 3"]
+
+
+def test_a_run_under_way_is_joined() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.now = 2
+    assert desk.call("c") == ["promote run-1"]
+    desk.now = 5
+    assert desk.ended("run-1") == ["answer c joined result 5 2"]
+
+
+def test_a_queued_guess_is_promoted_and_hides_nothing() -> None:
+    desk = Desk(slots=1)
+    desk.call("b", 1, UNTIED)
+    assert desk.guess(7, tool="fast") == []
+    assert desk.call("c", 7, tool="fast") == []
+    assert desk.ended("run-1") == ["answer b executed result 0 0", "start run-3 fast authoritative"]
+    assert desk.ended("run-3") == ["answer c promoted result 0 0"]
+
+
+def test_a_call_that_nobody_guessed_is_executed() -> None:
+    desk = Desk()
+    assert desk.call("c") == ["start run-1 read authoritative"]
+    desk.now = 4
+    assert desk.ended("run-1") == ["answer c executed result 4 0"]
+
+
+@pytest.mark.parametrize(
+    ("k", "context"), [(2, S1), (1, S2), (1, UNTIED), (1, RunContext("other tenant", "s1"))]
+)
+def test_another_call_session_or_tenant_gets_nothing(k: int, context: RunContext) -> None:
+    desk = Desk()
+    desk.guess()
+    desk.ended("run-1")
+    assert desk.call("c", k, context) == ["start run-2 read authoritative"]
+
+
+def test_a_result_is_claimed_once() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.ended("run-1")
+    assert desk.call("c1") == ["answer c1 reused result 0 0"]
+    assert desk.call("c2") == ["start run-2 read authoritative"]
+
+
+def test_two_equal_calls_never_share_a_run() -> None:
+    desk = Desk()
+    desk.guess()
+    assert desk.call("c1") == ["promote run-1"]
+    assert desk.call("c2") == ["start run-2 read authoritative"]
+
+
+def test_an_error_is_never_released() -> None:
+    desk = Desk()
+    desk.guess()
+    assert desk.ended("run-1", None) == []
+    assert desk.call("c") == ["start run-2 read authoritative"]
+
+
+def test_a_joined_run_that_fails_is_run_afresh_with_its_timeout_counted_from_the_call() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.now = 5
+    desk.call("c")
+    desk.now = 15
+    assert desk.ended("run-1", None) == ["start run-2 read authoritative"]
+    assert desk.at(34.9) == []
+    assert desk.at(35) == ["cancel run-2", "fail c executed tool_timeout"]
+    assert desk.broker.ledger.unused["speculative"] == 1
+
+
+def test_the_author_and_the_operator_must_both_allow_it() -> None:
+    assert Desk(allowed="").guess() == []
+    assert Desk(allowed="write").guess(tool="write") == []
+
+
+def test_permission_is_checked_again_at_release() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.ended("run-1")
+    desk.broker.allowed = frozenset()
+    assert desk.call("c") == ["start run-2 read authoritative"]
+
+
+def test_a_tool_known_to_be_short_stays_home() -> None:
+    desk = Desk(min_service_s=0.02)
+    desk.call("c", tool="fast")
+    desk.now = 0.01
+    desk.ended("run-1")
+    assert desk.guess(tool="fast") == []
+    assert desk.guess(tool="read") == ["start run-2 read speculative"]
+
+
+def test_a_write_voids_what_was_read_before_it() -> None:
+    desk = Desk()
+    desk.guess(1)
+    desk.ended("run-1")
+    desk.guess(2)
+    assert desk.call("w", tool="write") == ["cancel run-2", "start run-3 write authoritative"]
+    assert desk.guess(3) == [], "nothing starts while the write is open"
+    desk.ended("run-3")
+    assert desk.call("c") == ["start run-4 read authoritative"]
+    assert desk.guess(3) == ["start run-5 read speculative"]
+
+
+def test_a_read_joined_before_a_write_began_is_still_released() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.call("c")
+    desk.call("w", tool="write")
+    assert desk.ended("run-1") == ["answer c joined result 0 0"]
+
+
+def test_a_fingerprint_that_changed_is_run_afresh() -> None:
+    desk = Desk()
+    desk.guess(1)
+    desk.ended("run-1", fingerprint=b"old")
+    assert desk.call("c", 1, fingerprint=b"new") == ["start run-2 read authoritative"]
+    desk.guess(2)
+    desk.ended("run-3", fingerprint=b"same")
+    assert desk.call("d", 2, fingerprint=b"same") == ["answer d reused result 0 0"]
+    desk.guess(3)
+    desk.call("e", 3, fingerprint=b"new")
+    assert desk.ended("run-4", fingerprint=b"old") == ["start run-5 read authoritative"]
+
+
+def test_max_age_counts_from_the_start_of_the_run() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.now = 15
+    desk.ended("run-1")
+    desk.now = 20
+    assert desk.call("c") == ["start run-2 read authoritative"]
+
+
+def test_retention_counts_from_the_end_of_the_run() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.now = 1
+    desk.ended("run-1")
+    assert desk.at(10.9) == []
+    assert desk.broker.live == 1
+    desk.at(11)
+    assert desk.broker.live == 0
+    assert desk.broker.ledger.ended == {"expired": 1}
+
+
+def test_a_speculation_that_hangs_is_cancelled_at_max_age() -> None:
+    desk = Desk()
+    desk.guess()
+    assert desk.at(20) == ["cancel run-1"]
+
+
+def test_a_guess_is_taken_on_once() -> None:
+    desk = Desk()
+    desk.guess()
+    assert desk.guess() == []
+    desk.ended("run-1")
+    assert desk.guess() == []
+
+
+def test_authoritative_work_pre_empts_the_newest_guess_of_the_tool() -> None:
+    desk = Desk(slots=9)
+    desk.guess(1)
+    desk.now = 1
+    desk.guess(2)
+    desk.call("c3", 3)
+    assert desk.call("c4", 4) == ["cancel run-2", "start run-4 read authoritative"]
+    assert desk.call("c5", 5) == ["cancel run-1", "start run-5 read authoritative"]
+    assert desk.call("c6", 6) == []
+    assert desk.broker.ledger.ended == {"cancelled": 2}
+
+
+def test_a_sealed_call_moves_a_queued_guess_up() -> None:
+    desk = Desk(speculative=1)
+    desk.guess(1)
+    desk.guess(2)
+    desk.guess(3)
+    desk.guess(3, sealed=True)
+    assert desk.ended("run-1") == ["start run-3 read decided"]
+
+
+def test_a_hit_of_a_sealed_call_is_counted_apart() -> None:
+    desk = Desk()
+    desk.guess(sealed=True)
+    desk.ended("run-1")
+    assert desk.call("c") == ["answer c reused result 0 0"]
+    assert desk.broker.ledger.hits == {"decided": 1}
+
+
+def test_results_over_the_cap_are_not_kept() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.ended("run-1", "x" * 101)
+    assert desk.broker.live == 0
+    assert desk.broker.ledger.wasted_bytes == 0
+
+
+def test_a_session_over_its_cap_loses_its_oldest_result() -> None:
+    desk = Desk()
+    for k in (1, 2):
+        desk.guess(k)
+        desk.ended(f"run-{k}", "x" * 80)
+    assert desk.broker.staged_bytes == 80
+    assert desk.call("c", 2) == [f"answer c reused {'x' * 80} 0 0"]
+
+
+def test_the_store_over_its_cap_loses_the_oldest_result_of_all() -> None:
+    desk = Desk()
+    for number, context in enumerate((S1, S2, RunContext("tenant", "s3"))):
+        desk.guess(1, context)
+        desk.ended(f"run-{number + 1}", "x" * 80)
+    assert desk.broker.staged_bytes == 160
+    assert desk.call("c", 1, S1) == ["start run-4 read authoritative"]
+
+
+def test_too_many_waiting_calls_are_refused_and_guesses_never_count() -> None:
+    desk = Desk(slots=1, queued=1)
+    desk.call("c1", 1)
+    for k in range(5, 9):
+        desk.guess(k)
+    assert desk.call("c2", 2) == []
+    assert desk.call("c3", 3) == ["fail c3 executed tools_busy"]
+
+
+def test_a_caller_that_leaves_stops_its_read_but_not_its_write() -> None:
+    desk = Desk()
+    desk.call("r", 1)
+    desk.broker.abandon("r")
+    assert desk.decisions() == ["cancel run-1"]
+    desk.call("w", tool="write")
+    desk.broker.abandon("w")
+    assert desk.decisions() == []
+    assert desk.guess() == [], "the write is still open"
+    desk.ended("run-2")
+    assert desk.guess() != []
+
+
+def test_a_write_that_times_out_stays_open_until_it_has_really_ended() -> None:
+    desk = Desk()
+    desk.call("w", tool="write")
+    assert desk.at(30) == ["cancel run-1", "fail w executed tool_timeout"]
+    assert desk.guess() == []
+    desk.ended("run-1", None)
+    assert desk.guess() == ["start run-2 read speculative"]
+
+
+def test_a_caller_that_leaves_the_queue_leaves_no_run() -> None:
+    desk = Desk(slots=1)
+    desk.call("c1", 1)
+    desk.call("c2", 2)
+    desk.broker.abandon("c2")
+    assert desk.ended("run-1") == ["answer c1 executed result 0 0"]
+
+
+def test_a_session_that_is_over_leaves_nothing_staged() -> None:
+    desk = Desk()
+    desk.guess(1)
+    desk.ended("run-1")
+    desk.guess(2)
+    desk.guess(1, S2)
+    desk.broker.discard_session("s1", desk.now)
+    assert desk.decisions() == ["cancel run-2"]
+    assert desk.broker.live == 1
+
+
+def test_waste_is_counted_in_runs_seconds_and_bytes() -> None:
+    desk = Desk()
+    desk.guess(1)
+    desk.guess(2)
+    desk.now = 2
+    desk.ended("run-1", "12345")
+    desk.now = 3
+    desk.broker.discard_all(desk.now)
+    ledger = desk.broker.ledger
+    assert ledger.unused == {"speculative": 2}
+    assert ledger.wasted_worker_s == 2 + 3
+    assert ledger.wasted_bytes == 5
