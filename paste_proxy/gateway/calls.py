@@ -11,7 +11,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from paste_proxy.events import Identity
 from paste_proxy.gateway.wire import TOOL_CALL_ID
+from paste_proxy.sessions.identity import identify
 
 OWN_KEY = "paste/tool-call-id"
 """The documented key: it wins over the others."""
@@ -35,19 +37,29 @@ def tool_call_id(headers: Mapping[str, str], meta: Mapping[str, Any]) -> str:
     return named.pop() if len(named) == 1 else ""
 
 
-def identity_fields(meta: Mapping[str, Any]) -> dict[str, str]:
-    """The strings of `_meta` under plain names: `ai.opencode/sessionID` is `session_id`.
+def identity_of(headers: Mapping[str, str], meta: Mapping[str, Any]) -> Identity:
+    """Whose call it is: as the headers say, else as `_meta` says.
 
-    One level of objects is opened, because Codex keeps its ids in `x-codex-turn-metadata`.
-    A name that occurs with different values says nothing and is left out.
+    `_meta` is put into the headers that the same agents send on the LLM plane, so that one function names
+    the session on both: Codex has `threadId` and `x-codex-turn-metadata`, OpenCode `ai.opencode/sessionID`.
     """
-    found: dict[str, set[str]] = {}
-    for key, value in meta.items():
-        parts = value.items() if isinstance(value, dict) else ((key, value),)
-        for name, text in parts:
-            if isinstance(text, str) and text:
-                found.setdefault(_field_name(name), set()).add(text)
-    return {name: values.pop() for name, values in found.items() if len(values) == 1}
+    identity = identify(headers, {})
+    if identity.session:
+        return identity
+    session, thread = _named(meta, "session_id"), _named(meta, "thread_id")
+    return identify({"session-id": session or thread, "thread-id": thread}, {})
+
+
+def _named(meta: Mapping[str, Any], wanted: str) -> str:
+    """The string under that name, in `_meta` or one object below it; "" for none, or several that differ."""
+    inner = [value for value in meta.values() if isinstance(value, dict)]
+    found = {
+        value
+        for part in (meta, *inner)
+        for key, value in part.items()
+        if isinstance(value, str) and value and _field_name(key) == wanted
+    }
+    return found.pop() if len(found) == 1 else ""
 
 
 def _field_name(key: str) -> str:

@@ -42,10 +42,9 @@ from mcp_types import (
 from paste_proxy.config import LimitsConfig
 from paste_proxy.errors import InvalidArgumentsError, PasteError, RequestError, ToolError, UnknownToolError
 from paste_proxy.gateway.asgi import Message, Receive, Scope, Send
-from paste_proxy.gateway.calls import identity_fields, tool_call_id
+from paste_proxy.gateway.calls import identity_of, tool_call_id
 from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta
 from paste_proxy.runtime import ToolAnswer, ToolCall
-from paste_proxy.sessions.identity import identify
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import Effect, ToolSpec
 
@@ -130,7 +129,7 @@ def _call_of(context: Context, params: CallToolRequestParams) -> ToolCall:
         raise MCPError(INTERNAL_ERROR, "tools are served over HTTP only")
     meta = (context.params or {}).get("_meta") or {}
     return ToolCall(
-        identity=identify(request.headers, identity_fields(meta)),
+        identity=identity_of(request.headers, meta),
         tool=params.name,
         arguments=raw_arguments(request.scope[_BODY]),
         tool_call_id=tool_call_id(request.headers, meta),

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paste_proxy.gateway.calls import identity_fields, tool_call_id
+from paste_proxy.gateway.calls import identity_of, tool_call_id
+from paste_proxy.sessions.identity import identify
 
 
 @pytest.mark.parametrize(
@@ -50,26 +51,38 @@ def test_what_names_no_call(meta: dict[str, object]) -> None:
     assert tool_call_id({}, meta) == ""
 
 
-def test_fields_have_plain_names() -> None:
-    meta = {
-        "ai.opencode/sessionID": "s",
-        "vscode.conversationId": "c",
-        "threadId": "t",
-        "user": "u",
-        "progressToken": 3,
-        "empty": "",
-    }
-    assert identity_fields(meta) == {"session_id": "s", "conversation_id": "c", "thread_id": "t", "user": "u"}
+@pytest.mark.parametrize(
+    ("meta", "session"),
+    [
+        ({"ai.opencode/sessionID": "s"}, "s"),
+        ({"session_id": "s"}, "s"),
+        ({"threadId": "t"}, "t"),
+        ({"threadId": "s", "x-codex-turn-metadata": {"session_id": "s", "turn_id": "1"}}, "s"),
+        ({"threadId": "t", "x-codex-turn-metadata": {"session_id": "s"}}, "s/t"),
+        ({"session_id": "a", "x/sessionId": "a"}, "a"),
+        ({"session_id": "a", "x/sessionId": "b"}, ""),
+        ({"claudecode/toolUseId": "toolu_1", "progressToken": "p", "user": "u"}, ""),
+        ({"session_id": 5, "threadId": {"session_id": {"session_id": "deep"}}}, ""),
+    ],
+)
+def test_meta_names_the_session_as_the_headers_of_the_llm_plane_do(
+    meta: dict[str, object], session: str
+) -> None:
+    assert identity_of({}, meta).session == session
 
 
-def test_objects_are_opened_once() -> None:
-    meta = {"x-codex-turn-metadata": {"session_id": "s", "deep": {"user": "u"}}}
-    assert identity_fields(meta) == {"session_id": "s"}
+def test_codex_is_named_alike_on_both_planes() -> None:
+    headers = {"session-id": "s", "thread-id": "t"}
+    meta = {"threadId": "t", "x-codex-turn-metadata": {"session_id": "s"}}
+    assert identity_of({}, meta) == identify(headers, {})
 
 
-def test_a_name_with_two_values_says_nothing() -> None:
-    assert identity_fields({"session_id": "a", "x/sessionId": "b"}) == {}
-    assert identity_fields({"session_id": "a", "x/sessionId": "a"}) == {"session_id": "a"}
+def test_headers_count_before_meta() -> None:
+    assert identity_of({"X-Session-Id": "header"}, {"session_id": "meta"}).session == "header"
+
+
+def test_the_id_of_a_connection_names_no_session() -> None:
+    assert identity_of({"mcp-session-id": "connection"}, {}).session == ""
 
 
 LEAF = st.none() | st.booleans() | st.floats() | st.text(max_size=8)
@@ -82,4 +95,4 @@ KEY = st.sampled_from(["toolCallId", "call_id", "x/callId", "paste/tool-call-id"
 )
 def test_any_meta_is_read_without_failure(meta: dict[str, object]) -> None:
     assert isinstance(tool_call_id({}, meta), str)
-    assert all(name == name.lower() and value for name, value in identity_fields(meta).items())
+    assert isinstance(identity_of({}, meta).session, str)
