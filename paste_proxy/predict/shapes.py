@@ -28,7 +28,7 @@ _FIELDS = 64
 
 _ADDRESS = re.compile(r"https?://[^\s\"'`<>\\(){}\[\]|]{3,1024}")
 _WORD = re.compile(r"[\w./~@+-]{3,512}")
-_EXTENSION = re.compile(r"\w\.[A-Za-z][A-Za-z0-9]{0,4}$")
+_EXTENSION = re.compile(r"\w{2}\.[A-Za-z][A-Za-z0-9]{0,4}$")
 _FIELD = re.compile(r"[A-Za-z_$@][A-Za-z_$-]*(?:\d[A-Za-z_$-]*){0,2}")
 _TOOL = re.compile(r"[A-Za-z_][\w.:/-]{0,127}")
 

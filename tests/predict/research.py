@@ -18,8 +18,9 @@ SKIP_OPENING, OPEN_AGAIN, RESULTS = 0.15, 0.63, 10
 SEARCHES_BASE, SEARCHES_MEAN, SEARCHES_MAX = 1, 3.0, 8
 RANKS = {1: 0.50, 2: 0.64, 3: 0.69, 5: 0.76, 10: 0.80}
 """P(the opened page is among the first k not yet opened results); the rest stands in no result."""
-TURN_TOKENS, ANSWER_TOKENS = (340, 680), (700, 1500)
-SERVICE = {"search": (2.4, 4.5), "open": (4.0, 9.0)}
+TURN_TOKENS: tuple[float, float] = (340, 680)
+ANSWER_TOKENS: tuple[float, float] = (700, 1500)
+SERVICE: dict[str, tuple[float, float]] = {"search": (2.4, 4.5), "open": (4.0, 9.0)}
 """Seconds: p50 and p90, as are the tokens; all lognormal."""
 DECODE_TOKENS_PER_S = 113.7
 MAX_AGE_S = 60.0

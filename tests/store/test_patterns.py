@@ -1,0 +1,189 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from paste_proxy.errors import ConfigError
+from paste_proxy.predict.model import Call, History
+from paste_proxy.predict.patterns import PatternTable
+from paste_proxy.predict.predictor import PatternPredictor
+from paste_proxy.predict.signatures import Signature, finished_call
+from paste_proxy.store.patterns import APPLICATION_ID, SCHEMA_VERSION, PatternStore
+
+SECRETS = ["Ann", "ann@example.org", "4421", "sk-hidden", "https://private.example/x", "src/private.py", "Bob"]
+
+
+def learnt(table: PatternTable, sessions: int = 4) -> PatternPredictor:
+    """Sessions full of values that must stay in memory: in arguments, outputs, keys and names."""
+    predictor = PatternPredictor(table)
+    for number in range(sessions):
+        history = History(calls=[], session=str(number))
+        for tool, arguments, text in _calls(number):
+            predictor.learn(history, [Call(tool, arguments)])
+            history.calls.append(finished_call(tool, arguments, text))
+        predictor.learn(history, [])
+    return predictor
+
+
+def _calls(number: int) -> list[tuple[str, dict[str, object], str]]:
+    person = "Ann" if number == 0 else f"Bob{number}"
+    users = f'[{{"name": "{person}", "mail": "ann@example.org", "key": "sk-hidden{number}"}}]'
+    page = '{"orders of Ann": [{"id": "o4421"}], "Ann": {"mail": "ann@example.org"}}'
+    text = "see https://private.example/x or src/private.py"
+    return [
+        ("find_user", {"query": f"Ann {number}"}, users),
+        ("get_user", {"name": person}, page if number == 0 else '{"orders": [{"id": 7}]}'),
+        ("get_order", {"id": "o4421" if number == 0 else 7}, text),
+        ("mail", {"to": "ann@example.org", "Ann's key": f"sk-hidden{number}"}, text),
+        ("open", {"url": "https://private.example/x"}, "Error: Ann is away"),
+        ("Ann, please", {"path": "src/private.py"}, "done"),
+    ]
+
+
+def test_a_restart_keeps_what_was_learnt(tmp_path: Path) -> None:
+    path = str(tmp_path / "patterns.db")
+    store = PatternStore(path)
+    table = store.load()
+    predictor = learnt(table)
+    store.save(table.take_changes())
+    store.close()
+
+    again = PatternStore(path)
+    history = History(calls=[finished_call("find_user", {"query": "x"}, '[{"name": "Eve"}]')])
+    before = predictor.predict(history, ["get_user"], 3)
+    after = PatternPredictor(again.load()).predict(history, ["get_user"], 3)
+    assert [(c.tool, c.arguments) for c in after] == [("get_user", {"name": "Eve"})]
+    assert after == before
+    again.close()
+
+
+def test_no_value_of_a_session_is_in_the_file(tmp_path: Path) -> None:
+    store = PatternStore(str(tmp_path / "patterns.db"))
+    table = store.load()
+    learnt(table, sessions=1)
+    store.save(table.take_changes())
+    learnt(table)
+    store.save(table.take_changes())
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"find_user" in kept
+    assert b"get_user" in kept
+    for secret in SECRETS:
+        assert secret.encode() not in kept, secret
+    store.close()
+
+
+def test_saving_is_incremental(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.db"
+    store = PatternStore(str(path))
+    table = PatternTable(limit=3)
+    first, second = (Signature("first", "ok"),), (Signature("second", "ok"),)
+    table.count([first], [])
+    store.save(table.take_changes())
+    table.count([second], [])
+    table.count([second], [])
+    store.save(table.take_changes())
+    assert _contexts(path) == ['[{"tool":"first","outcome":"ok"}]', '[{"tool":"second","outcome":"ok"}]']
+    for number in range(3):
+        table.count([(Signature(f"t{number}", "ok"),)], [])
+    store.save(table.take_changes())
+    assert '[{"tool":"first","outcome":"ok"}]' not in _contexts(path)
+    assert len(_contexts(path)) == 3
+    store.close()
+
+
+def _contexts(path: Path) -> list[str]:
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT context FROM contexts ORDER BY context").fetchall()
+    connection.close()
+    return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("path", ["", ":memory:"])
+def test_without_a_file_nothing_is_kept(path: str) -> None:
+    store = PatternStore(path)
+    table = store.load()
+    learnt(table)
+    store.save(table.take_changes())
+    assert len(store.load()) == 0
+    store.close()
+    store.close()
+
+
+def _make(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.db"
+    path.write_bytes(b"not a database, but long enough to be read as one. " * 100)
+    with pytest.raises(ConfigError, match=r"patterns\.db can't be used: file is not a database") as caught:
+        PatternStore(str(path))
+    assert caught.value.param == str(path)
+    assert path.read_bytes().startswith(b"not a database")
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    _make(path, "CREATE TABLE theirs (x)")
+    with pytest.raises(ConfigError, match="another program's"):
+        PatternStore(str(path))
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
+    connection.close()
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.db"
+    PatternStore(str(path)).close()
+    _make(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(ConfigError, match="newer paste-proxy"):
+        PatternStore(str(path))
+
+
+@pytest.mark.parametrize("row", ["no json", "{}", '{"context": [], "turns": "many"}'])
+def test_rows_that_are_not_ours_are_reported(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "patterns.db"
+    PatternStore(str(path)).close()
+    _make(path, f"INSERT INTO contexts VALUES ('x', '{row}')")
+    store = PatternStore(str(path))
+    with pytest.raises(ConfigError, match=r"patterns\.db"):
+        store.load()
+    store.close()
+
+
+def test_a_missing_table_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.db"
+    _make(path, f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {SCHEMA_VERSION}")
+    store = PatternStore(str(path))
+    with pytest.raises(ConfigError, match="no such table"):
+        store.load()
+    store.close()
+
+
+def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unable to open"):
+        PatternStore(str(tmp_path / "nowhere" / "patterns.db"))
+
+
+def test_a_failed_save_keeps_the_old_state(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.db"
+    store = PatternStore(str(path))
+    table = store.load()
+    learnt(table)
+    store.save(table.take_changes())
+    before = _contexts(path)
+    _make(path, "CREATE TRIGGER full BEFORE INSERT ON contexts BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+    learnt(table)
+    changes = table.take_changes()
+    with pytest.raises(ConfigError, match="disk full"):
+        store.save(changes)
+    assert _contexts(path) == before
+    _make(path, "DROP TRIGGER full")
+    table.put_back(changes)
+    store.save(table.take_changes())
+    assert _contexts(path) == before
+    store.close()
