@@ -7,7 +7,8 @@ and a call carries its id. The plan comes in as JSON on standard input, each tas
 import asyncio
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
@@ -135,20 +136,20 @@ async def _collect(stream: AsyncStream[ChatCompletionChunk]) -> tuple[dict[str, 
     return (message | {"tool_calls": calls} if calls else message), first or time.monotonic()
 
 
-async def run_plan(plan: AgentPlan) -> None:
-    """Run all tasks in all cells side by side; a line on standard output per finished task."""
+async def run_plan(plan: AgentPlan, emit: Callable[[TaskRecord], None]) -> None:
+    """Run all tasks in all cells side by side, and `emit` each as it ends. Raises `LabError`s as a group."""
     policy = Policy(load_workload(), Sizes(load_workload(), plan.token_scale))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         agents = [Agent(cell, http, policy, plan.timeout_s) for cell in plan.cells]
         for agent in agents:
+            stack.push_async_callback(agent.close)
             await agent.prepare()
         queues = [iter(plan.tasks) for _ in agents]
         async with asyncio.TaskGroup() as group:
             for worker in range(plan.at_once):
                 for number in _alternating(len(agents), worker):
-                    group.create_task(_work(agents[number], queues[number]))
-        for agent in agents:
-            await agent.close()
+                    group.create_task(_work(agents[number], queues[number], emit))
 
 
 def _alternating(cells: int, worker: int) -> list[int]:
@@ -157,7 +158,7 @@ def _alternating(cells: int, worker: int) -> list[int]:
     return order if worker % 2 == 0 else order[::-1]
 
 
-async def _work(agent: Agent, tasks: Iterable[int]) -> None:
+async def _work(agent: Agent, tasks: Iterable[int], emit: Callable[[TaskRecord], None]) -> None:
     for task in tasks:
         try:
             record = await agent.run(task)
@@ -166,14 +167,18 @@ async def _work(agent: Agent, tasks: Iterable[int]) -> None:
             raise LabError(
                 f"task {task} of cell {agent.cell.name} failed: {reason}", param=str(task)
             ) from error
-        sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
-        sys.stdout.buffer.flush()
+        emit(record)
+
+
+def _print(record: TaskRecord) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(record) + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def main() -> None:
     plan = msgspec.json.decode(sys.stdin.buffer.read(), type=AgentPlan)
     try:
-        uvloop.run(run_plan(plan))
+        uvloop.run(run_plan(plan, _print))
     except* LabError as failed:
         sys.exit(str(failed.exceptions[0]))
 

@@ -103,7 +103,7 @@ class _Demo:
         tasks = range(FIRST_LEARNT, FIRST_LEARNT + self._settings.learn_tasks)
         learn(self._policy, tasks, service.answer, PatternPredictor(table))
         store = PatternStore(str(self._patterns))
-        store.save(table)
+        store.save(table.take_changes())
         store.close()
 
     @property

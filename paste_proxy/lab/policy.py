@@ -50,6 +50,12 @@ class Action(msgspec.Struct, frozen=True):
     page: str = ""
 
 
+def standard_files() -> list[str]:
+    """Source files in the standard library's folder; links aside, which `files` does not follow."""
+    folder = Path(sysconfig.get_paths()["stdlib"])
+    return sorted(path.name for path in folder.glob("*.py") if not path.is_symlink())
+
+
 class SearchHit(msgspec.Struct, frozen=True):
     address: str
 
@@ -65,7 +71,7 @@ class Policy:
         self._workload = workload
         self._sizes = sizes
         self._words = load_vocabulary()
-        self._files = sorted(path.name for path in Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
+        self._files = standard_files()
 
     def opening(self, task: int) -> list[dict[str, Any]]:
         """The messages with which an agent starts a task."""
