@@ -81,7 +81,8 @@ def json_schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
     schema: dict[str, Any] = _inlined(root, definitions, ())
     del schema["title"]
     schema.pop("description", None)
-    return schema
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))  # defaults may be tuples, say
+    return plain
 
 
 def _inlined(schema: Any, definitions: dict[str, Any], inside: tuple[str, ...]) -> Any:
