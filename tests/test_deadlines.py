@@ -1,10 +1,13 @@
 """The heap of moments."""
 
+from typing import Any
+
 from paste_proxy.deadlines import Deadlines
 
 
 def test_due_actions_run_in_order_of_time_and_then_of_arrival() -> None:
-    deadlines, ran = Deadlines(), []
+    deadlines = Deadlines()
+    ran: list[Any] = []
     for when, name in [(3.0, "late"), (1.0, "a"), (1.0, "b")]:
         deadlines.at(when, lambda now, name=name: ran.append((name, now)))  # type: ignore[misc]
     deadlines.run_due(2.0)
@@ -15,7 +18,8 @@ def test_due_actions_run_in_order_of_time_and_then_of_arrival() -> None:
 
 
 def test_an_action_may_set_the_next_one_for_the_same_moment() -> None:
-    deadlines, ran = Deadlines(), []
+    deadlines = Deadlines()
+    ran: list[Any] = []
     deadlines.at(1.0, lambda now: deadlines.at(1.0, ran.append))
     deadlines.run_due(1.0)
     assert ran == [1.0]

@@ -71,6 +71,8 @@ def test_every_command_and_option_is_documented() -> None:
 
 def test_every_error_code_that_a_client_can_meet_is_documented() -> None:
     start_up = {"internal_error", "bad_config", "bad_plugin", "bad_request"}
-    family = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.PasteError)]
+    family = [
+        one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.PasteError)
+    ]
     for error in family:
         assert error.code in start_up or f"`{error.code}`" in OPERATIONS, error.code

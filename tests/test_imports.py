@@ -29,7 +29,17 @@ ALLOWED: dict[str, set[str]] = {
 }
 """What each part may import of the package, beside itself. `app`, `cli`, `lab` are above everything."""
 
-PURE = ("grammar", "predict", "schedule", "sessions", "broker", "core.py", "turns.py", "events.py", "deadlines.py")
+PURE = (
+    "grammar",
+    "predict",
+    "schedule",
+    "sessions",
+    "broker",
+    "core.py",
+    "turns.py",
+    "events.py",
+    "deadlines.py",
+)
 SOCKETS = {"aiohttp", "asyncio", "uvloop", "socket", "threading", "time", "mcp", "subprocess"}
 CONTRACTS = {"paste_proxy.predict.model", "paste_proxy.tools.ports", "paste_proxy.tools.spec"}
 

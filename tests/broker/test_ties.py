@@ -1,4 +1,4 @@
-"""Which session does a call at the gateway belong to? DESIGN section 7: id, then headers, then the only equal one."""
+"""Which session does a call at the gateway belong to? By id, then headers, then as the only equal one."""
 
 from paste_proxy.broker.ties import ModelCall, Ties
 
