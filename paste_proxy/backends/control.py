@@ -70,12 +70,12 @@ class BackendControl:
     """Knows the backend's kind as soon as it can be known, and aborts requests that nobody waits for."""
 
     def __init__(self, config: BackendConfig) -> None:
-        self._config = config
+        self.config = config
         self._tasks = TaskSet()
         self._session: aiohttp.ClientSession | None = None
         self.current: Backend = BY_KIND.get(config.kind, OPENAI)
         """Plain `openai` until the backend has answered."""
-        self.known = config.kind != "auto"
+        self.known = config.kind != "auto" or not config.url
 
     async def start(self) -> None:
         """Asks for the kind. Waits for the answer a moment only; goes on asking in the background."""
@@ -100,14 +100,14 @@ class BackendControl:
 
     async def _watch(self, session: aiohttp.ClientSession) -> None:
         attempt = 0
-        while (found := await detect_backend(session, self._config)) is None:
+        while (found := await detect_backend(session, self.config)) is None:
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
             attempt += 1
         self.current, self.known = found, True
-        log.info("the backend at %s is %s", self._config.url, found.name)
+        log.info("the backend at %s is %s", self.config.url, found.name)
 
     async def _abort(self, session: aiohttp.ClientSession, rid: str, authorization: str | None) -> None:
-        url = self._config.url.rstrip("/") + self.current.abort_path
+        url = self.config.url.rstrip("/") + self.current.abort_path
         headers = {"Authorization": authorization} if authorization else {}
         timeout = aiohttp.ClientTimeout(total=ABORT_S)
         try:

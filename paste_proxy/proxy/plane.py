@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
 from aiohttp import web
@@ -12,10 +12,11 @@ from paste_proxy.backends import BackendControl
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
 from paste_proxy.events import Identity
-from paste_proxy.grammar.requests import ChatRequest, UnreadableRequestError, parse_chat_request
+from paste_proxy.grammar.errors import UnreadableRequestError
+from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.headers import RequestHead, request_id
-from paste_proxy.proxy.pool import PooledUpstream
+from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
 from paste_proxy.proxy.rid import splice_rid
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
@@ -35,20 +36,17 @@ class Admission(Protocol):
 
 
 class LlmPlane:
-    """Relays every request to the backend. Own paths are added to the app before `add_routes`."""
+    """Relays every request to the backend.
 
-    def __init__(
-        self,
-        runtime: Admission,
-        backend: BackendControl,
-        config: Config,
-        counters: RelayCounters,
-        upstream: Upstream | None = None,
-    ) -> None:
+    Raises `ConfigError` where the backend's URL is none. Own paths are added to the app before
+    `add_routes`; the app then starts and stops what the plane needs.
+    """
+
+    def __init__(self, runtime: Admission, config: Config, counters: RelayCounters) -> None:
         self._runtime = runtime
-        self._backend = backend
         self._body_limit = config.limits.body_bytes
-        self._upstream = upstream or PooledUpstream(config.backend)
+        self.upstream: Upstream = PooledUpstream(config.backend) if config.backend.url else NoUpstream()
+        self.backend = BackendControl(config.backend)
         self._tasks = TaskSet()
         self._failures = Failures(counters)
         self.counters = counters
@@ -56,10 +54,14 @@ class LlmPlane:
     def add_routes(self, app: web.Application) -> None:
         app.router.add_post(CHAT_PATH, self.chat)
         app.router.add_route("*", r"/{path:[\s\S]*}", self.relay)
+        app.cleanup_ctx.append(self._lifetime)
 
-    async def close(self) -> None:
+    async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
+        await self.backend.start()
+        yield
         await self._tasks.close()
-        await self._upstream.close()
+        await self.upstream.close()
+        await self.backend.close()
 
     async def relay(self, request: web.Request) -> web.StreamResponse:
         """Any request that is none of ours: as it is, in both directions."""
@@ -71,7 +73,7 @@ class LlmPlane:
             return refusal(error, head.request_id)
         transfer = Transfer(request, outgoing, None, self.counters, self._tasks)
         try:
-            return await transfer.run(self._upstream)
+            return await transfer.run(self.upstream)
         finally:
             if not (transfer.complete or transfer.failed or head.upgrade):
                 self.counters.client_disconnects += 1
@@ -88,13 +90,13 @@ class LlmPlane:
         chat = await self._parse(request, body)
         tap = Tap(await self._admit(request, chat), self.counters, self._failures, self._body_limit)
         rid = ""
-        if chat is not None and chat.choices == 1 and not chat.has_rid and self._backend.current.splices_rid:
+        if chat is not None and chat.choices == 1 and not chat.has_rid and self.backend.current.splices_rid:
             # One random id of a fixed length per attempt: the scheduler matches rids by prefix.
             rid = secrets.token_hex(16)
             body = splice_rid(body, rid)
         transfer = Transfer(request, Outgoing(head=head, body=body), tap, self.counters, self._tasks)
         try:
-            return await transfer.run(self._upstream)
+            return await transfer.run(self.upstream)
         finally:
             self._over(request, transfer, tap, rid)
 
@@ -106,7 +108,7 @@ class LlmPlane:
             self.counters.client_disconnects += 1
         if unwanted and transfer.sent and rid:
             self.counters.aborts_sent += 1
-            self._backend.abort(rid, request.headers.get("Authorization"))
+            self.backend.abort(rid, request.headers.get("Authorization"))
 
     async def _read_body(self, request: web.Request) -> bytes:
         """Raises `RequestTooLargeError`, or `RequestError` where the body's framing is broken."""
@@ -167,10 +169,7 @@ def _origin_form(target: str) -> str:
     """A request target without the scheme and host that the absolute form has (RFC 9112 section 3.2.2)."""
     if target.startswith("/"):
         return target
-    rest = target.partition("://")[2]
-    cuts = [at for mark in "/?" if (at := rest.find(mark)) >= 0]
-    path = rest[min(cuts) :] if cuts else ""
-    return path if path.startswith("/") else "/" + path
+    return "/" + target.partition("://")[2].partition("/")[2]
 
 
 async def _outgoing(request: web.Request, head: RequestHead) -> Outgoing:

@@ -9,7 +9,7 @@ from paste_proxy.errors import BackendTimeoutError, BackendUnreachableError, Con
 from paste_proxy.proxy.connection import Connection, StaleConnectionError
 from paste_proxy.proxy.headers import request_head
 from paste_proxy.proxy.http1 import ReplyHead
-from paste_proxy.proxy.upstream import Outgoing, Sink
+from paste_proxy.proxy.upstream import Exchange, Outgoing, Sink
 
 KEEP_S = 4.0
 """An idle connection is kept so long. uvicorn, under SGLang and vLLM, closes its end after 5 s: going
@@ -106,6 +106,16 @@ class PooledUpstream:
                 f"the backend at {config.url} can't be reached: {error}", param="backend.url"
             ) from error
         return connection
+
+
+class NoUpstream:
+    """In place of a backend that is not configured: the tool plane works without one."""
+
+    async def send(self, request: Outgoing) -> Exchange:
+        raise BackendUnreachableError("no backend is configured (backend.url)", param="backend.url")
+
+    async def close(self) -> None:
+        return None
 
 
 class PooledExchange:

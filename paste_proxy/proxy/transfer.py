@@ -106,7 +106,11 @@ class Transfer:
         return self._leg
 
     def _upload(self, exchange: Exchange) -> Callable[[], Any]:
-        """Streams the request's body beside the reply, which may begin before the body ends."""
+        """Streams the request's body beside the reply, which may begin before the body ends.
+
+        While a backend takes no more of it, the client's socket is not read, so that the client's
+        leaving is noticed only when the backend goes on, or when it has been silent for too long.
+        """
         work = self._pump(self._request.content, exchange)
         return self._tasks.spawn(work, name=f"upload of {self._request_id}").cancel
 
@@ -116,6 +120,6 @@ class Transfer:
                 if not exchange.take(data):
                     await exchange.drain()
             exchange.end()
-        except (web.RequestPayloadError, ConnectionError) as error:
+        except (web.RequestPayloadError, OSError) as error:
             self._upload_error = RequestError(f"the request's body can't be read: {error}", param="body")
             exchange.close()

@@ -1,12 +1,12 @@
 """A real backend, a real proxy and a raw client on loopback; the runtime is a fake that records."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from paste_proxy.backends import BackendControl
 from paste_proxy.config import BackendConfig, Config, LimitsConfig
 from paste_proxy.events import Identity
 from paste_proxy.grammar.events import GrammarEvent
@@ -64,11 +64,11 @@ class FakeRuntime:
 class Proxy:
     """A running LLM plane."""
 
-    def __init__(self, port: int, plane: LlmPlane, runtime: FakeRuntime, control: BackendControl) -> None:
+    def __init__(self, port: int, plane: LlmPlane, runtime: FakeRuntime) -> None:
         self.port = port
         self.plane = plane
         self.runtime = runtime
-        self.control = control
+        self._clients: list[asyncio.StreamWriter] = []
 
     @property
     def counters(self) -> RelayCounters:
@@ -79,7 +79,15 @@ class Proxy:
         return f"http://127.0.0.1:{self.port}"
 
     async def connect(self) -> Streams:
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        streams = await asyncio.open_connection("127.0.0.1", self.port)
+        self._clients.append(streams[1])
+        return streams
+
+    async def close(self) -> None:
+        for client in self._clients:
+            client.close()
+            with contextlib.suppress(ConnectionError):
+                await client.wait_closed()
 
 
 @asynccontextmanager
@@ -103,21 +111,19 @@ async def proxy(
         limits=LimitsConfig(body_bytes=body_bytes),
     )
     runtime = runtime or FakeRuntime()
-    control = BackendControl(config.backend)
-    await control.start()
-    plane = LlmPlane(runtime, control, config, RelayCounters())
+    plane = LlmPlane(runtime, config, RelayCounters())
     app = web.Application()
     plane.add_routes(app)
     runner = make_runner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
+    running = Proxy(runner.addresses[0][1], plane, runtime)
     try:
-        yield Proxy(runner.addresses[0][1], plane, runtime, control)
+        yield running
     finally:
+        await running.close()
         await runner.cleanup()
-        await plane.close()
-        await control.close()
 
 
 @asynccontextmanager
@@ -137,6 +143,8 @@ async def raw_backend(conversation: Conversation) -> AsyncIterator[int]:
         finally:
             tasks.discard(task)
             writer.close()
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await writer.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:

@@ -1,0 +1,113 @@
+"""Finding out what a backend is, and telling it that nobody waits."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from paste_proxy.backends import OPENAI, SGLANG, Backend, BackendControl, detect_backend
+from paste_proxy.config import BackendConfig
+
+INFO = {"model_path": "m", "is_generation": True}
+
+
+@asynccontextmanager
+async def backend(**replies: tuple[int, object]) -> AsyncIterator[tuple[str, list[web.Request], list[object]]]:
+    """Answers /<name> with (status, JSON); all else with 404."""
+    requests: list[web.Request] = []
+    bodies: list[object] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        requests.append(request)
+        if request.can_read_body:
+            bodies.append(await request.json())
+        status, body = replies.get(request.path.strip("/"), (404, {}))
+        return web.json_response(body, status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", requests, bodies
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("replies", "found"),
+    [
+        ({"model_info": (200, INFO)}, SGLANG),
+        ({"get_model_info": (200, INFO)}, SGLANG),
+        ({}, OPENAI),
+        ({"model_info": (200, {"something": "else"})}, OPENAI),
+        ({"model_info": (200, [1])}, OPENAI),
+        ({"model_info": (401, {})}, OPENAI),
+        ({"model_info": (503, {})}, None),
+    ],
+)
+async def test_detection(replies: dict[str, tuple[int, object]], found: Backend | None) -> None:
+    async with backend(**replies) as (url, _, _), aiohttp.ClientSession() as session:
+        assert await detect_backend(session, BackendConfig(url=url + "/")) == found
+
+
+async def test_a_configured_kind_is_believed() -> None:
+    async with aiohttp.ClientSession() as session:
+        assert await detect_backend(session, BackendConfig(url="http://127.0.0.1:1", kind="sglang")) == SGLANG
+
+
+async def test_a_backend_that_is_not_up_yet_is_openai_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paste_proxy.backends.control.RETRY_S", (0.01,))
+    replies: dict[str, tuple[int, object]] = {"model_info": (503, {})}
+    async with backend(**replies) as (url, requests, _):
+        monkeypatch.setattr("paste_proxy.backends.control.FIRST_ASK_S", 0.02)
+        control = BackendControl(BackendConfig(url=url))
+        await control.start()
+        try:
+            assert (control.current, control.known) == (OPENAI, False)
+        finally:
+            await control.close()
+        assert len(requests) >= 1
+
+
+async def test_the_kind_is_known_when_a_start_has_returned() -> None:
+    async with backend(model_info=(200, INFO)) as (url, _, _):
+        control = BackendControl(BackendConfig(url=url))
+        await control.start()
+        assert (control.current, control.known) == (SGLANG, True)
+        await control.close()
+
+
+async def test_an_abort_carries_the_id_and_the_clients_key() -> None:
+    async with backend(abort_request=(200, {})) as (url, requests, bodies):
+        control = BackendControl(BackendConfig(url=url, kind="sglang"))
+        await control.start()
+        control.abort("a" * 32, "Bearer k")
+        while not bodies:  # noqa: ASYNC110 - the server has no event to wait for
+            await asyncio.sleep(0.001)
+        await control.close()
+        assert bodies == [{"rid": "a" * 32}]
+        assert requests[0].headers["Authorization"] == "Bearer k"
+
+
+async def test_an_abort_is_not_sent_where_there_is_none() -> None:
+    async with backend() as (url, requests, _):
+        control = BackendControl(BackendConfig(url=url, kind="openai"))
+        await control.start()
+        control.abort("a" * 32, None)
+        await control.close()
+        assert requests == []
+
+
+async def test_an_abort_that_can_not_be_delivered_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    control = BackendControl(BackendConfig(url="http://127.0.0.1:1", kind="sglang"))
+    await control.start()
+    control.abort("a" * 32, None)
+    while not caplog.records:  # noqa: ASYNC110 - a log has no event to wait for
+        await asyncio.sleep(0.001)
+    await control.close()
+    assert "was not delivered" in caplog.text

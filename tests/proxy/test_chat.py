@@ -1,0 +1,190 @@
+"""Chat turns: what the runtime is told, and what of the request is touched (nothing but SGLang's rid)."""
+
+import asyncio
+import json
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paste_proxy.grammar.events import ContentText, TurnEnded
+from paste_proxy.proxy.rid import splice_rid
+from tests.proxy.support import (
+    CHAT_BODY,
+    STREAM_HEAD,
+    chat_request,
+    chunk,
+    proxy,
+    raw_backend,
+    read_reply,
+    read_request,
+)
+
+STREAM = [
+    b'data: {"choices":[{"index":0,"delta":{"content":"hel"}}]}\n\n',
+    b'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}]}\n\n',
+    b"data: [DONE]\n\n",
+]
+WHOLE = (
+    b'{"object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},'
+    b'"finish_reason":"stop"}]}'
+)
+
+
+class Model:
+    """Answers every request with `reply`, and keeps what it got."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+        self.bodies: list[bytes] = []
+        self.connections = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        while True:
+            _, body = await read_request(reader)
+            self.bodies.append(body)
+            writer.write(self._reply)
+            await writer.drain()
+
+
+def streamed() -> bytes:
+    return STREAM_HEAD + b"".join(map(chunk, STREAM)) + b"0\r\n\r\n"
+
+
+def whole() -> bytes:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    return head % len(WHOLE) + WHOLE
+
+
+@pytest.mark.parametrize("reply", [streamed(), whole()], ids=["stream", "whole"])
+async def test_the_runtime_hears_the_turn_in_order(reply: bytes) -> None:
+    async with raw_backend(Model(reply)) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        writer.write(chat_request(CHAT_BODY, b"X-Session-Id: s1"))
+        await asyncio.wait_for(read_reply(reader), 2)
+        turn = running.runtime.turns[0]
+        assert await asyncio.wait_for(turn.closed, 1) is True
+        assert turn.log[0] == "sent"
+        assert turn.log[-1] == "close"
+        assert "".join(event.text for event in turn.events if isinstance(event, ContentText)) == "hello"
+        assert turn.events[-1] == TurnEnded("stop")
+        identity, request = running.runtime.admitted[0]
+        assert identity.session == "s1"
+        assert request is not None
+        assert request.messages[0].text == "hi"
+        assert running.counters.events == len(turn.events)
+
+
+async def test_connections_are_kept_on_both_sides() -> None:
+    model = Model(streamed())
+    async with raw_backend(model) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        for _ in range(3):
+            writer.write(chat_request())
+            _, body = await asyncio.wait_for(read_reply(reader), 2)
+            assert body == b"".join(STREAM)
+        assert model.connections == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"messages":3}', b"\xff\xfe", b'{"messages":[' + b"[" * 5000]
+)
+async def test_an_unreadable_body_is_relayed_untouched(body: bytes) -> None:
+    model = Model(whole())
+    async with raw_backend(model) as port, proxy(port, kind="sglang") as running:
+        reader, writer = await running.connect()
+        writer.write(chat_request(body))
+        head, _ = await asyncio.wait_for(read_reply(reader), 2)
+        assert head.startswith(b"HTTP/1.1 200")
+        assert model.bodies == [body]
+        assert running.counters.unreadable_requests == 1
+        assert [request for _, request in running.runtime.admitted] == [None]
+
+
+async def test_a_body_of_8_mb_is_parsed_off_the_loop() -> None:
+    body = json.dumps({"messages": [{"role": "user", "content": "x" * (8 << 20)}]}).encode()
+    model = Model(whole())
+    async with raw_backend(model) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        writer.write(chat_request(body))
+        await asyncio.wait_for(read_reply(reader), 5)
+        assert model.bodies == [body]
+        assert running.runtime.admitted[0][1] is not None
+
+
+async def test_a_chunked_chat_request_is_sent_with_its_length() -> None:
+    model = Model(whole())
+    async with raw_backend(model) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(chunk(CHAT_BODY[:10]) + chunk(CHAT_BODY[10:]) + b"0\r\n\r\n")
+        await asyncio.wait_for(read_reply(reader), 2)
+        assert model.bodies == [CHAT_BODY]
+
+
+async def test_every_attempt_has_a_rid_of_its_own() -> None:
+    model = Model(whole())
+    async with raw_backend(model) as port, proxy(port, kind="sglang") as running:
+        reader, writer = await running.connect()
+        for _ in range(2):
+            writer.write(chat_request())
+            await asyncio.wait_for(read_reply(reader), 2)
+        rids = {json.loads(body)["rid"] for body in model.bodies}
+        assert len(rids) == 2
+        assert running.counters.aborts_sent == 0
+
+
+async def test_other_backends_get_no_rid() -> None:
+    model = Model(whole())
+    async with raw_backend(model) as port, proxy(port, kind="openai") as running:
+        reader, writer = await running.connect()
+        writer.write(chat_request())
+        await asyncio.wait_for(read_reply(reader), 2)
+        assert model.bodies == [CHAT_BODY]
+
+
+@given(
+    members=st.dictionaries(st.text(), st.integers() | st.text(), min_size=1),
+    space=st.sampled_from(["", " \n\t"]),
+)
+def test_splicing_adds_a_first_member_and_nothing_else(members: dict[str, object], space: str) -> None:
+    members.pop("rid", None)
+    members["messages"] = 1
+    body = (space + json.dumps(members)).encode()
+    spliced = splice_rid(body, "a" * 32)
+    assert json.loads(spliced) == {"rid": "a" * 32, **members}
+    assert spliced.endswith(body.lstrip()[1:])
+
+
+async def test_nagle_is_off_on_both_legs() -> None:
+    async with raw_backend(Model(streamed())) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        writer.write(chat_request())
+        await asyncio.wait_for(read_reply(reader), 2)
+        (connection,) = running.plane.upstream._idle  # type: ignore[attr-defined]
+        sock = connection._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_a_second_stream_is_as_fast_as_the_first() -> None:
+    """The trap is Nagle's algorithm against a delayed acknowledgement: 40 ms, from the second request on."""
+    loop = asyncio.get_running_loop()
+
+    async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await read_request(reader)
+            for part in [STREAM_HEAD, *map(chunk, STREAM), b"0\r\n\r\n"]:
+                writer.write(part)
+                await writer.drain()
+
+    async with raw_backend(backend) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        slowest = 0.0
+        for _ in range(4):
+            start = loop.time()
+            writer.write(chat_request())
+            await asyncio.wait_for(read_reply(reader), 2)
+            slowest = max(slowest, loop.time() - start)
+        assert slowest < 0.03
