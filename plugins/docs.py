@@ -35,20 +35,26 @@ PAGE_CHARACTERS = 100_000
 TERMS = 16
 """Of a query; the rest says little."""
 STOP_WORDS = frozenset(
-    "a all an and any are as at be by can do for from get has have how i if in into is it its me my not of on "
-    "one or python return returns set so that the their then there this to use using was what when where "
-    "which with you".split()  # noqa: SIM905 - readable as a text
+    re.findall(
+        r"[a-z]+",
+        """
+    a all an and any are as at be by can do for from get has have how i if in into is it its me my not of on
+    one or python return returns set so that the their then there this to use using was what when where which
+    with you""",
+    )
 )
 """Say nothing of what is wanted, and are in most summaries."""
 
 EXCLUDED = frozenset(
     {"__hello__", "__phello__", "antigravity", "distutils", "encodings", "ensurepip", "idlelib", "lib2to3"}
     | {"msilib", "nt", "nturl2path", "pydoc_data", "readline", "test", "this", "turtle", "turtledemo"}
-    | {"winreg", "winsound"}
+    | {"winreg", "winsound", "asyncio.windows_events", "asyncio.windows_utils", "curses.has_key", "tkinter.tix"}
+    | {"multiprocessing.popen_spawn_win32"}
 )
-"""Top-level modules that act when imported, are none of this system's, or document nothing."""
-COMPILED = ("array", "binascii", "builtins", "cmath", "errno", "fcntl", "gc", "itertools") + (
-    ("math", "mmap", "select", "sys", "time", "unicodedata", "zlib")
+"""Modules that act when imported or change others, are none of this system's, or document nothing."""
+COMPILED = (
+    *("array", "binascii", "builtins", "cmath", "errno", "fcntl", "gc", "itertools"),
+    *("math", "mmap", "select", "sys", "time", "unicodedata", "zlib"),
 )
 """Without Python source, harmless to import."""
 
@@ -138,18 +144,13 @@ def build() -> tuple[Page, ...]:
 def _sources() -> Iterator[tuple[str, Path]]:
     """(dotted name, file) of each module of the standard library that has a source here."""
     for name in sorted(sys.stdlib_module_names - EXCLUDED):
-        if name.startswith("_"):
-            continue
         single, package = _library() / f"{name}.py", _library() / name
-        if single.is_file():
-            yield name, single
-        for file in sorted(package.rglob("*.py")):
+        for file in [single] if single.is_file() else sorted(package.rglob("*.py")):
             parts = file.relative_to(_library()).with_suffix("").parts
-            if not any(part in EXCLUDED or part == "tests" or part.startswith("_") for part in parts[:-1]):
-                if parts[-1] == "__init__":
-                    yield ".".join(parts[:-1]), file
-                elif not parts[-1].startswith("_"):
-                    yield ".".join(parts), file
+            parts = parts[:-1] if parts[-1] == "__init__" else parts
+            private = any(part.startswith("_") or part == "tests" for part in parts)
+            if not private and ".".join(parts) not in EXCLUDED:
+                yield ".".join(parts), file
 
 
 def _pages_of_source(module: str, file: Path) -> Iterator[Page]:
@@ -278,7 +279,8 @@ def _module(name: str, parts: list[str]) -> tuple[Any, list[str]]:
 
 
 def _check_allowed(name: str, parts: list[str]) -> None:
-    if parts[0] not in sys.stdlib_module_names or parts[0] in EXCLUDED or "__main__" in parts:
+    prefixes = {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    if parts[0] not in sys.stdlib_module_names or prefixes & EXCLUDED or "__main__" in parts:
         raise ToolError(f"{name}: not a documented name of the standard library")
 
 
@@ -294,9 +296,12 @@ class _Text(pydoc.TextDoc):
 
 def render(found: Any) -> str:
     """The page of an object: what `help()` prints, alike in every process."""
+    if inspect.ismodule(found):
+        vars(found).pop("__warningregistry__", None)  # there if an import warned
     text = pydoc.render_doc(found, title="%s", renderer=_Text())
     for secret in (os.environ, os.environb):  # the default of a parameter here and there
         text = text.replace(repr(secret), "os.environ")
+    text = re.sub(r" \|  Built-in subclasses:\n(?: \|      .*\n)+ \|  \n", "", text)  # of those loaded so far
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
     if len(text) > PAGE_CHARACTERS:
         return f"{text[:PAGE_CHARACTERS]}\n[cut: open a class or function of it by name]"
