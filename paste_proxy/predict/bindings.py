@@ -8,7 +8,7 @@ learnt here is kept on disk. A repeated `limit=10` is bound all the same, to the
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,9 @@ _MEMORY = 256
 """How many calls back an item counts as used: longer than nearly all sessions (mean 3 to 81 calls)."""
 _EXPLANATIONS = 8
 """Bindings considered per argument value."""
+
+
+Rank: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=RANKS)]
 
 
 class Slot(NamedTuple):
@@ -64,7 +67,7 @@ class IterationBinding(msgspec.Struct, frozen=True, tag="iteration"):
 
     tool: str
     path: Path
-    rank: int = 0
+    rank: Rank = 0
 
     def items(self, output: FinishedCall) -> Iterable[Any]:
         return select(output.value, self.path)
@@ -82,7 +85,7 @@ class TextBinding(msgspec.Struct, frozen=True, tag="text"):
 
     kind: Literal["address", "path"]
     tool: str
-    rank: int = 0
+    rank: Rank = 0
 
     def items(self, output: FinishedCall) -> Iterable[Any]:
         return output.addresses if self.kind == "address" else output.paths

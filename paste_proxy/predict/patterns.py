@@ -8,7 +8,7 @@ call add up.
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from paste_proxy.predict.shapes import is_field, is_tool
 from paste_proxy.predict.signatures import Context
 
 K = TypeVar("K")
+Count: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
+"""Halves and quarters come from ageing."""
 
 HORIZON = 1024.0
 """Turns after which a context's counts are halved: a share of 3 % is then known within 0.6 points, and a change
@@ -88,10 +90,10 @@ class SavedContext(msgspec.Struct, frozen=True):
     """A context's counts as they are stored. Shapes and counts alone: no value of any session."""
 
     context: Context
-    turns: float
-    silent: float
-    unexplained: float
-    patterns: tuple[tuple[Pattern, float], ...]
+    turns: Count
+    silent: Count
+    unexplained: Count
+    patterns: tuple[tuple[Pattern, Count], ...]
 
 
 class Changes(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ Everything here is total: it never raises on any value that a JSON decoder can g
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
@@ -19,8 +20,8 @@ MENTIONS = 64
 """Addresses (and paths) kept per output: in agents' traces up to 24 stand there in the median."""
 _STRING = 1024
 """A longer string is content, not a reference to something: addresses and file paths stay far below."""
-_NODES = 1024
-"""Values looked at per output: a hundred results of ten fields."""
+_NODES = 512
+"""Values looked at per output: fifty results of ten fields."""
 _DEPTH = 8
 """Deepest path: REST envelopes (data, edges, node, field) need five."""
 _FIELDS = 64
@@ -66,7 +67,13 @@ def is_field(name: Any) -> bool:
     An identifier of ASCII letters, at most 40 long, with at most two digits (`line1`, `base64`): ids, dates,
     mail addresses, titles and file names are not.
     """
-    return type(name) is str and len(name) <= 40 and _FIELD.fullmatch(name) is not None
+    return type(name) is str and len(name) <= 40 and _is_field(name)
+
+
+@lru_cache(maxsize=4096)
+def _is_field(name: str) -> bool:
+    """Cached, as the same few hundred names come in every output: it is most of a walk's time otherwise."""
+    return _FIELD.fullmatch(name) is not None
 
 
 def is_tool(name: str) -> bool:

@@ -175,7 +175,7 @@ CALLS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(CALLS, max_size=12), st.integers(-1, 5))
 def test_any_history_is_taken_and_gives_sound_candidates(calls: list[FinishedCall], limit: int) -> None:
     first, second = (_after(calls, limit) for _ in range(2))

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paste_proxy.predict.shapes import (
@@ -103,6 +103,7 @@ def test_select_follows_fields_items_and_all_items() -> None:
     assert select("text", ("rows",)) == []
 
 
+@settings(max_examples=50, deadline=None)
 @given(JSON)
 def test_every_leaf_is_found_again_at_its_path(value: Any) -> None:
     for path, key in leaves(value):

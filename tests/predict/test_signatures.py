@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paste_proxy.predict.model import FinishedCall
@@ -80,6 +80,7 @@ def test_nesting_beyond_use_is_text() -> None:
     assert finished_call("t", {}, "[" * 30_000 + "]" * 30_000).value is None
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text())
 def test_any_text_is_taken(text: str) -> None:
     assert finished_call("t", {}, text).outcome == outcome_of(text, finished_call("t", {}, text).value)

@@ -28,7 +28,7 @@ def learnt(table: PatternTable, sessions: int = 4) -> PatternPredictor:
 def _calls(number: int) -> list[tuple[str, dict[str, object], str]]:
     person = "Ann" if number == 0 else f"Bob{number}"
     users = f'[{{"name": "{person}", "mail": "ann@example.org", "key": "sk-hidden{number}"}}]'
-    page = '{"orders of Ann": [{"id": "o4421"}], "Ann": {"mail": "ann@example.org"}}'
+    page = '{"Ann": {"mail": "ann@example.org", "orders": [{"id": "o4421"}]}}'
     text = "see https://private.example/x or src/private.py"
     return [
         ("find_user", {"query": f"Ann {number}"}, users),
@@ -144,7 +144,16 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         PatternStore(str(path))
 
 
-@pytest.mark.parametrize("row", ["no json", "{}", '{"context": [], "turns": "many"}'])
+_PATTERN = (
+    '{"tool": "open", "bindings": [["url", {"type": "text", "kind": "address", "tool": "t", "rank": -1}]]}'
+)
+_ROW = '{"context": [], "turns": %s, "silent": 0, "unexplained": 0, "patterns": [%s]}'
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["no json", "{}", _ROW % ('"many"', ""), _ROW % ("-1", ""), _ROW % ("1", f"[{_PATTERN}, 1]")],
+)
 def test_rows_that_are_not_ours_are_reported(tmp_path: Path, row: str) -> None:
     path = tmp_path / "patterns.db"
     PatternStore(str(path)).close()
