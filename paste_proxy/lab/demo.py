@@ -4,7 +4,6 @@ Each cell has an engine and a proxy of its own, so neither shares a batch or a q
 of both are one process. Nothing is shared but the machine, and its load is printed.
 """
 
-import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -75,7 +74,7 @@ class _Demo:
         self._policy = Policy(workload, self._sizes)
 
     async def run(self) -> DemoResult:
-        await asyncio.to_thread(self._learn)
+        await self._learn()
         async with AsyncExitStack() as stack:
             engines = await stack.enter_async_context(self._engines())
             cells = [
@@ -97,11 +96,14 @@ class _Demo:
 
     # -- before the clock starts --------------------------------------------------------------------------
 
-    def _learn(self) -> None:
-        service = remote.Service(self._sizes)
+    async def _learn(self) -> None:
         table = PatternTable()
         tasks = range(FIRST_LEARNT, FIRST_LEARNT + self._settings.learn_tasks)
-        learn(self._policy, tasks, service.answer, PatternPredictor(table))
+        service = remote.Service(self._sizes)
+        try:
+            await learn(self._policy, tasks, service.answer, PatternPredictor(table))
+        finally:
+            await service.close()
         store = PatternStore(str(self._patterns))
         store.save(table.take_changes())
         store.close()

@@ -4,8 +4,9 @@ The predictor is told what the proxy's core would tell it: the same histories, b
 the same messages. The tasks are others than those that are measured.
 """
 
+import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -16,29 +17,35 @@ from paste_proxy.lab.policy import Policy, Turn
 from paste_proxy.predict.model import Call, Predictor
 from paste_proxy.sessions.history import SessionHistory
 
-Answer = Callable[[str, dict[str, Any]], str]
+Answer = Callable[[str, dict[str, Any]], Awaitable[str]]
 """A tool's result as the agent would see it, by the tool's name and arguments."""
 
 
-def learn(policy: Policy, tasks: Iterable[int], answer: Answer, predictor: Predictor) -> None:
-    for task in tasks:
-        _play(policy, task, answer, predictor)
+async def learn(policy: Policy, tasks: Iterable[int], answer: Answer, predictor: Predictor) -> None:
+    """Play the tasks side by side, then tell the predictor of them one by one."""
+    played = await asyncio.gather(*(play(policy, task, answer) for task in tasks))
+    for number, messages in enumerate(played):
+        tell(messages, f"rehearsal {number}", predictor)
 
 
-def _play(policy: Policy, task: int, answer: Answer, predictor: Predictor) -> None:
-    session = SessionHistory(f"rehearsal-{task}")
+async def play(policy: Policy, task: int, answer: Answer) -> list[dict[str, Any]]:
+    """The messages of a whole task."""
     messages = policy.opening(task)
     while True:
-        wire = msgspec.convert(messages, list[WireMessage])
-        turn = policy.next_turn(read_conversation(wire))
+        turn = policy.next_turn(read_conversation(msgspec.convert(messages, list[WireMessage])))
         if turn.call is None:
-            predictor.learn(session.history, ())
-            return
-        arguments = json.loads(turn.call.arguments)
-        predictor.learn(session.history, [Call(turn.call.tool, arguments)])
-        exchange = _exchange(turn, answer(turn.call.tool, arguments))
-        messages += exchange
-        session.extend(_as_read(exchange), {})
+            return [*messages, {"role": "assistant", "content": turn.text}]
+        messages += _exchange(turn, await answer(turn.call.tool, json.loads(turn.call.arguments)))
+
+
+def tell(messages: Iterable[dict[str, Any]], session: str, predictor: Predictor) -> None:
+    """Have the predictor learn from every turn of a task, each with the history before it."""
+    history = SessionHistory(session)
+    for message in _as_read(messages):
+        if message.role == "assistant":
+            calls = [Call(call.name, json.loads(call.arguments)) for call in message.calls]
+            predictor.learn(history.history, calls)
+        history.extend([message], {})
 
 
 def _exchange(turn: Turn, result: str) -> list[dict[str, Any]]:

@@ -7,27 +7,45 @@ Addresses in results carry a reference to their search, as those of search servi
 
 import asyncio
 import hashlib
+import itertools
 import sysconfig
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from paste_proxy.config import PluginConfig
+from paste_proxy.errors import PasteError
+from paste_proxy.gateway.wire import error_result
 from paste_proxy.lab.policy import ADDRESS
 from paste_proxy.lab.records import ServiceSpan
 from paste_proxy.lab.sizes import CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, SUBJECT, Sizes
 from paste_proxy.lab.workload import load_workload
 from paste_proxy.tools import Effect, Tool, tool
 from paste_proxy.tools.loading import load_plugins
+from paste_proxy.tools.local import LocalExecutor
+from paste_proxy.tools.ports import Run, RunClass, RunContext
 
 T = TypeVar("T")
 
 DOCS = PluginConfig(entry_point="docs")
 FILES = PluginConfig(entry_point="files", options={"root": sysconfig.get_paths()["stdlib"]})
+
+
+NOBODY = RunContext(tenant="", session="")
+"""The remote service knows nothing of whom it serves, or why."""
+
+WORKERS = 2
+"""A search or page takes some 13 ms of work: two processes are idle most of the time."""
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """What `docs_search` says of a page, as far as it is passed on."""
+
+    name: str
+    summary: str
 
 
 class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,44 +56,63 @@ class RemoteOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Service:
-    """What the remote service answers: the plugins' results, cut to the drawn sizes. No waiting here."""
+    """What the remote service answers: the plugins' results, cut to the drawn sizes. No waiting here.
+
+    The plugins run as they would behind the gateway: what is `isolated` in worker processes, which end with
+    this process. Errors are the plugins' own.
+    """
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
-        self._tools = load_plugins([DOCS, FILES])
+        self._executor = LocalExecutor(load_plugins([DOCS, FILES]), workers=WORKERS)
+        self._ids = itertools.count()
 
-    def answer(self, name: str, arguments: dict[str, Any]) -> str:
-        """A result as text, as the gateway sends it."""
-        methods: dict[str, Callable[..., Any]] = {SEARCH: self.search, OPEN: self.open, READ: self.read}
-        result = methods[name](**arguments)
+    async def answer(self, name: str, arguments: dict[str, Any]) -> str:
+        """A result, or an error, as the gateway sends it."""
+        methods: dict[str, Callable[..., Awaitable[Any]]] = {
+            SEARCH: self.search,
+            OPEN: self.open,
+            READ: self.read,
+        }
+        try:
+            result = await methods[name](**arguments)
+        except PasteError as error:
+            result = error_result(error)
         return result if isinstance(result, str) else msgspec.json.encode(result).decode()
 
-    def search(self, query: str, limit: int) -> dict[str, Any]:
+    async def search(self, query: str, limit: int) -> dict[str, Any]:
         """`{"results": [{"address", "title", "summary"}, ...]}`, best first."""
         reference = hashlib.sha256(query.encode()).hexdigest()[:8]
-        found = self._tools["docs_search"](query, limit)
+        found = msgspec.json.decode(await self._run("docs_search", query=query, limit=limit), type=list[Hit])
         room = self._characters(SEARCH, query) // max(1, len(found))
         return {
             "results": [
                 {
-                    "address": f"{ADDRESS}{one['name']}?ref={reference}",
-                    "title": one["name"],
-                    "summary": one["summary"][:room],
+                    "address": f"{ADDRESS}{hit.name}?ref={reference}",
+                    "title": hit.name,
+                    "summary": hit.summary[:room],
                 }
-                for one in found
+                for hit in found
             ]
         }
 
-    def open(self, address: str) -> str:
-        """A page of documentation. Raises the plugin's errors."""
+    async def open(self, address: str) -> str:
+        """A page of documentation."""
         name = address.removeprefix(ADDRESS).partition("?")[0]
-        text: str = self._tools["docs_open"](name)
-        return text[: self._characters(OPEN, address)]
+        page = await self._run("docs_open", name=name)
+        return page.decode()[: self._characters(OPEN, address)]
 
-    def read(self, path: str) -> str:
-        """A file of the standard library. Raises the plugin's errors."""
-        text: str = self._tools["files_read"](path)
-        return text[: self._characters(READ, path)]
+    async def read(self, path: str) -> str:
+        """A file of the standard library."""
+        text = await self._run("files_read", path=path)
+        return text.decode()[: self._characters(READ, path)]
+
+    async def close(self) -> None:
+        await self._executor.close()
+
+    async def _run(self, tool_name: str, **arguments: Any) -> bytes:
+        run = Run(f"remote-{next(self._ids)}", tool_name, arguments, NOBODY, RunClass.AUTHORITATIVE)
+        return (await self._executor.run(run)).body
 
     def _characters(self, tool_name: str, subject: str) -> int:
         return self._sizes.result(tool_name, {SUBJECT[tool_name]: subject}) * CHARACTERS_PER_TOKEN
@@ -89,12 +126,12 @@ class Distance:
         self._time_scale = options.time_scale
         self._log = options.log
 
-    async def cover(self, name: str, subject: str, work: Callable[[], T]) -> T:
-        """The result of `work`, which runs in a thread, not before its time is over."""
+    async def cover(self, name: str, subject: str, work: Awaitable[T]) -> T:
+        """The result of `work`, but not before its time is over."""
         start = time.monotonic()
         finished = False
         try:
-            result = await asyncio.to_thread(work)
+            result = await work
             due = start + self._sizes.seconds(name, {SUBJECT[name]: subject}) * self._time_scale
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             finished = True
@@ -117,16 +154,16 @@ def plugin(options: RemoteOptions) -> list[Tool[..., Any]]:
     @tool(effect=Effect.READ, reads=(), concurrency=workload.tool_slots.search)
     async def docs_search(query: str, limit: int = 10) -> dict[str, Any]:
         """Search Python's documentation. Results come best first; docs_open opens their addresses."""
-        return await distance.cover(SEARCH, query, partial(service.search, query, limit))
+        return await distance.cover(SEARCH, query, service.search(query, limit))
 
     @tool(effect=Effect.READ, reads=(), concurrency=workload.tool_slots.open)
     async def docs_open(address: str) -> str:
         """Open a page of Python's documentation by its address."""
-        return await distance.cover(OPEN, address, partial(service.open, address))
+        return await distance.cover(OPEN, address, service.open(address))
 
     @tool(effect=Effect.READ, reads=(), concurrency=workload.tool_slots.open)
     async def files_read(path: str) -> str:
         """Read a file of Python's standard library."""
-        return await distance.cover(READ, path, partial(service.read, path))
+        return await distance.cover(READ, path, service.read(path))
 
     return [docs_search, docs_open, files_read]
