@@ -1,0 +1,68 @@
+"""One lineage of requests, and where its next request may be recognised."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from paste_proxy.grammar.digests import extend_chain, message_digest, without_thinking
+from paste_proxy.grammar.requests import ChatRequest, MessageCall
+
+SEEN_KEPT = 32
+"""Points of its history by which a session's forks are known: about the last 15 turns, and the first."""
+
+
+@dataclass(eq=False, slots=True)
+class Lineage:
+    """A session: requests of which each goes on from the one before, with that one's reply."""
+
+    id: str
+    scope: tuple[str, str]
+    """Tenant and name; the name is empty where the client gave none."""
+    last: float = 0.0
+    """When it was last heard of."""
+    turn: str = ""
+    """The turn in flight, or the last one."""
+    in_flight: bool = False
+    answered: bool = False
+    """The last request's reply is known."""
+    failed: bool = False
+    """The last turn ended without a whole reply."""
+    chain: bytes = b""
+    """Digest of the messages of the last request."""
+    first: bytes = b""
+    """Digest of its first message."""
+    body: bytes = b""
+    """Digest of its bytes."""
+    tips: tuple[bytes, ...] = ()
+    """Where it waits for its next request: chain digests of which one must be that request's prefix."""
+    contested: bool = False
+    """Others waited with the same history and the same reply, and one of them has gone on."""
+    seen: list[bytes] = field(default_factory=list)
+    """Chain digests of its requests and replies, oldest first."""
+
+    def ask(self, request: ChatRequest) -> None:
+        """A request of this session goes out; until its reply is known nothing can go on from it."""
+        self.chain = request.chain[-1] if request.chain else b""
+        self.first = request.chain[0] if request.chain else b""
+        self.body = request.body_digest
+        self.in_flight = True
+        self.answered = False
+        self.failed = False
+        self.tips = ()
+
+    def retried_by(self, request: ChatRequest) -> bool:
+        """After a failure the same request again: the same bytes, unless the client names the session."""
+        same = request.chain[-1] == self.chain and (request.body_digest == self.body or bool(self.scope[1]))
+        return self.failed and same
+
+
+def reply_tips(chain: bytes, text: str, calls: Iterable[MessageCall]) -> tuple[bytes, ...]:
+    """Digests of the history `chain` with this reply, as clients write it into their next request.
+
+    They drop the thinking that some engines leave in the text, and some drop the text beside calls. Calls
+    must come back with their ids, names and arguments.
+    """
+    said = [(call.call_id, call.name, call.arguments) for call in calls]
+    texts = [text, without_thinking(text)]
+    if said:
+        texts.append("")
+    return tuple(dict.fromkeys(extend_chain(chain, message_digest("assistant", one, said)) for one in texts))

@@ -1,0 +1,286 @@
+"""Which session does a request belong to? (DESIGN section 4, "session")
+
+A client without state sends its whole history each time. So a session is known by where it waits: at the
+digest of its last request's messages with the reply that it got. The request that has this digest as a prefix
+is its next one. Call ids and text of the reply are in the digest, so two sessions that began with equal
+requests part with their first replies. If not even those differ, nobody can tell their next requests apart:
+each then begins a new session, in doubt, rather than perhaps continue another's.
+
+A name (header or field) narrows the search to the sessions of that name, and allows several: sub-tasks and
+title generators run under the name of their agent. Tenants never meet.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from paste_proxy.events import Identity
+from paste_proxy.grammar.digests import digest
+from paste_proxy.grammar.requests import ChatRequest, MessageCall
+from paste_proxy.sessions.lineage import SEEN_KEPT, Lineage, reply_tips
+
+Relation = Literal["new", "continued", "retry", "child", "edited"]
+Scope = tuple[str, str]
+
+
+class Resolution(msgspec.Struct, frozen=True):
+    """The session of a request, and how it got there.
+
+    `continued` and `retry`: a session that was there. `new`, `child` (goes on from a point from which its
+    parent went on already) and `edited` (its parent's history, changed) begin a session.
+    """
+
+    session: str
+    relation: Relation
+    parent: str = ""
+    """The session from whose history this one branches off, or whose sub-agent it is; else empty."""
+    fresh_from: int = 0
+    """Index of the first message that this session had not seen before; the last reply counts as not seen."""
+    in_doubt: bool = False
+    """Whose request this is could not be made sure: nothing that was staged before may be released to it."""
+
+
+class SessionTable:
+    """Bounded: beyond `limit` sessions the one longest not heard of is dropped, after `idle_s` seconds any.
+
+    The owner reports every turn: `resolve`, `turn_opened`, perhaps `turn_replied`, `turn_closed`. Turns and
+    sessions that are not, or no longer, known are ignored.
+    """
+
+    def __init__(self, limit: int, idle_s: float) -> None:
+        self._limit = limit
+        self._idle_s = idle_s
+        self._count = 0
+        self._lineages: OrderedDict[str, Lineage] = OrderedDict()
+        """Longest not heard of first."""
+        self._tips: dict[tuple[Scope, bytes], dict[str, Lineage]] = {}
+        self._seen: dict[tuple[Scope, bytes], str] = {}
+        self._named: dict[Scope, dict[str, Lineage]] = {}
+        """The latest last."""
+        self._dropped: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._lineages)
+
+    # -- requests -----------------------------------------------------------------------------------------
+
+    def resolve(self, identity: Identity, request: ChatRequest, now: float) -> Resolution:
+        """Find or begin the session of a request, which then counts as in flight."""
+        scope = (identity.tenant, identity.session)
+        candidates, at = self._candidates(scope, request)
+        if len(candidates) == 1 and not candidates[0].contested:
+            return self._go_on(candidates[0], request, at, now)
+        if candidates:
+            self._contest(candidates)
+            return self._begin(scope, request, "new", "", now, in_doubt=True)
+        relation, parent = self._origin(identity, request)
+        return self._begin(scope, request, relation, parent, now, in_doubt=False)
+
+    def _candidates(self, scope: Scope, request: ChatRequest) -> tuple[list[Lineage], int]:
+        """The sessions whose next request this may be, and the index of the message at which they wait."""
+        chain = request.chain
+        if not chain:
+            return [], 0
+        last = len(chain) - 1
+        retries = [one for one in self._waiting(scope, chain[last]) if one.retried_by(request)]
+        for at in range(last, -1, -1):
+            waiting = [one for one in self._waiting(scope, chain[at]) if at < last or one.chain != chain[at]]
+            if waiting:
+                return [*retries, *waiting], at
+            if at < last and (scope, chain[at]) in self._seen:
+                break
+        return retries, last
+
+    def _waiting(self, scope: Scope, tip: bytes) -> Sequence[Lineage]:
+        waiting = self._tips.get((scope, tip))
+        return tuple(waiting.values()) if waiting else ()
+
+    def _go_on(self, lineage: Lineage, request: ChatRequest, at: int, now: float) -> Resolution:
+        retry = lineage.retried_by(request)
+        unsure = not retry and (
+            lineage.chain == request.chain[at]
+            or any(one.role == "assistant" for one in request.messages[at + 1 :])
+        )
+        fresh_from = at + 1 if lineage.chain == request.chain[at] else at
+        self._see(lineage, request.chain[at])
+        self._ask(lineage, request, now)
+        return Resolution(lineage.id, "retry" if retry else "continued", "", fresh_from, unsure)
+
+    def _contest(self, candidates: list[Lineage]) -> None:
+        """One of these goes on, nobody knows which: one fewer waits, and none of them is ever sure again."""
+        self._unwait(candidates[0])
+        for other in candidates[1:2]:
+            other.contested = True
+
+    def _origin(self, identity: Identity, request: ChatRequest) -> tuple[Relation, str]:
+        """How a request that continues no session came about."""
+        scope = (identity.tenant, identity.session)
+        for at in range(len(request.chain) - 2, -1, -1):
+            parent = self._seen.get((scope, request.chain[at]))
+            if parent is not None:
+                return "child" if request.messages[at].role == "assistant" else "edited", parent
+        kin = self._latest(scope)
+        if kin is not None and self._rewrites(kin, request):
+            return "edited", kin.id
+        if identity.parent:
+            kin = self._latest((identity.tenant, identity.parent))
+            return "new", kin.id if kin is not None else ""
+        return "new", ""
+
+    def _rewrites(self, kin: Lineage, request: ChatRequest) -> bool:
+        """Of one name and with one system prompt, but not the same request again: a compacted history."""
+        chain = request.chain
+        return bool(chain) and kin.first == chain[0] and (kin.scope, chain[-1]) not in self._seen
+
+    def _latest(self, scope: Scope) -> Lineage | None:
+        named = self._named.get(scope)
+        return next(reversed(named.values())) if named else None
+
+    def _begin(
+        self, scope: Scope, request: ChatRequest, relation: Relation, parent: str, now: float, *, in_doubt: bool
+    ) -> Resolution:
+        self._count += 1
+        origin = digest(msgspec.msgpack.encode((scope, request.chain[-1:])))
+        lineage = Lineage(f"{self._count:x}-{origin[:4].hex()}", scope)
+        self._lineages[lineage.id] = lineage
+        self._ask(lineage, request, now)
+        while len(self._lineages) > self._limit:
+            oldest = next(iter(self._lineages))
+            self.forget(oldest)
+            self._dropped.append(oldest)
+        return Resolution(lineage.id, relation, parent, 0, in_doubt)
+
+    def _ask(self, lineage: Lineage, request: ChatRequest, now: float) -> None:
+        self._unwait(lineage)
+        lineage.ask(request)
+        self._see(lineage, lineage.chain)
+        if lineage.scope[1]:
+            named = self._named.setdefault(lineage.scope, {})
+            named.pop(lineage.id, None)
+            named[lineage.id] = lineage
+        self._touch(lineage, now)
+
+    # -- turns --------------------------------------------------------------------------------------------
+
+    def turn_opened(self, session: str, turn: str, now: float) -> None:
+        """The request just resolved to `session` goes out as `turn`."""
+        lineage = self._lineages.get(session)
+        if lineage is not None:
+            lineage.turn = turn
+            self._touch(lineage, now)
+
+    def turn_replied(
+        self, session: str, turn: str, now: float, *, text: str, calls: Sequence[MessageCall]
+    ) -> None:
+        """The model has stopped: the reply is whole, though its last bytes may be on their way still.
+
+        Call it as soon as that is known, since the client may send its next request before the turn is closed.
+        """
+        lineage = self._lineages.get(session)
+        if lineage is not None and lineage.turn == turn and lineage.in_flight and not lineage.answered:
+            lineage.answered = True
+            self._wait(lineage, reply_tips(lineage.chain, text, calls))
+            self._touch(lineage, now)
+
+    def turn_closed(
+        self,
+        session: str,
+        turn: str,
+        now: float,
+        *,
+        complete: bool,
+        text: str = "",
+        calls: Sequence[MessageCall] = (),
+    ) -> None:
+        """The turn is over. `text` and `calls` are what came of it, not read if `turn_replied` told already."""
+        lineage = self._lineages.get(session)
+        if lineage is None or lineage.turn != turn or not lineage.in_flight:
+            return
+        if complete:
+            self.turn_replied(session, turn, now, text=text, calls=calls)
+        elif not lineage.answered:
+            lineage.failed = True
+            partly = reply_tips(lineage.chain, text, calls) if text or calls else ()
+            self._wait(lineage, (*partly, lineage.chain))
+        lineage.in_flight = False
+        self._touch(lineage, now)
+
+    # -- memory -------------------------------------------------------------------------------------------
+
+    def by_name(self, tenant: str, name: str) -> list[str]:
+        """The sessions that the client gave this name, the latest last."""
+        return list(self._named.get((tenant, name), ())) if name else []
+
+    def expire(self, now: float) -> list[str]:
+        """Drop the sessions that are due. Returns those dropped since the last call, also for the limit."""
+        for lineage in self._due(now):
+            if lineage.in_flight:
+                self._touch(lineage, now)
+            else:
+                self.forget(lineage.id)
+                self._dropped.append(lineage.id)
+        dropped, self._dropped = self._dropped, []
+        return dropped
+
+    def _due(self, now: float) -> list[Lineage]:
+        due = []
+        for lineage in self._lineages.values():
+            if lineage.last + self._idle_s > now:
+                break
+            due.append(lineage)
+        return due
+
+    def next_deadline(self) -> float | None:
+        """When to call `expire`: at once if something was dropped for the limit."""
+        oldest = next(iter(self._lineages.values()), None)
+        if oldest is None:
+            return None
+        return oldest.last if self._dropped else oldest.last + self._idle_s
+
+    def forget(self, session: str) -> None:
+        """The session is over."""
+        lineage = self._lineages.pop(session, None)
+        if lineage is None:
+            return
+        self._unwait(lineage)
+        for point in lineage.seen:
+            self._unsee(lineage, point)
+        named = self._named.get(lineage.scope)
+        if named is not None:
+            del named[session]
+            if not named:
+                del self._named[lineage.scope]
+
+    def _touch(self, lineage: Lineage, now: float) -> None:
+        lineage.last = now
+        self._lineages.move_to_end(lineage.id)
+
+    def _wait(self, lineage: Lineage, tips: tuple[bytes, ...]) -> None:
+        lineage.tips = tips
+        for tip in tips:
+            self._tips.setdefault((lineage.scope, tip), {})[lineage.id] = lineage
+
+    def _unwait(self, lineage: Lineage) -> None:
+        for tip in lineage.tips:
+            key = (lineage.scope, tip)
+            waiting = self._tips[key]
+            del waiting[lineage.id]
+            if not waiting:
+                del self._tips[key]
+        lineage.tips = ()
+        lineage.contested = False
+
+    def _see(self, lineage: Lineage, point: bytes) -> None:
+        """Remember a point of a session's history: the first one, and the latest."""
+        if point in lineage.seen[-2:]:
+            return
+        if len(lineage.seen) == SEEN_KEPT:
+            self._unsee(lineage, lineage.seen.pop(1))
+        lineage.seen.append(point)
+        self._seen[lineage.scope, point] = lineage.id
+
+    def _unsee(self, lineage: Lineage, point: bytes) -> None:
+        if self._seen.get((lineage.scope, point)) == lineage.id:
+            del self._seen[lineage.scope, point]

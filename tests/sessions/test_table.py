@@ -1,0 +1,413 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from paste_proxy.events import Identity
+from paste_proxy.grammar.requests import ChatRequest, MessageCall, parse_chat_request
+from paste_proxy.sessions.table import Resolution, SessionTable
+
+Messages = list[dict[str, Any]]
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str = "", *calls: MessageCall) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": "assistant", "content": text or None}
+    if calls:
+        said["tool_calls"] = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in calls
+        ]
+    return said
+
+
+def result(call: MessageCall, text: str = "ok") -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call.call_id, "content": text}
+
+
+def call(call_id: str = "c1", arguments: str = '{"a": 1}') -> MessageCall:
+    return MessageCall(call_id, "look", arguments)
+
+
+START: Messages = [{"role": "system", "content": "You help."}, user("Do it.")]
+
+
+class Client:
+    """Speaks to a table as the core does, one turn id after the other."""
+
+    def __init__(self, limit: int = 100, idle_s: float = 60.0) -> None:
+        self.table = SessionTable(limit, idle_s)
+        self.now = 0.0
+        self.turns = 0
+        self.open: dict[str, str] = {}
+
+    def ask(self, messages: Messages, name: str = "", tenant: str = "default", **fields: Any) -> Resolution:
+        resolution = self.table.resolve(Identity(tenant, name), self.request(messages, **fields), self.now)
+        self.turns += 1
+        self.open[resolution.session] = f"t{self.turns}"
+        self.table.turn_opened(resolution.session, f"t{self.turns}", self.now)
+        return resolution
+
+    @staticmethod
+    def request(messages: Messages, **fields: Any) -> ChatRequest:
+        return parse_chat_request(json.dumps({"messages": messages, **fields}).encode())
+
+    def reply(self, session: str, text: str = "", *calls: MessageCall) -> None:
+        self.table.turn_closed(session, self.open[session], self.now, complete=True, text=text, calls=calls)
+
+    def fail(self, session: str, text: str = "") -> None:
+        self.table.turn_closed(session, self.open[session], self.now, complete=False, text=text)
+
+
+def test_an_unmodified_loop_is_one_session() -> None:
+    client = Client()
+    messages = list(START)
+    first = client.ask(messages)
+    assert (first.relation, first.fresh_from, first.parent, first.in_doubt) == ("new", 0, "", False)
+    for turn in range(5):
+        asked = call(f"c{turn}")
+        client.reply(first.session, "I look.", asked)
+        seen = len(messages)
+        messages += [assistant("I look.", asked), result(asked)]
+        assert client.ask(messages) == Resolution(first.session, "continued", "", seen, in_doubt=False)
+    assert len(client.table) == 1
+
+
+def test_two_tasks_with_one_system_prompt_are_two_sessions() -> None:
+    client = Client()
+    one, other = client.ask(START), client.ask([START[0], user("Something else.")])
+    assert one.session != other.session
+    assert other.relation == "new"
+
+
+def test_equal_first_requests_part_with_their_replies() -> None:
+    client = Client()
+    one, other = client.ask(START), client.ask(START)
+    assert one.session != other.session
+    assert (other.relation, other.in_doubt) == ("new", False)
+    client.reply(one.session, "", call("c1"))
+    client.reply(other.session, "", call("c2"))
+    for asked, session in ((call("c2"), other.session), (call("c1"), one.session)):
+        again = client.ask([*START, assistant("", asked), result(asked)])
+        assert (again.session, again.relation, again.in_doubt) == (session, "continued", False)
+
+
+def test_ids_that_an_engine_counts_are_told_apart_by_arguments() -> None:
+    client = Client()
+    one, other = client.ask(START), client.ask(START)
+    first, second = call("look:0", '{"a": 1}'), call("look:0", '{"a": 2}')
+    client.reply(one.session, "", first)
+    client.reply(other.session, "", second)
+    assert client.ask([*START, assistant("", second), result(second)]).session == other.session
+
+
+def test_twins_that_nothing_tells_apart_are_never_merged() -> None:
+    client = Client()
+    first = [client.ask(START).session for _ in range(3)]
+    for session in first:
+        client.reply(session, "Yes.")
+    later = [client.ask([*START, assistant("Yes."), user(text)]) for text in "abc"]
+    assert len({*first, *(one.session for one in later)}) == 6
+    assert [(one.relation, one.in_doubt) for one in later] == [("new", True)] * 3
+    fresh = client.ask(START)
+    client.reply(fresh.session, "Yes.")
+    assert client.ask([*START, assistant("Yes."), user("d")]).session == fresh.session
+
+
+def test_a_twin_that_stayed_behind_goes_on_by_itself() -> None:
+    client = Client()
+    one, other = client.ask(START), client.ask(START)
+    client.reply(one.session, "A.")
+    more = [*START, assistant("A."), user("more")]
+    assert client.ask(more).session == one.session
+    client.reply(other.session, "A.")
+    assert client.ask(more).session == other.session
+
+
+def test_a_byte_equal_request_is_new_in_flight_and_when_answered_and_a_retry_after_a_failure() -> None:
+    client = Client()
+    first = client.ask(START)
+    assert client.ask(START).relation == "new"
+    client.fail(first.session)
+    assert client.ask(START) == Resolution(first.session, "retry", "", 2, in_doubt=False)
+    client.reply(first.session, "Yes.")
+    again = client.ask(START)
+    assert again.relation == "new"
+    assert again.session != first.session
+
+
+def test_a_request_with_other_parameters_is_a_retry_only_of_a_named_session() -> None:
+    for name, relation in (("", "new"), ("n", "retry")):
+        client = Client()
+        client.fail(client.ask(START, name).session)
+        assert client.ask(START, name, model="smaller").relation == relation
+
+
+def test_two_that_failed_alike_are_in_doubt() -> None:
+    client = Client()
+    failed = [client.ask(START).session for _ in range(2)]
+    for session in failed:
+        client.fail(session)
+    for _ in range(2):
+        again = client.ask(START)
+        assert again.in_doubt
+        assert again.session not in failed
+
+
+def test_after_an_interruption_the_session_goes_on_in_doubt() -> None:
+    client = Client()
+    session = client.ask(START).session
+    client.fail(session)
+    assert client.ask([*START, user("wait")]) == Resolution(session, "continued", "", 2, in_doubt=True)
+    client.fail(session, "I was abo")
+    again = client.ask([*START, user("wait"), assistant("I was abo"), user("go on")])
+    assert again == Resolution(session, "continued", "", 3, in_doubt=False)
+
+
+def test_a_second_continuation_of_one_prefix_is_a_child() -> None:
+    client = Client()
+    parent = client.ask(START).session
+    client.reply(parent, "Yes.")
+    base = [*START, assistant("Yes.")]
+    assert client.ask([*base, user("one")]).session == parent
+    child = client.ask([*base, user("two")])
+    assert child == Resolution(child.session, "child", parent, 0, in_doubt=False)
+    assert child.session != parent
+
+
+def test_an_edited_history_is_a_new_session_of_its_parent() -> None:
+    client = Client()
+    parent = client.ask(START).session
+    client.reply(parent, "Yes.")
+    edited = client.ask([*START, assistant("No!"), user("more")])
+    assert (edited.relation, edited.parent) == ("edited", parent)
+    assert edited.session != parent
+
+
+def test_a_compacted_history_is_linked_by_its_name() -> None:
+    client = Client()
+    parent = client.ask(START, "n").session
+    compacted = client.ask([START[0], user("Summary: ...")], "n")
+    assert (compacted.relation, compacted.parent) == ("edited", parent)
+    title = client.ask([user("Give it a title.")], "n")
+    assert (title.relation, title.parent) == ("new", "")
+    assert client.table.by_name("default", "n") == [parent, compacted.session, title.session]
+    client.reply(parent, "Yes.")
+    client.ask([*START, assistant("Yes."), user("more")], "n")
+    assert client.table.by_name("default", "n")[-1] == parent
+
+
+def test_names_and_tenants_never_meet() -> None:
+    client = Client()
+    sessions = {
+        client.ask(START, name, tenant).session for name in ("", "a", "b") for tenant in ("default", "t")
+    }
+    for session in sessions:
+        client.reply(session, "Yes.")
+    more = [*START, assistant("Yes."), user("more")]
+    again = [client.ask(more, name, tenant) for name in ("", "a", "b") for tenant in ("default", "t")]
+    assert {one.session for one in again} == sessions
+    assert {one.relation for one in again} == {"continued"}
+    assert client.table.by_name("t", "a") != client.table.by_name("default", "a")
+    assert client.table.by_name("default", "") == []
+
+
+def test_a_sub_agent_is_linked_to_the_session_that_it_names() -> None:
+    client = Client()
+    parent = client.ask(START, "s").session
+    request = client.request([user("Sub-task.")])
+    child = client.table.resolve(Identity(session="s/a", parent="s"), request, 0.0)
+    assert (child.relation, child.parent) == ("new", parent)
+
+
+def test_clients_drop_thinking_and_text_beside_calls() -> None:
+    for said, kept in (("<think>hm</think> Yes.", "Yes."), ("I look.", ""), ("a  b", " a b\n")):
+        client = Client()
+        session = client.ask(START).session
+        client.reply(session, said, *([call()] if not kept else []))
+        asked = [call()] if not kept else []
+        assert client.ask([*START, assistant(kept, *asked), user("more")]).session == session
+
+
+def test_turns_that_were_not_seen_leave_a_doubt() -> None:
+    client = Client()
+    session = client.ask(START).session
+    client.reply(session, "Yes.")
+    later = [*START, assistant("Yes."), user("a"), assistant("b"), user("c")]
+    assert client.ask(later) == Resolution(session, "continued", "", 2, in_doubt=True)
+
+
+def test_the_next_request_may_come_before_the_turn_is_closed() -> None:
+    client = Client()
+    session = client.ask(START).session
+    client.table.turn_replied(session, "t1", 0.0, text="Yes.", calls=())
+    assert client.ask([*START, assistant("Yes."), user("a")]).session == session
+    client.table.turn_closed(session, "t1", 0.0, complete=False)
+    client.reply(session, "Well.")
+    again = client.ask([*START, assistant("Yes."), user("a"), assistant("Well."), user("b")])
+    assert (again.session, again.relation) == (session, "continued")
+
+
+def test_a_reply_that_was_whole_is_not_a_failure_when_the_client_leaves() -> None:
+    client = Client()
+    session = client.ask(START).session
+    client.table.turn_replied(session, "t1", 0.0, text="Yes.", calls=())
+    client.fail(session)
+    assert client.ask(START).relation == "new"
+
+
+def test_idle_sessions_expire_and_those_in_flight_do_not() -> None:
+    client = Client(idle_s=10.0)
+    assert client.table.next_deadline() is None
+    idle, busy = client.ask(START).session, client.ask([user("b")], "n").session
+    client.reply(idle, "Yes.")
+    assert client.table.next_deadline() == 10.0
+    assert client.table.expire(9.9) == []
+    assert client.table.expire(10.0) == [idle]
+    assert client.table.next_deadline() == 20.0
+    client.now = 15.0
+    client.reply(busy, "Yes.")
+    assert client.table.by_name("default", "n") == [busy]
+    assert client.table.expire(25.0) == [busy]
+    assert client.table.by_name("default", "n") == []
+    assert client.table.next_deadline() is None
+
+
+def test_beyond_the_limit_the_one_longest_unheard_of_goes() -> None:
+    client = Client(limit=2)
+    sessions = [client.ask([user(str(n))]).session for n in range(2)]
+    client.reply(sessions[0], "Yes.")
+    third = client.ask([user("2")]).session
+    assert client.table.next_deadline() == 0.0
+    assert client.table.expire(0.0) == [sessions[1]]
+    assert len(client.table) == 2
+    client.table.turn_opened(sessions[1], "x", 0.0)
+    client.reply(sessions[1], "late")
+    client.table.forget(sessions[1])
+    client.table.forget(third)
+    assert client.ask([user("0"), assistant("Yes."), user("a")]).session == sessions[0]
+
+
+def test_an_empty_history_is_a_session_of_its_own() -> None:
+    client = Client()
+    assert client.ask([]).session != client.ask([]).session
+
+
+def test_ids_do_not_depend_on_anything_but_what_came() -> None:
+    assert Client().ask(START) == Client().ask(START)
+
+
+def test_a_long_session_keeps_a_bounded_number_of_points() -> None:
+    client = Client()
+    messages = list(START)
+    session = client.ask(messages).session
+    for n in range(40):
+        client.reply(session, str(n))
+        messages += [assistant(str(n)), user("more")]
+        assert client.ask(messages).session == session
+    assert client.ask([*START, user("from the start")]).parent == session
+    client.table.forget(session)
+    for other in client.table.by_name("default", ""):
+        client.table.forget(other)
+    assert len(client.table) == 1
+
+
+class Lineages(RuleBasedStateMachine):
+    """Clients that know nothing of each other, with few words, so that they often say the same."""
+
+    clients = Bundle("clients")
+    limit = 1000
+    idle_s = 1e6
+    ids_are_unique = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.client = Client(self.limit, self.idle_s)
+        self.histories: list[Messages] = []
+        self.waiting: list[str] = []
+        """The session in which a client's last turn was."""
+        self.owner: dict[str, int] = {}
+        self.alive: set[str] = set()
+
+    def _ask(self, number: int) -> None:
+        resolution = self.client.ask(self.histories[number])
+        session = resolution.session
+        if resolution.relation in ("continued", "retry"):
+            assert session in self.alive
+            assert self.owner[session] == number, "two clients were merged"
+        else:
+            assert session not in self.owner
+        self.owner[session] = number
+        self.alive.add(session)
+        self.waiting[number] = session
+        assert 0 <= resolution.fresh_from < len(self.histories[number])
+
+    def _reply(self, number: int, text: str, *, calls: bool) -> dict[str, Any]:
+        said = [call(f"{text}{number}" if self.ids_are_unique else text)] if calls else []
+        self.client.reply(self.waiting[number], text, *said)
+        return assistant(text, *said)
+
+    @rule(target=clients, text=st.sampled_from(["a", "b"]))
+    def start(self, text: str) -> int:
+        self.histories.append([user(text)])
+        self.waiting.append("")
+        self._ask(len(self.histories) - 1)
+        return len(self.histories) - 1
+
+    @rule(
+        number=clients, text=st.sampled_from(["x", "y"]), calls=st.booleans(), more=st.sampled_from(["p", "q"])
+    )
+    def reply_and_go_on(self, number: int, text: str, calls: bool, more: str) -> None:
+        said = self._reply(number, text, calls=calls or self.ids_are_unique)
+        self.histories[number] += [said, user(more)]
+        self._ask(number)
+
+    @rule(number=clients, text=st.sampled_from(["x", "y"]))
+    def reply_and_stop(self, number: int, text: str) -> None:
+        self._reply(number, text, calls=True)
+
+    @rule(seconds=st.sampled_from([1.0, 15.0]))
+    def pass_time(self, seconds: float) -> None:
+        self.client.now += seconds
+
+    @invariant()
+    def bounded(self) -> None:
+        for session in self.client.table.expire(self.client.now):
+            self.alive.remove(session)
+        assert len(self.client.table) == len(self.alive) <= self.limit
+
+
+class ForgetfulLineages(Lineages):
+    """In little memory: a session that was dropped must not be taken for another with the same requests."""
+
+    limit = 4
+    idle_s = 20.0
+    ids_are_unique = True
+
+
+Lineages.TestCase.settings = ForgetfulLineages.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=20, deadline=None
+)
+test_clients_that_speak_alike_are_never_merged = Lineages.TestCase
+test_nor_are_those_that_were_forgotten = ForgetfulLineages.TestCase
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_forgetting_all_leaves_nothing(count: int) -> None:
+    client = Client()
+    for n in range(count):
+        session = client.ask([user(str(n % 5)), *START], name="n" * (n % 2)).session
+        client.reply(session, "Yes.", call())
+        client.table.forget(session)
+    assert len(client.table) == 0
+    assert not any(vars(client.table)[held] for held in ("_lineages", "_tips", "_seen", "_named"))
