@@ -49,7 +49,9 @@ class ClientLeg(web.StreamResponse):
         self._request.writer.output_size += len(self._head)
 
     def take(self, data: bytes) -> bool:
-        self._put(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked_out else data)
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked_out else data)
         return not self._protocol.writing_paused
 
     async def drain(self) -> None:

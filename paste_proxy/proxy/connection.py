@@ -103,7 +103,7 @@ class Connection(asyncio.Protocol):
         self._sink = sink
         held, self._held = self._held, b""
         if held:
-            self._deliver(held)
+            self.data_received(held)
         while not body.ended:
             if self._full:
                 await sink.drain()
@@ -175,19 +175,9 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
-        if self._sink is not None:
-            self._deliver(data)
-        elif not self._busy:
-            self.close()  # Bytes that nobody asked for: whatever they are, no reply can follow them.
-        else:
-            self._answered = True
-            self._held += data
-            self._read_ahead()
-
-    def _deliver(self, data: bytes) -> None:
-        """Hands on what `data` has of the body."""
         body, sink = self._body, self._sink
-        if body is None or sink is None or self._failure is not None:
+        if body is None or sink is None:
+            self._before_relay(data)
             return
         try:
             part = body.feed(data)
@@ -207,8 +197,13 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         self._wake()
 
-    def _read_ahead(self) -> None:
+    def _before_relay(self, data: bytes) -> None:
         """Reads the head; body bytes that come with it are kept for `relay`."""
+        if not self._busy:
+            self.close()  # Bytes that nobody asked for: whatever they are, no reply can follow them.
+            return
+        self._answered = True
+        self._held += data
         if self._head is None:
             try:
                 read = read_head(self._held, self._method)

@@ -23,6 +23,7 @@ TRAILER_LIMIT = 64 * 1024
 _HEX = b"0123456789abcdefABCDEF"
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\x00-\x08\x0a-\x1f\x7f]*))?")
 _FIELD_LINE = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
+_SIZE_LINE = re.compile(rb"([0-9a-fA-F]{1,8})\r\n").match
 _BODILESS = frozenset({204, 304})
 SWITCHING_PROTOCOLS = 101
 
@@ -170,6 +171,8 @@ class ChunkedBody:
     def __init__(self) -> None:
         self.ended = False
         self.surplus = b""
+        self._between = True
+        """The next byte begins a size line."""
         self._held = b""
         self._left = 0
         """Of the current chunk, with its closing CRLF."""
@@ -177,13 +180,11 @@ class ChunkedBody:
         """Bytes of trailer lines so far; -1 before them."""
 
     def feed(self, data: bytes) -> bytes:
-        if not self._left and not self._held and self._trailers < 0:
+        if self._between and (match := _SIZE_LINE(data)) is not None:
             # A stream's events come as one whole chunk each: no loop, one copy.
-            at = data.find(CRLF)
-            if at > 0 and (size := _chunk_size(data[:at])) and len(data) == at + size + 4:
-                if not data.endswith(CRLF):
-                    raise BadReplyError("the backend's reply has a chunk longer than its size")
-                return data[at + 2 : -2]
+            at, size = match.end(), int(match[1], 16)
+            if size and len(data) == at + size + 2 and data.endswith(CRLF):
+                return data[at:-2]
         return self._feed(self._held + data)
 
     def _feed(self, data: bytes) -> bytes:
@@ -192,6 +193,7 @@ class ChunkedBody:
         while at < len(data) and not self.ended:
             at = self._inside(data, at, parts) if self._left else self._line(data, at)
         self.surplus = data[at:] if self.ended else b""
+        self._between = not (self._left or self._held or self._trailers >= 0)
         return b"".join(parts)
 
     def _inside(self, data: bytes, at: int, parts: list[bytes]) -> int:
