@@ -49,9 +49,9 @@ EXCLUDED = frozenset(
     {"__hello__", "__phello__", "antigravity", "distutils", "encodings", "ensurepip", "idlelib", "lib2to3"}
     | {"msilib", "nt", "nturl2path", "pydoc_data", "readline", "test", "this", "turtle", "turtledemo"}
     | {"winreg", "winsound", "asyncio.windows_events", "asyncio.windows_utils", "curses.has_key", "tkinter.tix"}
-    | {"multiprocessing.popen_spawn_win32"}
+    | {"multiprocessing.popen_spawn_win32", "ctypes.wintypes", "importlib.metadata.DeprecatedTuple"}
 )
-"""Modules that act when imported or change others, are none of this system's, or document nothing."""
+"""Act when imported, change or list what else was imported, are none of this system's, or document nothing."""
 COMPILED = (
     *("array", "binascii", "builtins", "cmath", "errno", "fcntl", "gc", "itertools"),
     *("math", "mmap", "select", "sys", "time", "unicodedata", "zlib"),
@@ -138,7 +138,7 @@ def build() -> tuple[Page, ...]:
         if collecting:
             gc.enable()
     found += [page for name in COMPILED for page in _pages_of_module(importlib.import_module(name))]
-    return tuple(sorted(found, key=lambda page: page.name))
+    return tuple(sorted((page for page in found if page.name not in EXCLUDED), key=lambda page: page.name))
 
 
 def _sources() -> Iterator[tuple[str, Path]]:
@@ -148,7 +148,7 @@ def _sources() -> Iterator[tuple[str, Path]]:
         for file in [single] if single.is_file() else sorted(package.rglob("*.py")):
             parts = file.relative_to(_library()).with_suffix("").parts
             parts = parts[:-1] if parts[-1] == "__init__" else parts
-            private = any(part.startswith("_") or part == "tests" for part in parts)
+            private = any(part.startswith("_") or part in ("test", "tests") for part in parts)
             if not private and ".".join(parts) not in EXCLUDED:
                 yield ".".join(parts), file
 
@@ -301,7 +301,7 @@ def render(found: Any) -> str:
     text = pydoc.render_doc(found, title="%s", renderer=_Text())
     for secret in (os.environ, os.environb):  # the default of a parameter here and there
         text = text.replace(repr(secret), "os.environ")
-    text = re.sub(r" \|  Built-in subclasses:\n(?: \|      .*\n)+ \|  \n", "", text)  # of those loaded so far
+    text = re.sub(r"[ |]*Built-in subclasses:\n(?:[ |]* {6}\S.*\n)+[ |]*\n", "", text)  # of those loaded so far
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
     if len(text) > PAGE_CHARACTERS:
         return f"{text[:PAGE_CHARACTERS]}\n[cut: open a class or function of it by name]"

@@ -1,0 +1,113 @@
+"""A plugin that misbehaves in every way that tools do; loaded by path in the tests."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from paste_proxy.tools import Effect, RunContext, ToolError, tool
+
+
+@tool(effect=Effect.READ)
+def whoami() -> dict[str, int]:
+    """Say which process runs this, and with which priority."""
+    return {"pid": os.getpid(), "nice": os.getpriority(os.PRIO_PROCESS, 0), "policy": os.sched_getscheduler(0)}
+
+
+@tool(effect=Effect.READ)
+async def whoami_async() -> int:
+    return os.getpid()
+
+
+@tool(effect=Effect.READ, isolated=True)
+def whoami_isolated() -> dict[str, int]:
+    return {"pid": os.getpid(), "nice": os.getpriority(os.PRIO_PROCESS, 0)}
+
+
+@tool(effect=Effect.READ)
+def echo(context: RunContext, value: Any, twice: bool = False) -> Any:
+    return [context.tenant, context.session, value] * (2 if twice else 1)
+
+
+@tool(effect=Effect.READ)
+def touch_and_wait(path: str, seconds: float) -> dict[str, int]:
+    """Write the process id to a file, wait, and say with which priority it went on."""
+    with open(path, "w") as file:  # noqa: PTH123 - short
+        file.write(str(os.getpid()))
+    time.sleep(seconds)
+    return {"nice": os.getpriority(os.PRIO_PROCESS, 0)}
+
+
+@tool(effect=Effect.READ)
+def start_child_and_wait(path: str) -> None:
+    child = subprocess.Popen(["sleep", "60"])
+    with open(path, "w") as file:  # noqa: PTH123 - short
+        file.write(str(child.pid))
+    time.sleep(60)
+
+
+@tool(effect=Effect.READ, isolated=True)
+def backtrack(path: str) -> None:
+    """Hold the interpreter's lock for longer than anybody waits."""
+    with open(path, "w") as file:  # noqa: PTH123 - short
+        file.write(str(os.getpid()))
+    re.match("(a+)+$", "a" * 60 + "b")
+
+
+@tool(effect=Effect.READ, result_limit=1000)
+def misbehave(how: str) -> Any:
+    ways: dict[str, Callable[[], Any]] = {
+        "says": lambda: _raise(ToolError("no such thing")),
+        "exits": lambda: _raise(SystemExit(3)),
+        "interrupts": lambda: _raise(KeyboardInterrupt()),
+        "stops": lambda: _raise(StopIteration("x")),
+        "fails": lambda: 1 / 0,
+        "unprintable": lambda: _raise(UnprintableError()),
+        "huge": lambda: "x" * 1001,
+        "unserialisable": object,
+        "surrogate": lambda: "\ud800",
+        "prints": lambda: print("to whom it may concern"),
+        "set": lambda: {"b", "a", "c"},
+    }
+    return ways[how]()
+
+
+@tool(effect=Effect.READ, isolated=True)
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@tool(effect=Effect.READ)
+async def misbehave_async(how: str) -> Any:
+    import asyncio
+
+    ways: dict[str, BaseException] = {
+        "exits": SystemExit(3),
+        "interrupts": KeyboardInterrupt(),
+        "cancels": asyncio.CancelledError(),
+        "fails": ZeroDivisionError("division by zero"),
+    }
+    raise ways[how]
+
+
+@tool(effect=Effect.READ)
+async def swallow() -> str:
+    """Ignore being cancelled."""
+    import asyncio
+    import contextlib
+
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.sleep(60)
+    return "still here"
+
+
+class UnprintableError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
