@@ -16,7 +16,7 @@ pytestmark = ENGINE_TEST
 
 BATCH = 4
 """Requests that the engine works on at once (`conftest.engine`)."""
-SOON_S = 1.5
+SOON_S = 2.0
 """Far below the 4 s after which SGLang looks by itself whether a client is still there; on a shared core."""
 LONG: dict[str, Any] = {
     "model": MODEL,
