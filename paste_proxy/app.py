@@ -1,6 +1,7 @@
 """The composition root: builds everything from a `Config`, and takes it down again."""
 
 import asyncio
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from paste_proxy.core import Core
 from paste_proxy.errors import ConfigError
 from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.observe.routes import ObserveRoutes
+from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.plane import LlmPlane
@@ -21,9 +23,11 @@ from paste_proxy.proxy.server import make_runner
 from paste_proxy.runtime import Runtime
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tasks import TaskSet
-from paste_proxy.tools.executor import LocalExecutor
 from paste_proxy.tools.loading import load_plugins
+from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor
+
+log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 10.0
 """How much learning a crash may cost: a turn or two per session."""
@@ -70,7 +74,7 @@ def _check_names(config: Config, tools: set[str]) -> None:
 
 
 def _lifetime(
-    runtime: Runtime, store: PatternStore, table: object
+    runtime: Runtime, store: PatternStore, table: PatternTable
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(_app: web.Application) -> AsyncIterator[None]:
         tasks = TaskSet()
@@ -78,16 +82,24 @@ def _lifetime(
         yield
         await tasks.close()
         await runtime.close()
-        await asyncio.to_thread(store.save, table)
+        await _save(store, table)
         store.close()
 
     return run
 
 
-async def _save_regularly(store: PatternStore, table: object) -> None:
+async def _save_regularly(store: PatternStore, table: PatternTable) -> None:
     while True:
         await asyncio.sleep(SAVE_EVERY_S)
-        await asyncio.to_thread(store.save, table)
+        await _save(store, table)
+
+
+async def _save(store: PatternStore, table: PatternTable) -> None:
+    """A disk that is full costs what was learnt since the last time, and nothing else."""
+    try:
+        await asyncio.to_thread(store.save, table.take_changes())
+    except ConfigError as error:
+        log.error("patterns could not be saved: %s", error.message)
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class TurnRequested(msgspec.Struct, frozen=True):
-    """An LLM request was read. `request` is None where it is not a readable chat request: admitted all the same."""
+    """An LLM request was read. `request` is None where it is no readable chat request: admitted all the same."""
 
     turn: str
     identity: Identity
@@ -89,14 +89,7 @@ class TimePassed(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    TurnRequested
-    | TurnSent
-    | TurnStreamed
-    | TurnClosed
-    | CallRequested
-    | CallAbandoned
-    | RunEnded
-    | TimePassed
+    TurnRequested | TurnSent | TurnStreamed | TurnClosed | CallRequested | CallAbandoned | RunEnded | TimePassed
 )
 
 # -- decisions --------------------------------------------------------------------------------------------

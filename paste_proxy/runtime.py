@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Iterable
+from typing import TypeVar
 
 import msgspec
 
@@ -40,6 +41,8 @@ from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import Executor, Output, Run, RunClass, RunContext
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -86,12 +89,17 @@ class TurnHandle:
             if kind is ContentText:
                 self._text.append(event.text)  # type: ignore[union-attr]
             elif kind is CallSealed or kind is TurnEnded:
+                self._tell_text()
                 self._runtime.tell(TurnStreamed(self.turn, event))
 
     def close(self, *, complete: bool) -> None:
+        self._tell_text()
+        self._runtime.tell(TurnClosed(self.turn, complete))
+
+    def _tell_text(self) -> None:
         if self._text:
             self._runtime.tell(TurnStreamed(self.turn, ContentText("".join(self._text))))
-        self._runtime.tell(TurnClosed(self.turn, complete))
+            self._text.clear()
 
 
 class Runtime:
@@ -128,7 +136,8 @@ class Runtime:
     async def call(self, call: ToolCall) -> ToolAnswer:
         """Raises a `PasteError`. Cancelling the awaiting task means that the caller left."""
         call_id = f"call-{next(self._ids)}"
-        answer = self._answers[call_id] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[ToolAnswer] = asyncio.get_running_loop().create_future()
+        self._answers[call_id] = answer
         event = CallRequested(
             call_id, call.identity, call.tool, call.arguments, call.tool_call_id, self._fingerprint(call)
         )
@@ -170,16 +179,14 @@ class Runtime:
         log.exception("the core failed: requests and calls are served without it until the next start")
         self.failed = True
         for admission in self._admissions.values():
-            if not admission.done():
-                admission.set_result(None)
+            _settle(admission, None)
         for answer in self._answers.values():
-            if not answer.done():
-                answer.set_exception(CoreFailedError())
+            _refuse(answer, CoreFailedError())
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
             case AdmitTurn(turn):
-                self._settle(self._admissions.get(turn), None)
+                _settle(self._admissions.get(turn), None)
             case StartRun(run):
                 self._running[run.run] = self._tasks.spawn(self._run(run), name=f"{run.tool} {run.run}")
             case PromoteRun(run_id):
@@ -187,19 +194,9 @@ class Runtime:
             case CancelRun(run_id):
                 self._running[run_id].cancel()
             case AnswerCall(call, outcome, output, service_s, saved_s):
-                self._settle(self._answers.get(call), ToolAnswer(outcome, output, service_s, saved_s))
+                _settle(self._answers.get(call), ToolAnswer(outcome, output, service_s, saved_s))
             case FailCall(call, _, error):
-                self._refuse(self._answers.get(call), error)
-
-    @staticmethod
-    def _settle(future: "asyncio.Future[ToolAnswer] | asyncio.Future[None] | None", value: object) -> None:
-        if future is not None and not future.done():
-            future.set_result(value)  # type: ignore[arg-type]
-
-    @staticmethod
-    def _refuse(future: "asyncio.Future[ToolAnswer] | None", error: PasteError) -> None:
-        if future is not None and not future.done():
-            future.set_exception(error)
+                _refuse(self._answers.get(call), error)
 
     def _set_timer(self) -> None:
         deadline = self.core.next_deadline()
@@ -251,3 +248,14 @@ class Runtime:
         run = Run(f"direct-{next(self._ids)}", call.tool, arguments, context, RunClass.AUTHORITATIVE)
         output = await self._executor.run(run)
         return ToolAnswer("executed", output, self._clock.now() - started, 0.0)
+
+
+def _settle(future: asyncio.Future[T] | None, value: T) -> None:
+    """Waiters that have left meanwhile are passed over."""
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def _refuse(future: asyncio.Future[T] | None, error: Exception) -> None:
+    if future is not None and not future.done():
+        future.set_exception(error)

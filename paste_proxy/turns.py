@@ -40,6 +40,11 @@ class Turn:
     final: bool = False
     """The client says that the session ends with this turn."""
 
+    @property
+    def one_reply(self) -> bool:
+        """With several replies asked for (`n`), nobody can say which one the agent will follow."""
+        return self.request is not None and self.request.choices == 1
+
 
 class Turns:
     def __init__(
@@ -85,6 +90,7 @@ class Turns:
     def _read_history(
         self, session: SessionState, resolution: Resolution, request: ChatRequest, now: float
     ) -> None:
+        self._learn(session)
         session.turns += 1
         session.names = resolve_tools(request.tools, self._broker.specs, self._prefixes)
         answered = session.history.extend(request.messages[resolution.fresh_from :], session.names)
@@ -105,7 +111,7 @@ class Turns:
     def sent(self, turn_id: str, now: float) -> None:
         """The request is on its way: what may the model ask for?"""
         turn = self._turns.get(turn_id)
-        if turn is None or turn.session is None or not self._may_predict(turn):
+        if turn is None or turn.session is None or not turn.one_reply:
             return
         session = turn.session
         tools = {name for name in session.names.values() if self._may_run(name)}
@@ -123,9 +129,6 @@ class Turns:
                         probability=round(candidate.probability, 4),
                         why=candidate.why,
                     )
-
-    def _may_predict(self, turn: Turn) -> bool:
-        return self._speculation.mode == "on" and turn.request is not None and turn.request.choices == 1
 
     def _may_run(self, tool: str) -> bool:
         return self._broker.may_run_ahead(self._broker.specs[tool])
@@ -152,9 +155,9 @@ class Turns:
             turn.text.append(event.text)
         elif isinstance(event, CallSealed):
             turn.calls.append(MessageCall(event.call_id, event.name, event.arguments))
-            self._sealed(turn.session, event, now, alone=self._may_predict(turn))
+            self._sealed(turn.session, event, now, alone=turn.one_reply)
         elif isinstance(event, TurnEnded):
-            turn.ended = True
+            self._ended(turn, turn.session, now)
 
     def _sealed(self, session: SessionState, call: CallSealed, now: float, *, alone: bool) -> None:
         """A call is complete, though the turn may go on: a read starts now, a write shuts its scopes."""
@@ -183,25 +186,36 @@ class Turns:
             session.open_writes[call_id] = scopes
             self._broker.begin_write(scopes, now)
 
+    def _ended(self, turn: Turn, session: SessionState, now: float) -> None:
+        """The model has stopped. The client may go on before the reply's last bytes are through."""
+        turn.ended = True
+        self.table.turn_replied(session.id, turn.id, now, text="".join(turn.text), calls=turn.calls)
+        if turn.one_reply:
+            session.unlearnt = [
+                Call(session.names.get(c.name, c.name), decode_object(c.arguments)) for c in turn.calls
+            ]
+
     def closed(self, turn_id: str, now: float, *, complete: bool) -> None:
         turn = self._turns.pop(turn_id, None)
         if turn is None or turn.session is None:
             return
-        complete = complete and turn.ended
+        session, complete = turn.session, complete and turn.ended
         self.table.turn_closed(
-            turn.session.id, turn_id, now, complete=complete, text="".join(turn.text), calls=tuple(turn.calls)
+            session.id, turn_id, now, complete=complete, text="".join(turn.text), calls=turn.calls
         )
-        turn.session.note(now, "turn ended", complete=complete, calls=len(turn.calls))
-        if complete and turn.request is not None and turn.request.choices == 1:
-            self._learn(turn.session, turn.calls)
+        session.note(now, "turn ended", complete=complete, calls=len(turn.calls))
+        self._learn(session)
         if turn.final:
-            self.table.forget(turn.session.id)
-            self.forget(turn.session.id, now)
+            self.table.forget(session.id)
+            self.forget(session.id, now)
 
-    def _learn(self, session: SessionState, calls: list[MessageCall]) -> None:
-        asked = [Call(session.names.get(c.name, c.name), decode_object(c.arguments)) for c in calls]
+    def _learn(self, session: SessionState) -> None:
+        """Learn from the last turn: before its session's history grows, and off the reply's own path."""
+        calls, session.unlearnt = session.unlearnt, None
+        if calls is None:
+            return
         try:
-            self._predictor.learn(session.history.history, asked)
+            self._predictor.learn(session.history.history, calls)
         except Exception:  # noqa: BLE001 - boundary, as in _predict
             self._predictor_failed()
 

@@ -59,7 +59,9 @@ class ProxyCollector(Collector):
         yield _gauge("paste_speculations_live", "Speculations queued, running or staged", core.broker.live)
         yield _gauge("paste_staged_bytes", "Bytes of staged results", core.broker.staged_bytes)
         yield _gauge("paste_sessions", "Sessions remembered", len(core.turns.sessions))
-        yield _gauge("paste_core_failed", "1 after a bug in the core: all is served without it", self._runtime.failed)
+        yield _gauge(
+            "paste_core_failed", "1 after a bug in the core: all is served without it", self._runtime.failed
+        )
         yield _counter("paste_predictor_failures", "Predictions lost to a bug", core.turns.predictor_failures)
         yield from _relay_metrics(self._relay)
 
@@ -72,7 +74,9 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
         ((name, ledger.hits[name]) for name in OUTCOMES),
     )
     yield _counter("paste_tool_calls_failed", "Authoritative calls answered with an error", ledger.calls_failed)
-    yield _counters("paste_runs_ahead_started", "Runs started ahead, by class", "run_class", ledger.started.items())
+    yield _counters(
+        "paste_runs_ahead_started", "Runs started ahead, by class", "run_class", ledger.started.items()
+    )
     yield _counters(
         "paste_runs_ahead_unused", "Runs ahead that served nobody, by class", "run_class", ledger.unused.items()
     )
@@ -90,7 +94,9 @@ def _relay_metrics(relay: RelayCounters) -> Iterator[Metric]:
     yield _counter("paste_client_disconnects", "Clients that left before the end", relay.client_disconnects)
     yield _counter("paste_aborts", "Abort requests sent to the backend", relay.aborts_sent)
     yield _counters("paste_tap_failures", "Failures of the tap, by cause", "cause", relay.tap_failures.items())
-    yield _counters("paste_backend_errors", "Our own error replies, by code", "code", relay.backend_errors.items())
+    yield _counters(
+        "paste_backend_errors", "Our own error replies, by code", "code", relay.backend_errors.items()
+    )
 
 
 def _counters(name: str, help_text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:

@@ -75,7 +75,9 @@ class ObserveRoutes:
         )
 
     async def unknown(self, request: web.Request) -> web.Response:
-        error = UnknownPageError(f"paste-proxy has no page {request.path}; see /paste/v1/stats", param=request.path)
+        error = UnknownPageError(
+            f"paste-proxy has no page {request.path}; see /paste/v1/stats", param=request.path
+        )
         return _json(openai_error(error), error.status)
 
 

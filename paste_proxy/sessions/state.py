@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paste_proxy.events import Note
+from paste_proxy.predict.model import Call
 from paste_proxy.sessions.history import SessionHistory
 
 NOTES_KEPT = 200
@@ -23,6 +24,8 @@ class SessionState:
     """The client's tool names that mean gateway tools, from the newest request."""
     open_writes: dict[str, frozenset[str]] = field(default_factory=dict)
     """Calls that write and whose result has not come back: call id and scopes."""
+    unlearnt: list[Call] | None = None
+    """What the last turn asked for, until the predictor has learnt from it; empty: it asked for nothing."""
     turns: int = 0
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
     history: SessionHistory = field(init=False)

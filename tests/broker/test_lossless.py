@@ -29,7 +29,7 @@ def _guesser(task: list[list[tuple[str, int]]], wild: list[tuple[str, int]], ran
     return guess
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(task=tasks, wild=guesses, seed=st.integers(0, 2**32), failing=st.sampled_from([0.0, 0.3]))
 def test_a_session_s_transcript_and_world_are_those_of_the_serial_run(
     task: list[list[tuple[str, int]]], wild: list[tuple[str, int]], seed: int, failing: float
@@ -40,7 +40,7 @@ def test_a_session_s_transcript_and_world_are_those_of_the_serial_run(
     assert other.world.values == world.world.values
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     scripts=st.lists(tasks, min_size=2, max_size=4),
     wild=guesses,
@@ -78,6 +78,6 @@ def test_the_simulation_does_use_what_ran_ahead() -> None:
     task = [[("read_a", 1)], [("read_b", 1), ("read_all", 1)], [("write_a", 1)], [("read_a", 1)]] * 3
     outcomes: set[str] = set()
     for seed in range(30):
-        _, simulation = play({"s": task}, Random(seed), _guesser(task, [], Random(seed)))
+        _, simulation = play({"s": task, "t": task}, Random(seed), _guesser(task, [], Random(seed)))
         outcomes |= {seen.outcome for seen in simulation.seen}
     assert outcomes == {"reused", "joined", "promoted", "executed"}

@@ -53,7 +53,7 @@ def _spec(name: str, effect: Effect, reads: Iterable[str], writes: Iterable[str]
         writes=frozenset(writes),
         max_age=20.0,
         retention=15.0,
-        timeout=30.0,
+        timeout=60.0,
         concurrency=2,
     )
 
@@ -300,8 +300,7 @@ class Simulation:
         self._runs[run] = fate
         length = self._random.uniform(0.0, 6.0)
         if ahead and self._random.random() < self._failing:
-            if self._random.random() < 0.5:
-                return  # hangs for ever
+            length = 25.0 if self._random.random() < 0.5 else length
             error = ToolError("bad luck")
             self._at(self.now + length, lambda: self._tell(RunEnded(run, None, error)))
             return
