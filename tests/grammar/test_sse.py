@@ -91,6 +91,11 @@ def test_an_event_over_the_limit_is_refused(piece: bytes, size: int) -> None:
         list(map(decoder.feed, pieces))
 
 
+def test_a_carriage_return_ends_a_line_in_a_whole_event_too() -> None:
+    assert SseDecoder().feed(b"data: a\rdata: b\n\n") == [b"a\nb"]
+    assert SseDecoder().feed(b"data: a\r\n\n") == [b"a"]
+
+
 def test_comments_do_not_count_towards_the_limit() -> None:
     decoder = SseDecoder(limit=100)
     for _ in range(100):
