@@ -22,13 +22,14 @@ from urllib.parse import urlsplit
 import uvloop
 
 STREAMS = 100
-EVENTS = 150
+EVENTS = 120
 """Per stream and round."""
 PACE_MS = 25.0
 """Between a stream's events: 4,000 events a second in all leave every process below one core."""
 ROUNDS = 4
 TTFT_PAIRS = 300
 SECOND_PAIRS = 60
+WARM_UP = 50
 
 
 @contextmanager
@@ -130,12 +131,12 @@ async def cpu_per_event(cells: dict[str, tuple[str, int]]) -> dict[str, float]:
     return {name: round(statistics.median(values), 2) for name, values in rounds.items()}
 
 
-async def ttft_added(direct: str, proxied: str) -> dict[str, float]:
+async def ttft_added(direct: str, proxied: str, pairs: int) -> dict[str, float]:
     """Milliseconds that the proxy adds to the first event: difference of the quantiles, on idle machines."""
     request = body(5, 0.0)
     clients = [await Client.connect(direct), await Client.connect(proxied)]
     times: list[list[float]] = [[], []]
-    for number in range(2 * TTFT_PAIRS):
+    for number in range(2 * pairs):
         which = number % 2
         times[which].append((await clients[which].stream(request))[0] * 1000)
     for client in clients:
@@ -169,10 +170,10 @@ async def measure(engine: str, bare: tuple[str, int], ours: tuple[str, int]) -> 
     cells = {"bare": bare, "paste-proxy": ours}
     urls = {name: url for name, (url, _) in cells.items()}
     for url in urls.values():
-        await ttft_added(engine, url)  # Warm up: imports, allocator, connections.
+        await ttft_added(engine, url, WARM_UP)  # Warm up: imports, allocator, connections.
     first, second = await request_times(urls)
     return {
-        "ttft_added_ms": await ttft_added(engine, ours[0]),
+        "ttft_added_ms": await ttft_added(engine, ours[0], TTFT_PAIRS),
         "first_request_ms": first,
         "second_request_ms": second,
         "cpu_us_per_event": await cpu_per_event(cells),

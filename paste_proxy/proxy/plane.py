@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from aiohttp import web
@@ -111,8 +111,9 @@ class LlmPlane:
             self.backend.abort(rid, request.headers.get("Authorization"))
 
     async def _read_body(self, request: web.Request) -> bytes:
-        """Raises `RequestTooLargeError`, or `RequestError` where the body's framing is broken."""
+        """Raises `RequestTooLargeError`, or `RequestError` where the body can't be read."""
         limit = self._body_limit
+        _check_framing(request)
         error = RequestTooLargeError(
             f"the request's body is larger than {limit} bytes (limits.body_bytes)", param="limits.body_bytes"
         )
@@ -172,22 +173,24 @@ def _origin_form(target: str) -> str:
     return "/" + target.partition("://")[2].partition("/")[2]
 
 
-async def _outgoing(request: web.Request, head: RequestHead) -> Outgoing:
-    """The request as it goes on; its body is streamed unless all of it is here already."""
-    codings = [value.lower() for value in _split(request.headers.getall("Transfer-Encoding", ()))]
+def _check_framing(request: web.Request) -> None:
+    """Raises `RequestError` for what can't be passed on: another coding than chunked, or no request at all."""
+    values = request.headers.getall("Transfer-Encoding", ())
+    codings = [part.strip().lower() for value in values for part in value.split(",")]
     if codings not in ([], ["chunked"]):
         raise RequestError(
             f"the transfer coding {', '.join(codings)} is not supported", param="Transfer-Encoding"
         )
     if request.method == "CONNECT":
         raise RequestError("CONNECT is not supported: this is a reverse proxy", param="method")
+
+
+async def _outgoing(request: web.Request, head: RequestHead) -> Outgoing:
+    """The request as it goes on; its body is streamed unless all of it is here already."""
+    _check_framing(request)
     if not request.body_exists:
-        length = request.headers.get("Content-Length")
-        return Outgoing(head=head, body=b"" if length is not None else None)
-    if request.content.is_eof() and not codings:
+        empty = "Content-Length" in request.headers
+        return Outgoing(head=head, body=b"" if empty else None)
+    if request.content.is_eof() and request.content_length is not None:
         return Outgoing(head=head, body=await request.content.read())
     return Outgoing(head=head, streamed=True, length=request.content_length)
-
-
-def _split(values: Iterable[str]) -> list[str]:
-    return [part.strip() for value in values for part in value.split(",")]

@@ -26,20 +26,9 @@ class PooledUpstream:
     def __init__(self, config: BackendConfig) -> None:
         """Raises `ConfigError` where the URL is none."""
         self._config = config
-        url = urlsplit(config.url)
-        try:
-            port = url.port
-        except ValueError as error:
-            raise ConfigError(f"backend.url: {config.url!r}: {error}", param="backend.url") from error
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise ConfigError(
-                f"backend.url: {config.url!r} is no http:// or https:// address", param="backend.url"
-            )
-        self._host = url.hostname
-        self._port = port or (443 if url.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if url.scheme == "https" else None
-        self._authority = url.netloc.rpartition("@")[2].encode("idna" if not url.netloc.isascii() else "ascii")
-        self._prefix = url.path.rstrip("/")
+        self._host, self._port, self._authority, tls = _address(config.url)
+        self._tls = _tls() if tls else None
+        self._prefix = urlsplit(config.url).path.rstrip("/")
         self._idle: dict[Connection, asyncio.TimerHandle] = {}
 
     async def send(self, request: Outgoing) -> "PooledExchange":
@@ -106,6 +95,29 @@ class PooledUpstream:
                 f"the backend at {config.url} can't be reached: {error}", param="backend.url"
             ) from error
         return connection
+
+
+def _address(address: str) -> tuple[str, int, bytes, bool]:
+    """Host, port, Host field and whether TLS is spoken. Raises `ConfigError`."""
+    url = urlsplit(address)
+    try:
+        port = url.port
+    except ValueError as error:
+        raise ConfigError(f"backend.url: {address!r}: {error}", param="backend.url") from error
+    if url.scheme not in ("http", "https") or not url.hostname or not url.netloc.isascii():
+        raise ConfigError(f"backend.url: {address!r} is no http:// or https:// address", param="backend.url")
+    if "@" in url.netloc:
+        raise ConfigError(
+            "backend.url: holds credentials, which are not sent; clients send their own", param="backend.url"
+        )
+    tls = url.scheme == "https"
+    return url.hostname, port or (443 if tls else 80), url.netloc.encode(), tls
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class NoUpstream:

@@ -80,12 +80,13 @@ class Transfer:
         if tap is None:
             await exchange.relay(leg)
             leg.end()
+            self.complete = True
         else:
             tap.opened(head)
             await exchange.relay(TappedSink(leg, tap))
             leg.end()
+            self.complete = True
             await tap.finish()
-        self.complete = True
         return leg
 
     def _fail(self, error: PasteError) -> web.StreamResponse:

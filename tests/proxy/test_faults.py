@@ -6,6 +6,9 @@ import socket
 
 import pytest
 
+from paste_proxy.config import BackendConfig
+from paste_proxy.errors import ConfigError
+from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
 from tests.proxy.support import (
     STREAM_HEAD,
     Conversation,
@@ -293,3 +296,38 @@ async def test_a_failing_hook_harms_no_reply(hook: str, caplog: pytest.LogCaptur
             writer.close()
         assert list(running.counters.tap_failures.values()) == [2]
     assert len([record for record in caplog.records if "logged once" in record.message]) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://h",
+        "h:80",
+        "http://",
+        "http://h:99999",
+        "http://user:pw@h",
+        "http://h\N{LATIN SMALL LETTER U WITH DIAERESIS}",
+    ],
+)
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"backend\.url"):
+        PooledUpstream(BackendConfig(url=url))
+
+
+async def test_no_backend_is_an_answer_too() -> None:
+    async with proxy(0) as running:
+        running.plane.upstream = NoUpstream()
+        status, error = await ask(running, GET)
+        assert (status, error["param"]) == (502, "backend.url")
+
+
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/other"])
+async def test_a_transfer_coding_that_can_not_be_passed_on(path: bytes) -> None:
+    async with raw_backend(silent) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        writer.write(
+            b"POST " + path + b" HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+        )
+        head, body = await asyncio.wait_for(read_reply(reader), 2)
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert json.loads(body)["error"]["param"] == "Transfer-Encoding"
