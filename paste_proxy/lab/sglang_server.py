@@ -41,6 +41,8 @@ _FLAGS = (
     "--constrained-json-disable-any-whitespace",
     "--host=127.0.0.1",
 )
+_WATCHED = 'exec 3<&0 </dev/null; "$@" 3<&- & engine=$!; (cat <&3; kill -KILL 0) & wait $engine'
+"""Runs a command; kills its process group when standard input, a pipe that we hold, closes: however we end."""
 _ENVIRONMENT = {
     "SGLANG_USE_CPU_ENGINE": "1",
     "HF_HUB_OFFLINE": "1",
@@ -196,8 +198,12 @@ def _command(
 
 async def _start(command: Sequence[str], log: IO[bytes], folder: Path) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
+        "sh",
+        "-c",
+        _WATCHED,
+        "sh",
         *command,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=log,
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **_ENVIRONMENT, "TMPDIR": str(folder)},

@@ -1,6 +1,10 @@
 """Without an engine: the request that forces a text, and how a start that fails is reported."""
 
 import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,8 +67,36 @@ async def test_an_engine_that_never_answers_is_killed_with_its_children(tmp_path
     assert _gone(int((tmp_path / "child").read_text()))
 
 
+def test_an_engine_whose_owner_is_killed_ends_too(tmp_path: Path) -> None:
+    _fake(tmp_path, f"echo $$ > {tmp_path}/engine; exec sleep 60")
+    engine = tmp_path / "engine"
+    with subprocess.Popen([sys.executable, "-c", _OWNER, str(tmp_path)]) as owner:
+        _until(lambda: engine.exists() and engine.read_text() != "")
+        owner.kill()
+    _until(lambda: _gone(int(engine.read_text())))
+
+
 def test_a_free_port_can_be_bound() -> None:
     assert 1024 < free_port() < 65536
+
+
+_OWNER = """
+import asyncio, pathlib, sys
+from paste_proxy.lab.sglang_server import SglangInstall, SglangServer
+
+async def main(folder):
+    install = SglangInstall(version="", python=str(folder / "python"), model="", chat_template="")
+    async with SglangServer(install, folder):
+        pass
+
+asyncio.run(main(pathlib.Path(sys.argv[1])))
+"""
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """Waits; the test's own time limit ends it where that never comes."""
+    while not holds():
+        time.sleep(0.02)
 
 
 def _fake(folder: Path, script: str) -> SglangInstall:
