@@ -53,8 +53,9 @@ class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """Tools that the operator lets run ahead. Empty: none (default deny)."""
     candidates: int = 3
     """Predicted calls per turn at most: of pages opened after a search 69 % are among the first three."""
-    min_probability: float = 0.02
-    """A candidate below it is not run."""
+    min_probability: float = 0.025
+    """A candidate whose cautious estimate is below it is not run: on research tasks with three candidates it
+    costs 1 % of the saving and a fifth of the waste."""
     min_service_s: float = 0.02
     """Tools known to be faster are not run ahead: their start costs more than it saves."""
     slots: int = 16
