@@ -200,7 +200,7 @@ def _failure(file: Path, error: BaseException) -> PluginError:
         place = f"{error.filename}:{error.lineno or 0}"
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if Path(frame.filename).is_relative_to(file.absolute().parent)]
+        own = [frame for frame in frames if file.parent in Path(frame.filename).parents and file.is_absolute()]
         place = f"{own[-1].filename}:{own[-1].lineno}" if own else f"{file}:1"
     reason = " ".join(traceback.format_exception_only(error)[-1].split())
     return PluginError(f"{place}: {reason}", param=str(file))

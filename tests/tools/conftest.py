@@ -1,4 +1,6 @@
+import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -56,3 +58,20 @@ def is_running(pid: int) -> bool:
 
 def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def number_in(path: Path) -> int:
+    """The number that another process writes to a file, once it is there."""
+    async with asyncio.timeout(20):
+        while not (path.exists() and path.read_text()):  # noqa: ASYNC110, ASYNC240 - another process
+            await asyncio.sleep(0.002)
+    return int(path.read_text())  # noqa: ASYNC240
+
+
+async def end_of(pid: int) -> float:
+    """Wait for the end of a process; returns the seconds it took."""
+    start = time.monotonic()
+    async with asyncio.timeout(5):
+        while is_running(pid):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.001)
+    return time.monotonic() - start

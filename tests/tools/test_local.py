@@ -1,0 +1,189 @@
+"""Which tool runs where, warm-ups and fingerprints."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from paste_proxy.config import PluginConfig
+from paste_proxy.errors import InvalidArgumentsError, ToolError, UnknownToolError
+from paste_proxy.tools import Effect, tool
+from paste_proxy.tools.loading import Registry, load_plugins
+from paste_proxy.tools.local import LocalExecutor
+from paste_proxy.tools.ports import Executor, Output, Run
+from tests.tools.conftest import AUTHORITATIVE, SPECULATIVE, number_in
+
+MakeRun = Callable[..., Run]
+
+
+def _value(output: Output) -> Any:
+    return msgspec.json.decode(output.body)
+
+
+async def test_sync_tools_run_here_when_asked_for_and_elsewhere_ahead(
+    executor: LocalExecutor, make_run: MakeRun
+) -> None:
+    port: Executor = executor
+    here = _value(await port.run(make_run("whoami", AUTHORITATIVE)))
+    ahead = _value(await port.run(make_run("whoami", SPECULATIVE)))
+    assert here["pid"] == os.getpid()
+    assert ahead["pid"] != os.getpid()
+    assert ahead["nice"] > here["nice"]
+
+
+async def test_async_tools_run_here_always(executor: LocalExecutor, make_run: MakeRun) -> None:
+    for run_class in (AUTHORITATIVE, SPECULATIVE):
+        assert _value(await executor.run(make_run("whoami_async", run_class))) == os.getpid()
+
+
+async def test_isolated_tools_never_run_here(executor: LocalExecutor, make_run: MakeRun) -> None:
+    asked = _value(await executor.run(make_run("whoami_isolated", AUTHORITATIVE)))
+    ahead = _value(await executor.run(make_run("whoami_isolated", SPECULATIVE)))
+    assert len({asked["pid"], ahead["pid"], os.getpid()}) == 3
+    assert asked["nice"] == os.getpriority(os.PRIO_PROCESS, 0) < ahead["nice"]
+
+
+@pytest.mark.parametrize("how", ["says", "exits", "fails", "huge", "unserialisable", "set", "prints"])
+async def test_nobody_can_tell_where_a_result_was_made(
+    executor: LocalExecutor, make_run: MakeRun, how: str
+) -> None:
+    async def outcome(run: Run) -> object:
+        try:
+            return await executor.run(run)
+        except ToolError as error:
+            return type(error), error.message, error.param
+
+    here = await outcome(make_run("misbehave", AUTHORITATIVE, how=how))
+    assert here == await outcome(make_run("misbehave", SPECULATIVE, how=how))
+
+
+@pytest.mark.parametrize("run_class", [AUTHORITATIVE, SPECULATIVE])
+async def test_the_context_reaches_the_tool(executor: LocalExecutor, make_run: MakeRun, run_class: Any) -> None:
+    assert _value(await executor.run(make_run("echo", run_class, value=1))) == ["tenant", "session", 1]
+
+
+@pytest.mark.parametrize("run_class", [AUTHORITATIVE, SPECULATIVE])
+async def test_arguments_are_checked_before_anything_starts(
+    executor: LocalExecutor, make_run: MakeRun, run_class: Any
+) -> None:
+    with pytest.raises(InvalidArgumentsError, match="missing required field `value`"):
+        await executor.run(make_run("echo", run_class))
+
+
+async def test_an_unknown_tool_is_named(executor: LocalExecutor, make_run: MakeRun) -> None:
+    with pytest.raises(UnknownToolError, match="unknown tool 'nope'"):
+        await executor.run(make_run("nope"))
+
+
+async def test_promote_reaches_the_process(executor: LocalExecutor, make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run("touch_and_wait", SPECULATIVE, path=str(tmp_path / "pid"), seconds=0.1)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(executor.run(run))
+        await number_in(tmp_path / "pid")
+        executor.promote(run.run)
+        executor.promote("unknown")
+    if os.geteuid() == 0:
+        assert _value(task.result())["nice"] == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+async def test_a_sync_tool_without_a_plugin_cannot_run_ahead(make_run: MakeRun) -> None:
+    @tool(effect=Effect.READ)
+    def here() -> str:
+        return "here"
+
+    executor = LocalExecutor(Registry([here]))
+    assert (await executor.run(make_run("here"))).body == b"here"
+    with pytest.raises(ToolError, match="declare it in a plugin"):
+        await executor.run(make_run("here", SPECULATIVE))
+    await executor.close()
+
+
+async def test_the_warm_up_comes_once_and_before_the_first_run(make_run: MakeRun) -> None:
+    seen: list[str] = []
+
+    async def warm_async() -> None:
+        await asyncio.sleep(0)
+        seen.append("warm async")
+
+    @tool(warm=lambda: seen.append("warm sync"))
+    def sync_tool() -> None:
+        seen.append("run sync")
+
+    @tool(warm=warm_async)
+    async def async_tool() -> None:
+        seen.append("run async")
+
+    executor = LocalExecutor(Registry([sync_tool, async_tool]))
+    await asyncio.gather(executor.run(make_run("sync_tool")), executor.run(make_run("sync_tool")))
+    await executor.warm_up()
+    await executor.run(make_run("async_tool"))
+    assert seen == ["warm sync", "run sync", "run sync", "warm async", "run async"]
+    await executor.close()
+
+
+WARM = """
+from paste_proxy.tools import Effect, tool
+state = []
+
+@tool(effect=Effect.READ, isolated=True, warm=lambda: state.append("warm"))
+def look() -> list[str]:
+    return state
+
+@tool(effect=Effect.READ, isolated=True, warm=lambda: 1 / 0)
+def cold() -> str:
+    return "works all the same"
+"""
+
+
+async def test_an_isolated_tool_is_warmed_up_in_its_process(tmp_path: Path, make_run: MakeRun) -> None:
+    (tmp_path / "warm.py").write_text(WARM)
+    executor = LocalExecutor(load_plugins([PluginConfig(path=str(tmp_path / "warm.py"))]), workers=1)
+    await executor.warm_up()
+    for _ in range(2):
+        assert _value(await executor.run(make_run("look"))) == ["warm"]
+    assert (await executor.run(make_run("cold"))).body == b"works all the same"
+    await executor.close()
+
+
+async def test_a_warm_up_that_finds_no_process_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    @tool(isolated=True, warm=lambda: None)
+    def lost() -> None: ...
+
+    executor = LocalExecutor(Registry([lost]))
+    with pytest.raises(ToolError, match="declare it in a plugin"):
+        await executor.warm_up()
+    await executor.close()
+
+
+def test_fingerprints_are_equal_while_nothing_changes() -> None:
+    world = {"a": 1}
+
+    @tool(effect=Effect.READ, fingerprint=lambda name, again: {name: world[name]})
+    def read(name: str, again: bool = False) -> int:
+        return world[name]
+
+    @tool(effect=Effect.READ)
+    def plain() -> None: ...
+
+    executor = LocalExecutor(Registry([read, plain]))
+    first = executor.fingerprint("read", {"name": "a"})
+    assert first is not None
+    assert executor.fingerprint("read", {"name": "a", "again": False}) == first
+    world["a"] = 2
+    assert executor.fingerprint("read", {"name": "a"}) != first
+    assert executor.fingerprint("plain", {}) is None
+
+
+def test_a_fingerprint_that_fails_equals_no_other() -> None:
+    @tool(effect=Effect.READ, fingerprint=lambda name: 1 / 0)
+    def read(name: str) -> None: ...
+
+    executor = LocalExecutor(Registry([read]))
+    taken = [executor.fingerprint("read", {"name": "a"}), executor.fingerprint("read", {"name": 3})]
+    taken += [executor.fingerprint("read", {}), executor.fingerprint("read", {"name": "a"})]
+    assert None not in taken
+    assert len(set(taken)) == len(taken)
