@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import inspect
-import itertools
 import logging
+import uuid
 from typing import Any
 
 import msgspec
@@ -45,7 +45,6 @@ class LocalExecutor:
         self._ahead = WorkerPool(workers, lowered=True)
         self._warm: dict[str, asyncio.Task[Any]] = {}
         self._tasks = TaskSet()
-        self._unequal = itertools.count()
 
     async def run(self, run: Run) -> Output:
         tool = self._tool(run.tool)
@@ -60,7 +59,7 @@ class LocalExecutor:
         self._ahead.promote(run)
 
     def fingerprint(self, tool: str, arguments: dict[str, Any]) -> bytes | None:
-        """Where the hook fails, as for a file that is gone, a value that was never returned before."""
+        """Where the hook fails, as for a file that is gone, a value that equals no other."""
         declared = self._tool(tool)
         if declared.fingerprint is None:
             return None
@@ -69,7 +68,7 @@ class LocalExecutor:
             return b"=" + msgspec.json.encode(value, order="deterministic")
         except Exception as error:  # noqa: BLE001 - the author's code; the run itself tells what is wrong
             log.debug("tool %s: no fingerprint: %s", tool, error)
-            return b"!%d" % next(self._unequal)
+            return b"!" + uuid.uuid4().bytes
 
     async def warm_up(self) -> None:
         """Call all warm-ups now rather than at first use, where the authoritative runs will be."""
