@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from paste_proxy.backends.reach import reach_backend
 from paste_proxy.clock import SystemClock
 from paste_proxy.config import Config
 from paste_proxy.core import Core
@@ -95,10 +96,12 @@ async def _save_regularly(store: PatternStore, table: PatternTable) -> None:
 
 
 async def _save(store: PatternStore, table: PatternTable) -> None:
-    """A disk that is full costs what was learnt since the last time, and nothing else."""
+    """A disk that is full costs nothing but persistence: what could not be saved is tried again next time."""
+    changes = table.take_changes()
     try:
-        await asyncio.to_thread(store.save, table.take_changes())
+        await asyncio.to_thread(store.save, changes)
     except ConfigError as error:
+        table.put_back(changes)
         log.error("patterns could not be saved: %s", error.message)
 
 
@@ -125,14 +128,16 @@ async def listening(proxy: Proxy) -> AsyncIterator[str]:
 
 
 async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
-    """Build and serve until SIGINT or SIGTERM."""
+    """Build and serve until SIGINT or SIGTERM. Raises what makes that impossible, before it listens."""
     if not config.backend.url:
         raise ConfigError(
             "backend.url: no backend; name one with --backend URL or in the configuration", param="backend.url"
         )
+    proxy = build(config)
+    await reach_backend(config.backend)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with listening(build(config)) as url:
+    async with listening(proxy) as url:
         on_listening(url)
         await stop.wait()

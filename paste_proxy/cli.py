@@ -4,16 +4,18 @@ import asyncio
 import logging
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import click
 import msgspec
 import uvloop
 
 import paste_proxy
-from paste_proxy.app import serve as serve_app
-from paste_proxy.config import BackendConfig, Config, ListenConfig, load_config
+from paste_proxy.config import Config, load_config
 from paste_proxy.errors import PasteError
 from paste_proxy.lab.command import demo
+
+Section = TypeVar("Section", bound=msgspec.Struct)
 
 
 @click.group()
@@ -29,22 +31,29 @@ def commands() -> None:
 )
 @click.option("--host", help="Address to listen on")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one")
-def serve(backend: str | None, config_file: Path | None, host: str | None, port: int | None) -> None:
+@click.option("--wait", type=click.FloatRange(0), help="Seconds to wait for the backend at the start")
+def serve(
+    backend: str | None, config_file: Path | None, host: str | None, port: int | None, wait: float | None
+) -> None:
     """Run the proxy until it is told to stop (SIGINT, SIGTERM)."""
+    from paste_proxy.app import serve as serve_app  # the MCP SDK takes a second to import: not for --help
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("mcp").setLevel(logging.WARNING)  # it reports every session
     config = load_config(config_file) if config_file else Config()
-    config = _override(config, backend, host, port)
+    config = msgspec.structs.replace(
+        config,
+        listen=_given(config.listen, host=host, port=port),
+        backend=_given(config.backend, url=backend, wait_s=wait),
+    )
     uvloop.run(serve_app(config, on_listening=_announce))
 
 
-def _override(config: Config, backend: str | None, host: str | None, port: int | None) -> Config:
-    listen = ListenConfig(
-        host=config.listen.host if host is None else host, port=config.listen.port if port is None else port
+def _given(section: Section, **options: object) -> Section:
+    """The section with the options that were given on the command line."""
+    return msgspec.structs.replace(
+        section, **{key: value for key, value in options.items() if value is not None}
     )
-    target: BackendConfig = config.backend
-    if backend is not None:
-        target = msgspec.structs.replace(target, url=backend)
-    return msgspec.structs.replace(config, listen=listen, backend=target)
 
 
 def _announce(url: str) -> None:

@@ -28,6 +28,9 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base address without `/v1`, as in http://127.0.0.1:30000."""
     kind: Literal["auto", "sglang", "openai"] = "auto"
     """`auto` asks the server once (`/model_info`)."""
+    wait_s: float = 0.0
+    """How long `serve` waits at the start for the backend to accept connections; then it gives up. 0: a wrong
+    address is told at once."""
     connect_timeout_s: float = 10.0
     """A healthy server on a network accepts within a second; ten cover a restart behind a load balancer."""
     silence_timeout_s: float = 600.0
