@@ -19,7 +19,7 @@ Section = TypeVar("Section", bound=msgspec.Struct)
 
 
 @click.group()
-@click.version_option(paste_proxy.__version__)
+@click.version_option(paste_proxy.__version__, prog_name="paste-proxy")
 def commands() -> None:
     """A reverse proxy that runs an agent's next tool call while the model still writes."""
 

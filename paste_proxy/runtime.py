@@ -1,7 +1,8 @@
 """The shell around the core: carries out its decisions, and tells it what happened.
 
 A bug in the core must not cost a request (promise 3): turns are then served without it, calls are run
-directly, and speculation stays off until the next start, since nothing staged can be trusted any more.
+directly, and speculation stays off until the next start, since nothing staged can be trusted any more. Only
+a write that was under way just then is answered with an error: running it again could do it twice.
 """
 
 import asyncio
@@ -39,6 +40,7 @@ from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import Executor, Output, Run, RunClass, RunContext
+from paste_proxy.tools.spec import Effect
 
 log = logging.getLogger(__name__)
 
@@ -148,7 +150,7 @@ class Runtime:
             self.tell(CallAbandoned(call_id))
             raise
         except CoreFailedError:
-            log.warning("call of %s: the core failed while it waited; run directly", call.tool)
+            self._check_may_run_twice(call)
         finally:
             del self._answers[call_id]
         return await self._call_without_core(call)
@@ -240,6 +242,16 @@ class Runtime:
             return self._executor.fingerprint(spec.name, decode_arguments(spec, call.arguments))
         except InvalidArgumentsError:
             return None  # the core decodes them again and refuses the call
+
+    def _check_may_run_twice(self, call: ToolCall) -> None:
+        """The core failed while the call waited: whether its run has begun is not known any more."""
+        if self.core.spec(call.tool).effect is not Effect.READ:
+            raise ToolError(
+                f"{call.tool}: the proxy failed while the call was under way, so it may have run or not; "
+                "look before you ask for it again",
+                param=call.tool,
+            )
+        log.warning("call of %s: the core failed while it waited; run directly", call.tool)
 
     async def _call_without_core(self, call: ToolCall) -> ToolAnswer:
         started = self._clock.now()

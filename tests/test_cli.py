@@ -1,0 +1,81 @@
+"""The command line: what goes wrong is one line that says what and where, and an exit code."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def paste_proxy(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "paste_proxy", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def complaint(*arguments: str) -> str:
+    done = paste_proxy(*arguments)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    return lines[0].removeprefix("paste-proxy: ")
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_bad_key(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("listen: {port: x}")
+    assert complaint("serve", "--config", str(file)) == f"{file}: listen.port: Expected `int`, got `str`"
+
+
+def test_no_backend_at_all() -> None:
+    assert complaint("serve").startswith("backend.url: no backend; name one")
+
+
+def test_an_unreachable_backend(closed_port: int) -> None:
+    url = f"http://127.0.0.1:{closed_port}"
+    assert complaint("serve", "--backend", url).startswith(f"the backend at {url} can't be reached: ")
+
+
+def test_a_port_in_use() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        said = complaint("serve", "--backend", f"http://127.0.0.1:{port}", "--port", port)
+    assert said.startswith(f"can't listen on 127.0.0.1:{port}: ")
+    assert "in use" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import nowhere_to_be_found", ":1: ModuleNotFoundError"),
+        ("x = 1\n1 / 0", ":2: ZeroDivisionError"),
+        ("def f(:", ":1: SyntaxError"),
+    ],
+)
+def test_a_plugin_that_can_t_be_imported(tmp_path: Path, source: str, said: str) -> None:
+    plugin = tmp_path / "p.py"
+    plugin.write_text(source)
+    config = tmp_path / "c.yaml"
+    config.write_text("backend: {url: 'http://127.0.0.1:9'}\nplugins: [{path: p.py}]")
+    assert complaint("serve", "--config", str(config)).startswith(f"{plugin}{said}")
+
+
+def test_a_tool_in_the_allow_list_that_is_not_there(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("backend: {url: 'http://127.0.0.1:9'}\nspeculation: {allow: [serach]}")
+    assert "speculation.allow: there is no tool 'serach'" in complaint("serve", "--config", str(config))
+
+
+def test_an_unknown_command_and_the_version() -> None:
+    assert complaint("serv") == "No such command 'serv'. Did you mean 'serve'?"
+    assert paste_proxy("--version").stdout.startswith("paste-proxy, version ")
