@@ -76,6 +76,10 @@ class LocalExecutor:
         await asyncio.gather(*(self._warmed(tool) for tool in tools))
 
     async def close(self) -> None:
+        """End all runs in threads and processes; tasks that wait for runs are cancelled after it, not before.
+
+        A cancelled run waits for its thread, which may be stuck.
+        """
         self._threads.close()
         await self._tasks.close()
         await asyncio.gather(self._isolated.close(), self._ahead.close())

@@ -23,6 +23,7 @@ class Threads:
 
     def __init__(self) -> None:
         self._running: set[asyncio.Future[Any]] = set()
+        self._closed = False
 
     async def run(self, name: str, work: Callable[[], T]) -> T:
         """`work` must raise `PasteError`s only.
@@ -30,6 +31,8 @@ class Threads:
         Cancelled, it waits until the thread has ended, so that whoever counts runs counts this one, too. It
         waits no longer when cancelled again, or at `close`.
         """
+        if self._closed:
+            raise ToolError("the proxy is shutting down")
         loop = asyncio.get_running_loop()
         result: asyncio.Future[T] = loop.create_future()
         self._running.add(result)
@@ -43,7 +46,8 @@ class Threads:
             raise
 
     def close(self) -> None:
-        """Wait for no thread any longer; those still at work end with the process."""
+        """Start no more threads and wait for none; those still at work end with the process."""
+        self._closed = True
         for result in list(self._running):
             result.set_exception(ToolError("the proxy is shutting down"))
 

@@ -60,6 +60,7 @@ async def test_closing_ends_the_wait_for_stuck_threads() -> None:
         threads.close()
     assert abandoned.cancelled()
     assert waiting.result() == "the proxy is shutting down"
+    assert await _message_of(threads.run("late", lambda: None)) == "the proxy is shutting down"
     release.set()
 
 
