@@ -58,7 +58,7 @@ class Agent:
         request: dict[str, Any] = {"model": MODEL, "messages": messages, "tools": self._tools, "stream": True}
         stream = await self._sdk.chat.completions.create(**request, extra_body=saying(decide(messages, word)))
         reply = await Reply().read(stream)
-        message: dict[str, Any] = {"role": "assistant", "content": reply.text}
+        message: dict[str, Any] = {"role": "assistant", "content": reply.text.strip()}
         if reply.calls:
             message["tool_calls"] = [
                 {
@@ -80,15 +80,16 @@ class Agent:
 
 
 def decide(messages: list[dict[str, Any]], word: str) -> str:
-    """Search, then read the first two topics found, then say so."""
+    """Search, then read the first two topics found, then say so. One call a turn: see sglang#37634."""
     seen = hashlib.sha256(msgspec.json.encode(timeless(messages))).hexdigest()[:8]
     results = [message["content"] for message in messages if message["role"] == "tool"]
     if not results:
         return f"First the index ({seen}).\n" + call_markup("find_topics", f'{{"word": "{word}"}}')
-    if len(results) == 1:
-        names = msgspec.json.decode(results[0], type=list[str])[:2]
-        calls = [call_markup("read_topic", f'{{"name": "{name}"}}') for name in names]
-        return "\n".join((f"Two look right ({seen}).", *calls))
+    if len(results) <= 2:
+        name = msgspec.json.decode(results[0], type=list[str])[len(results) - 1]
+        return f"Topic {len(results)} looks right ({seen}).\n" + call_markup(
+            "read_topic", f'{{"name": "{name}"}}'
+        )
     return f"That is all on {word}: {results[1][:40].strip()} ({seen})."
 
 
@@ -136,7 +137,7 @@ async def test_each_task_is_one_session(engine: str, tmp_path: Path) -> None:
             await agent.task(word)
         async with aiohttp.ClientSession() as http, http.get(f"{url}/paste/v1/sessions") as response:
             sessions = (await response.json())["sessions"]
-    assert [session["turns"] for session in sessions] == [3, 3]
+    assert [session["turns"] for session in sessions] == [4, 4]
 
 
 @pytest.mark.parametrize("header", ["x-session-id", "x-claude-code-session-id"])

@@ -12,13 +12,8 @@ pytestmark = ENGINE_TEST
 
 QUESTION = "What does asyncio offer for streams?"
 TEXT = 'It has readers and writers: see "Streams", naïve ☃ 😀.\nThat is (nearly) all \\ [1].'
-CALLS = "\n".join(
-    (
-        "I will look.",
-        call_markup("search", '{"query": "asyncio.é 😀"}'),
-        call_markup("search", '{"query": "b"}'),
-    )
-)
+ARGUMENTS = ['{"query": "asyncio.é 😀: readers, writers, servers and their limits"}', '{"query": "b"}']
+CALLS = "\n".join(("I will look.", *(call_markup("search", arguments) for arguments in ARGUMENTS)))
 
 
 def request(text: str, **changes: Any) -> dict[str, Any]:
@@ -60,7 +55,7 @@ async def test_tool_calls(client: openai.AsyncOpenAI) -> None:
     assert choice.finish_reason == "tool_calls"
     calls = [call for call in choice.message.tool_calls or () if call.type == "function"]
     assert [call.function.name for call in calls] == ["search", "search"]
-    assert [call.function.arguments for call in calls] == ['{"query": "asyncio.é 😀"}', '{"query": "b"}']
+    assert [call.function.arguments for call in calls] == ARGUMENTS
 
 
 async def test_streamed_tool_calls_arrive_in_pieces(client: openai.AsyncOpenAI) -> None:
@@ -68,7 +63,7 @@ async def test_streamed_tool_calls_arrive_in_pieces(client: openai.AsyncOpenAI) 
     assert reply.text.strip() == "I will look."
     assert reply.finish_reason == "tool_calls"
     assert [call.name for call in reply.calls] == ["search", "search"]
-    assert [call.arguments for call in reply.calls] == ['{"query": "asyncio.é 😀"}', '{"query": "b"}']
+    assert [call.arguments for call in reply.calls] == ARGUMENTS
     assert len({call.id for call in reply.calls}) == 2
     assert reply.calls[0].pieces > 3
 
