@@ -78,6 +78,7 @@ def _lifetime(
     runtime: Runtime, store: PatternStore, table: PatternTable
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(_app: web.Application) -> AsyncIterator[None]:
+        runtime.warm_up()
         tasks = TaskSet()
         tasks.spawn(_save_regularly(store, table), name="save patterns")
         yield

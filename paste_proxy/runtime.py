@@ -155,11 +155,15 @@ class Runtime:
             del self._answers[call_id]
         return await self._call_without_core(call)
 
+    def warm_up(self) -> None:
+        """Warm the tools up in the background."""
+        self._tasks.spawn(self._executor.warm_up(), name="warm up tools")
+
     async def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        await self._executor.close()  # first: it lets go of runs that nothing can end, such as threads
         await self._tasks.close()
-        await self._executor.close()
 
     # -- to and from the core -----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.keys import canonical_text
-from paste_proxy.broker.naming import resolve_tools
+from paste_proxy.broker.naming import ToolNames
 from paste_proxy.broker.ties import ModelCall, Ties
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
 from paste_proxy.errors import InvalidArgumentsError
@@ -65,7 +65,7 @@ class Turns:
         self._predictor = predictor
         self._speculation = speculation
         self._client_tools = client_tools
-        self._prefixes = prefixes
+        self._names = ToolNames(broker.specs, prefixes)
         self._turns: dict[str, Turn] = {}
 
     # -- the request --------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ class Turns:
         if request is not None and request.messages:
             resolution = self.table.resolve(identity, request, now)
             session = self._session(resolution, identity)
-            self._read_history(session, resolution, request, now)
+            self._take_history(session, resolution, request, now)
             self.table.turn_opened(session.id, turn, now)
         self._turns[turn] = Turn(turn, session, request, now, final=identity.final)
 
@@ -87,13 +87,12 @@ class Turns:
             self.sessions[session.id] = session
         return session
 
-    def _read_history(
+    def _take_history(
         self, session: SessionState, resolution: Resolution, request: ChatRequest, now: float
     ) -> None:
-        self._learn(session)
         session.turns += 1
-        session.names = resolve_tools(request.tools, self._broker.specs, self._prefixes)
-        answered = session.history.extend(request.messages[resolution.fresh_from :], session.names)
+        session.names = self._names.resolve(request.tools)
+        answered = session.history.take(request.messages[resolution.fresh_from :], session.names)
         for call_id in answered:
             self.ties.answered(session.id, call_id)
         self._close_writes(session, now)
@@ -109,11 +108,15 @@ class Turns:
     # -- predictions --------------------------------------------------------------------------------------
 
     def sent(self, turn_id: str, now: float) -> None:
-        """The request is on its way: what may the model ask for?"""
+        """The request is on its way: now there is time to read what it brought, and to predict."""
         turn = self._turns.get(turn_id)
-        if turn is None or turn.session is None or not turn.one_reply:
+        if turn is None or turn.session is None:
             return
         session = turn.session
+        self._learn(session)
+        session.history.read()
+        if not turn.one_reply:
+            return
         tools = {name for name in session.names.values() if self._may_run(name)}
         if not tools:
             return

@@ -55,6 +55,9 @@ class FakeExecutor:
     def promote(self, run: str) -> None:
         self.promoted.append(run)
 
+    async def warm_up(self) -> None:
+        raise NotImplementedError
+
     async def close(self) -> None:
         self.closed = True
 

@@ -4,14 +4,40 @@ Clients rename: `mcp__server__open`, `server_open`, `open`. A name is resolved i
 configured prefix, it is a gateway tool's and the schemas are equal; otherwise the agent runs the tool itself.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.tools.spec import ToolSpec
 
 WORDLESS = frozenset({"title", "description", "$schema", "additionalProperties", "strict", "examples"})
 """Schema keywords that frameworks add, drop or rewrite without changing which calls are meant."""
+
+
+REMEMBERED = 256
+"""Lists of tools whose resolution is remembered: about as many kinds of agents as one proxy meets."""
+
+
+class ToolNames:
+    """Resolves the tools of requests, each distinct list once: agents send the same one with every turn."""
+
+    def __init__(self, specs: Mapping[str, ToolSpec], prefixes: Iterable[str]) -> None:
+        self._specs = specs
+        self._prefixes = tuple(prefixes)
+        self._known: OrderedDict[bytes, dict[str, str]] = OrderedDict()
+
+    def resolve(self, offered: tuple[RequestTool, ...]) -> dict[str, str]:
+        """See `resolve_tools`."""
+        key = msgspec.msgpack.encode(offered)
+        if key not in self._known:
+            self._known[key] = resolve_tools(offered, self._specs, self._prefixes)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return self._known[key]
 
 
 def resolve_tools(

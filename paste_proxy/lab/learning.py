@@ -45,7 +45,8 @@ def tell(messages: Iterable[dict[str, Any]], session: str, predictor: Predictor)
         if message.role == "assistant":
             calls = [Call(call.name, json.loads(call.arguments)) for call in message.calls]
             predictor.learn(history.history, calls)
-        history.extend([message], {})
+        history.take([message], {})
+        history.read()
 
 
 def _exchange(turn: Turn, result: str) -> list[dict[str, Any]]:

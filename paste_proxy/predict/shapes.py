@@ -28,7 +28,10 @@ _FIELDS = 64
 """An object with more keys is a map: declared records stay below."""
 
 _ADDRESS = re.compile(r"https?://[^\s\"'`<>\\(){}\[\]|]{3,1024}")
-_WORD = re.compile(r"[\w./~@+-]{3,512}")
+_DOTTED = re.compile(r"(?<![\w./~@+-])[\w~@+-]*+[./][\w./~@+-]*+")
+"""A word with a dot or a slash. The lookbehind and the possessive repeats keep plain words, which are most,
+from being tried at each of their letters."""
+_WORD_LENGTH = range(3, 513)
 _EXTENSION = re.compile(r"\w{2}\.[A-Za-z][A-Za-z0-9]{0,4}$")
 _FIELD = re.compile(r"[A-Za-z_$@][A-Za-z_$-]*(?:\d[A-Za-z_$-]*){0,2}")
 _TOOL = re.compile(r"[A-Za-z_][\w.:/-]{0,127}")
@@ -52,8 +55,9 @@ def addresses(text: str) -> tuple[str, ...]:
 
 def paths(text: str) -> tuple[str, ...]:
     """Words of `text` shaped like a file: with a slash inside or a short extension. In order, each once."""
-    words = (match.group().rstrip(".-") for match in _WORD.finditer(_ADDRESS.sub(" ", text)))
-    return tuple(islice(dict.fromkeys(word for word in words if _is_path(word)), MENTIONS))
+    words = (match.group() for match in _DOTTED.finditer(_ADDRESS.sub(" ", text)))
+    kept = (word.rstrip(".-") for word in words if len(word) in _WORD_LENGTH)
+    return tuple(islice(dict.fromkeys(word for word in kept if _is_path(word)), MENTIONS))
 
 
 def _is_path(word: str) -> bool:

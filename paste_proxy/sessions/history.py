@@ -1,5 +1,6 @@
 """A session's history as the predictor sees it, built from the messages that agents send back."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -19,15 +20,20 @@ _decode = msgspec.json.Decoder().decode
 
 
 class SessionHistory:
-    """Feeds on messages in order; `history` is what there is so far, bounded in calls and in text."""
+    """Takes messages in order (`take`, cheap) and reads their results later (`read`, up to milliseconds).
+
+    The two are apart so that nothing is read while a request waits to be sent.
+    """
 
     def __init__(self, session: str = "") -> None:
         self.history = History(calls=[], session=session)
+        """Bounded in calls and in text; up to the last `read`."""
         self.unanswered: dict[str, Call] = {}
         """Calls that the history asks for and gives no result of, by call id."""
+        self._unread: deque[tuple[Call, str]] = deque(maxlen=CALLS_KEPT)
 
-    def extend(self, messages: Iterable[Message], names: Mapping[str, str]) -> list[str]:
-        """Take in messages; `names` maps the client's tool names to ours. The ids of the calls answered."""
+    def take(self, messages: Iterable[Message], names: Mapping[str, str]) -> list[str]:
+        """`names` maps the client's tool names to ours. Returns the ids of the calls that are answered."""
         answered = []
         for message in messages:
             for call in message.calls:
@@ -37,20 +43,27 @@ class SessionHistory:
                 answered.append(message.call_id)
         return answered
 
+    def read(self) -> None:
+        """Bring `history` up to what was taken."""
+        calls = self.history.calls
+        while self._unread:
+            call, text = self._unread.popleft()
+            finished = finished_call(
+                call.tool, call.arguments, text if len(self._unread) < OUTPUTS_KEPT else ""
+            )
+            calls.append(finished)
+            if len(calls) > OUTPUTS_KEPT:
+                calls[-1 - OUTPUTS_KEPT] = _without_output(calls[-1 - OUTPUTS_KEPT])
+        del calls[:-CALLS_KEPT]
+
     def _ask(self, call: MessageCall, names: Mapping[str, str]) -> None:
         self.unanswered[call.call_id] = Call(names.get(call.name, call.name), decode_object(call.arguments))
         while len(self.unanswered) > UNANSWERED_KEPT:
             del self.unanswered[next(iter(self.unanswered))]
 
     def _answer(self, message: Message) -> None:
-        call = self.unanswered.pop(message.call_id, None)
-        if call is None:
-            return
-        calls = self.history.calls
-        calls.append(finished_call(call.tool, call.arguments, message.text))
-        if len(calls) > OUTPUTS_KEPT:
-            calls[-1 - OUTPUTS_KEPT] = _without_output(calls[-1 - OUTPUTS_KEPT])
-        del calls[:-CALLS_KEPT]
+        if (call := self.unanswered.pop(message.call_id, None)) is not None:
+            self._unread.append((call, message.text))
 
 
 def decode_object(text: str) -> dict[str, object]:

@@ -1,0 +1,198 @@
+"""The whole proxy on loopback: a real client, a server that speaks the wire format, real tools."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from paste_proxy.app import Proxy, build, listening
+from paste_proxy.config import BackendConfig, Config, ListenConfig, PluginConfig, SpeculationConfig, StoreConfig
+
+PLUGIN = '''
+import asyncio
+from paste_proxy.tools import Effect, tool
+
+@tool(effect=Effect.READ, reads={"shelf"})
+async def find(word: str) -> list[str]:
+    """Find books."""
+    await asyncio.sleep(0.03)
+    return [f"{word}-1", f"{word}-2"]
+
+@tool(effect=Effect.READ, reads={"shelf"})
+async def read(book: str) -> str:
+    """Read a book."""
+    await asyncio.sleep(0.03)
+    return f"text of {book}"
+'''
+
+
+def chunk(**delta: Any) -> bytes:
+    nothing = {"role": None, "content": None, "reasoning_content": None, "tool_calls": None}
+    choice = {
+        "index": 0,
+        "delta": nothing | delta,
+        "logprobs": None,
+        "finish_reason": delta.pop("finish", None),
+    }
+    return (
+        b"data: "
+        + json.dumps({"id": "x", "object": "chat.completion.chunk", "choices": [choice]}).encode()
+        + b"\n\n"
+    )
+
+
+class Engine:
+    """Finds, reads both books found, ends. What it writes after a call gives the tool time to run ahead."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+
+    def application(self) -> web.Application:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self.chat)
+        return app
+
+    async def chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.bodies.append(body)
+        messages = body["messages"]
+        task, turn = messages[0]["content"], sum(1 for message in messages if message["role"] == "assistant")
+        reply = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await reply.prepare(request)
+        await reply.write(chunk(content="let me see "))
+        await asyncio.sleep(0.05)
+        if turn < 3:
+            name, arguments = ("find", {"word": task}) if turn == 0 else ("read", {"book": f"{task}-{turn}"})
+            function = {"name": name, "arguments": json.dumps(arguments)}
+            call = {"index": 0, "id": f"call_{task}_{turn}", "type": "function", "function": function}
+            await reply.write(chunk(tool_calls=[call]))
+        await asyncio.sleep(0.05)
+        await reply.write(chunk(finish="tool_calls" if turn < 3 else "stop"))
+        await reply.write(b"data: [DONE]\n\n")
+        return reply
+
+
+@asynccontextmanager
+async def running(folder: Path, engine: Engine, **speculation: Any) -> AsyncIterator[tuple[str, Proxy]]:
+    (folder / "p.py").write_text(PLUGIN)
+    async with TestServer(engine.application(), host="127.0.0.1") as server:
+        config = Config(
+            listen=ListenConfig(port=0),
+            backend=BackendConfig(url=str(server.make_url("")).rstrip("/"), kind="openai"),
+            plugins=(PluginConfig(path=str(folder / "p.py")),),
+            speculation=SpeculationConfig(**speculation),
+            store=StoreConfig(path=str(folder / "patterns.sqlite")),
+        )
+        proxy = build(config)
+        async with listening(proxy) as url:
+            yield url, proxy
+
+
+async def agent(url: str, task: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """The plain loop; the messages and the outcome of each call."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": task}]
+    outcomes: list[str] = []
+    async with ClientSession(url) as http:
+        tools = (await (await http.get("/v1/tools")).json())["tools"]
+        while True:
+            body = {"model": "m", "messages": messages, "tools": tools, "stream": True}
+            async with http.post("/v1/chat/completions", json=body) as reply:
+                lines = (await reply.text()).splitlines()
+            deltas = [
+                json.loads(line[6:])["choices"][0]["delta"] for line in lines if line.startswith("data: {")
+            ]
+            calls = [call for delta in deltas for call in delta["tool_calls"] or ()]
+            text = "".join(delta["content"] or "" for delta in deltas)
+            messages.append({"role": "assistant", "content": text, "tool_calls": calls})
+            if not calls:
+                return messages, outcomes
+            for call in calls:
+                headers = {"x-tool-call-id": call["id"]}
+                path = f"/v1/tools/{call['function']['name']}"
+                async with http.post(path, data=call["function"]["arguments"], headers=headers) as result:
+                    outcomes.append(result.headers["x-paste-outcome"])
+                    messages.append(
+                        {"role": "tool", "tool_call_id": call["id"], "content": await result.text()}
+                    )
+
+
+async def stats(url: str) -> dict[str, Any]:
+    async with ClientSession() as http, http.get(f"{url}/paste/v1/stats") as reply:
+        found: dict[str, Any] = await reply.json()
+        return found
+
+
+async def test_the_same_transcript_with_and_without_speculation(tmp_path: Path) -> None:
+    async with running(tmp_path, Engine(), mode="off") as (url, _):
+        plain, outcomes = await agent(url, "emma")
+        assert outcomes == ["executed"] * 3
+    async with running(tmp_path, Engine(), allow=("find", "read")) as (url, _):
+        ahead, outcomes = await agent(url, "emma")
+        assert outcomes == ["reused"] * 3
+        counted = await stats(url)
+    assert ahead == plain
+    assert counted["hits"] == {"reused": 0, "joined": 0, "promoted": 0, "executed": 0, "decided": 3}
+
+
+async def test_nothing_runs_ahead_that_the_operator_has_not_listed(tmp_path: Path) -> None:
+    async with running(tmp_path, Engine(), allow=("find",)) as (url, _):
+        _, outcomes = await agent(url, "emma")
+    assert outcomes == ["reused", "executed", "executed"]
+
+
+async def test_patterns_are_learnt_and_survive_a_restart(tmp_path: Path) -> None:
+    engine = Engine()
+    async with running(tmp_path, engine, allow=("find", "read")) as (url, _):
+        for task in ("a", "b", "c", "d"):
+            await agent(url, task)
+    async with running(tmp_path, engine, allow=("find", "read")) as (url, _):
+        _, outcomes = await agent(url, "new")
+        counted = await stats(url)
+    assert outcomes == ["reused"] * 3
+    assert counted["hits"]["reused"] == 2, "both reads were predicted before the model asked"
+    assert counted["saved_s"] > 0
+
+
+async def test_the_timeline_of_a_session_explains_what_happened(tmp_path: Path) -> None:
+    async with running(tmp_path, Engine(), allow=("find", "read")) as (url, _), ClientSession(url) as http:
+        await agent(url, "emma")
+        sessions = (await (await http.get("/paste/v1/sessions")).json())["sessions"]
+        assert len(sessions) == 1
+        page = await (await http.get(f"/paste/v1/sessions/{sessions[0]['id']}")).json()
+        assert page["turns"] == 4
+        assert [note["what"] for note in page["timeline"]][:3] == ["turn", "sealed", "turn ended"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [("/paste/v1/sessions/nix", 404, "unknown_session"), ("/paste/nix", 404, "unknown_page")],
+)
+async def test_own_pages_that_are_not_there(tmp_path: Path, path: str, status: int, code: str) -> None:
+    async with running(tmp_path, Engine()) as (url, _), ClientSession(url) as http, http.get(path) as reply:
+        assert reply.status == status
+        assert (await reply.json())["error"]["code"] == code
+
+
+async def test_health_and_metrics(tmp_path: Path) -> None:
+    async with running(tmp_path, Engine(), allow=("find",)) as (url, _), ClientSession(url) as http:
+        await agent(url, "emma")
+        assert (await (await http.get("/paste/health")).json())["core"] == "ok"
+        lines = (await (await http.get("/paste/metrics")).text()).splitlines()
+    assert 'paste_tool_calls_total{outcome="decided"} 1.0' in lines
+    assert 'paste_tool_calls_total{outcome="executed"} 2.0' in lines
+    assert "paste_requests_total 4.0" in lines
+    assert "paste_chat_requests_total 4.0" in lines
+    assert "paste_core_failed 0.0" in lines
+
+
+async def test_the_request_reaches_the_backend_untouched(tmp_path: Path) -> None:
+    engine = Engine()
+    async with running(tmp_path, engine, allow=("find", "read")) as (url, _):
+        await agent(url, "emma")
+    assert set(engine.bodies[0]) == {"model", "messages", "tools", "stream"}
