@@ -1,7 +1,7 @@
 """What an engine reads out of a request's messages: the task, the calls made so far and their results.
 
 The policy keeps no state of its own. Whatever it knows of a task it knows from these messages, so a wrong
-tool result, a lost message or a changed id shows in everything that the "model" says afterwards.
+tool result, a lost message or an answer to another call shows in everything that the "model" says afterwards.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ class PastCall(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """`chain[i]` digests messages 0..i, ids included; `turns` counts the model's messages so far."""
+    """`chain[i]` digests messages 0..i; `turns` counts the model's messages so far."""
 
     task: int
     turns: int
@@ -76,12 +76,20 @@ def read_conversation(messages: Sequence[WireMessage]) -> Conversation:
 
 
 def digest_chain(messages: Sequence[WireMessage]) -> tuple[str, ...]:
-    """Hex digests of every prefix: role, text, calls with ids and arguments, and the id that is answered."""
+    """Hex digests of every prefix: roles, texts, calls with their arguments, and which call is answered.
+
+    Ids count by the order of their calls, since engines draw them at random.
+    """
     running = hashlib.sha256()
+    order: dict[str, int] = {}
     chain = []
     for message in messages:
-        calls = [(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()]
-        running.update(msgspec.json.encode((message.role, message.text, calls, message.tool_call_id)))
+        calls = []
+        for call in message.tool_calls or ():
+            number = order.setdefault(call.id, len(order))
+            calls.append((number, call.function.name, call.function.arguments))
+        answered = None if message.tool_call_id is None else order.get(message.tool_call_id, -1)
+        running.update(msgspec.json.encode((message.role, message.text, calls, answered)))
         chain.append(running.copy().hexdigest())
     return tuple(chain)
 

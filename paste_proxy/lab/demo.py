@@ -4,6 +4,7 @@ Each cell has an engine and a proxy of its own, so neither shares a batch or a q
 of both are one process. Nothing is shared but the machine, and its load is printed.
 """
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +19,7 @@ from paste_proxy.errors import LabError
 from paste_proxy.lab import remote
 from paste_proxy.lab.learning import learn
 from paste_proxy.lab.machine import busy_share, cpu_times
-from paste_proxy.lab.policy import Policy
+from paste_proxy.lab.policy import ADDRESS, Policy
 from paste_proxy.lab.processes import child, module, said
 from paste_proxy.lab.records import AgentPlan, Cell, ServiceSpan, TaskRecord
 from paste_proxy.lab.sizes import OPEN, READ, SEARCH, SUBJECT, Sizes
@@ -38,10 +39,10 @@ class DemoSettings(msgspec.Struct, frozen=True):
     tasks: int
     time_scale: float
     token_scale: float = 1.0
-    at_once: int = 7
+    at_once: int = 8
     """Tasks at once per cell: two cores are then half busy, and the longest session is not the last to end."""
-    learn_tasks: int = 48
-    """Some 500 turns: enough for the shares of ranks that are opened once in thirty turns."""
+    learn_tasks: int = 64
+    """Some 700 turns: enough for the shares of ranks that are opened once in thirty turns."""
     serve: tuple[str, ...] = module("paste_proxy", "serve")
     """The command of the proxies; a test puts faults into it."""
 
@@ -81,10 +82,11 @@ class _Demo:
                 Cell(name, await stack.enter_async_context(self._proxy(name, engine)))
                 for name, engine in zip("AB", engines, strict=True)
             ]
-            before = cpu_times()
+            await asyncio.gather(*(self._warm_up(cell.url) for cell in cells))
+            before, stats = cpu_times(), await _stats(cells[1].url)
             records = await self._run_agents(cells)
             busy = busy_share(before, cpu_times())
-            ahead = await _ask_ahead(cells[1].url)
+            ahead = _ahead(stats, await _stats(cells[1].url), _wasted(records, self._services("B")))
         return DemoResult(
             settings=self._settings,
             outcome=summarize(records, ahead),
@@ -150,6 +152,13 @@ class _Demo:
             config["store"] = {"path": str(self._patterns)}
         return config
 
+    async def _warm_up(self, url: str) -> None:
+        """Have the tools called once, by nobody's session: worker processes start, indexes are read."""
+        calls = [(SEARCH, {"query": word}) for word in ("warm", "up")]
+        calls += [(OPEN, {"address": f"{ADDRESS}json"}), (READ, {"path": "json/__init__.py"})]
+        async with aiohttp.ClientSession(url, raise_for_status=True) as http:
+            await asyncio.gather(*(_call(http, tool, arguments) for tool, arguments in calls))
+
     # -- the run ------------------------------------------------------------------------------------------
 
     async def _run_agents(self, cells: Sequence[Cell]) -> list[TaskRecord]:
@@ -189,15 +198,30 @@ class _Demo:
         ]
 
 
-async def _ask_ahead(url: str) -> Ahead:
-    """What the proxy says of its work ahead of the model; what still lies there is unused."""
+async def _call(http: aiohttp.ClientSession, tool: str, arguments: dict[str, str]) -> None:
+    async with http.post(f"/v1/tools/{tool}", json=arguments) as response:
+        await response.read()
+
+
+async def _stats(url: str) -> dict[str, Any]:
     async with aiohttp.ClientSession() as http, http.get(f"{url}/paste/v1/stats") as response:
-        stats = await response.json()
-    runs = stats["speculations"]
+        stats: dict[str, Any] = await response.json()
+        return stats
+
+
+def _ahead(before: dict[str, Any], after: dict[str, Any], wasted_s: float) -> Ahead:
+    """What the proxy did ahead of the model between two readings; what still lies there is unused."""
+    runs = after["speculations"]
     return Ahead(
-        hits=stats["hits"],
+        hits={kind: count - before["hits"][kind] for kind, count in after["hits"].items()},
         started=runs["started"],
         used=runs["used"],
         unused=runs["unused"] + runs["live"],
-        wasted_worker_s=stats["wasted_worker_s"],
+        wasted_s=wasted_s,
     )
+
+
+def _wasted(records: Sequence[TaskRecord], services: Sequence[ServiceSpan]) -> float:
+    """Seconds that the service of cell B spent on what no task asked for."""
+    asked = {(call.tool, call.subject) for record in records if record.cell == "B" for call in record.calls}
+    return sum(run.end - run.start for run in services if (run.tool, run.subject) not in asked)

@@ -81,7 +81,7 @@ def _ahead(outcome: Outcome) -> list[str]:
     return [
         f"hits         {kinds}",
         f"unused       {ahead.unused} of {ahead.started} calls run ahead: {rate} per used one; "
-        f"{ahead.wasted_worker_s:.1f} s of the service's time",
+        f"{ahead.wasted_s:.1f} s of the service's time",
     ]
 
 

@@ -31,9 +31,9 @@ from paste_proxy.lab.policy import MODEL, Policy, Turn
 from paste_proxy.lab.sizes import Sizes
 from paste_proxy.lab.workload import Workload, load_workload
 
-STREAM_INTERVAL = 8
+STREAM_INTERVAL = 16
 """Tokens per chunk, as SGLang's --stream-interval. At 0.15 of the real time a stream makes 758 tokens a
-second; eight a chunk leave the two cores of a small machine to what is measured."""
+second; sixteen a chunk leave the cores of a small machine to what is measured."""
 
 SIGNATURE = "paste-proxy-scripted-engine"
 

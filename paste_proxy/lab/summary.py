@@ -36,7 +36,8 @@ class Ahead(msgspec.Struct, frozen=True):
     started: int
     used: int
     unused: int
-    wasted_worker_s: float
+    wasted_s: float
+    """Time that the remote service spent on unused calls."""
 
 
 class Outcome(msgspec.Struct, frozen=True):

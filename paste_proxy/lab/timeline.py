@@ -13,7 +13,9 @@ LABEL = 10
 ROWS_AHEAD = 4
 """Lanes for runs ahead at most; three candidates a turn, and one that an earlier turn left running."""
 
-LEGEND = "# model writes   s/o/f task waits: search, open, file   = ran ahead, used   - ran ahead, not used"
+LEGEND = "# model   s o f waits: search, open, file   = ahead, used   - ahead, unused"
+MOMENT_S = 0.03
+"""A sealed call starts some milliseconds before it is asked for: not worth a bar. Turns take longer."""
 
 
 class Bar(NamedTuple):
@@ -51,9 +53,11 @@ def _ahead(record: TaskRecord, runs: Iterable[ServiceSpan]) -> list[Bar]:
     bars = []
     for run in runs:
         at = asked.get((run.tool, run.subject))
-        if at is None and run.subject in record.addresses and record.start <= run.start <= record.end:
+        if not record.start <= run.start <= record.end:
+            continue
+        if at is None and run.subject in record.addresses:
             bars.append(Bar(run.start, run.end, "-"))
-        elif at is not None and record.start <= run.start < at:
+        elif at is not None and run.start < at - MOMENT_S:
             bars.append(Bar(run.start, run.end, "="))
     return sorted(bars)
 

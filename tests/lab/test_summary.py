@@ -6,7 +6,7 @@ from paste_proxy.lab.records import LlmSpan, TaskRecord, ToolSpan
 from paste_proxy.lab.summary import Ahead, Outcome, is_slower, paired, quantile, summarize
 
 HITS = {"reused": 3, "joined": 1, "promoted": 0, "executed": 4, "decided": 0}
-AHEAD = Ahead(hits=HITS, started=9, used=4, unused=5, wasted_worker_s=2.5)
+AHEAD = Ahead(hits=HITS, started=9, used=4, unused=5, wasted_s=2.5)
 
 
 def record(cell: str, task: int, seconds: float, waited: float = 1.0, said: str = "x") -> TaskRecord:
@@ -64,7 +64,7 @@ def test_the_interval_holds_the_ratio() -> None:
 
 
 def test_without_a_used_call_there_is_no_rate() -> None:
-    nothing = Ahead(hits=dict.fromkeys(HITS, 0), started=0, used=0, unused=0, wasted_worker_s=0.0)
+    nothing = Ahead(hits=dict.fromkeys(HITS, 0), started=0, used=0, unused=0, wasted_s=0.0)
     assert summarize([record("A", 0, 1.0), record("B", 0, 1.0)], nothing).unused_per_used is None
 
 

@@ -1,0 +1,56 @@
+"""`paste-proxy serve --config FILE` with a fault: one result that ran ahead has a character too many.
+
+Run as a program, by the test that wants the demo to notice.
+"""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+import uvloop
+
+from paste_proxy.app import build, listening
+from paste_proxy.config import load_config
+from paste_proxy.tools.ports import Executor, Output, Run, RunClass
+
+
+class Corrupting:
+    """An executor that is wrong once: about the first predicted run that its call meets while it runs."""
+
+    def __init__(self, inner: Executor) -> None:
+        self._inner = inner
+        self._predicted: set[str] = set()
+        self._wrong = ""
+
+    async def run(self, run: Run) -> Output:
+        if run.run_class is RunClass.SPECULATIVE:
+            self._predicted.add(run.run)
+        output = await self._inner.run(run)
+        if run.run == self._wrong:
+            return msgspec.structs.replace(output, body=output.body + b"!")
+        return output
+
+    def promote(self, run: str) -> None:
+        if run in self._predicted:
+            self._wrong = self._wrong or run
+        self._inner.promote(run)
+
+    def fingerprint(self, tool: str, arguments: dict[str, object]) -> bytes | None:
+        return self._inner.fingerprint(tool, arguments)
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+
+async def serve(config: Path) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with listening(build(load_config(config), Corrupting)) as url:
+        print(f"listening on {url}", flush=True)
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Path(sys.argv[-1])))

@@ -1,0 +1,43 @@
+"""The demo end to end, small: real processes, real HTTP, the real plugins, a fraction of the time."""
+
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from paste_proxy.errors import LabError
+from paste_proxy.lab.demo import DemoSettings, run_demo
+from paste_proxy.lab.processes import module
+
+pytestmark = pytest.mark.slow
+
+SMALL = DemoSettings(tasks=4, time_scale=0.03, at_once=4, learn_tasks=16)
+FAULTY = (sys.executable, str(Path(__file__).with_name("faulty_proxy.py")))
+
+
+async def test_transcripts_are_equal_and_calls_ran_ahead() -> None:
+    result = await run_demo(SMALL)
+    figures = result.outcome.as_json()
+    assert figures["lossless"] is True
+    assert figures["cells"]["A"]["tasks"] == figures["cells"]["B"]["tasks"] == 4
+    calls = sum(len(record.calls) for record in result.records if record.cell == "B")
+    assert sum(figures["hits"].values()) == calls
+    assert figures["hits"]["reused"] + figures["hits"]["joined"] > 0
+    assert figures["cells"]["B"]["exposed_tool_s"] < figures["cells"]["A"]["exposed_tool_s"]
+    assert len(result.drawn) == calls
+    assert {call.outcome for record in result.records if record.cell == "A" for call in record.calls} == {
+        "executed"
+    }
+
+
+async def test_a_corrupted_staged_result_is_noticed() -> None:
+    result = await run_demo(msgspec.structs.replace(SMALL, serve=FAULTY))
+    assert result.outcome.as_json()["lossless"] is False
+    assert len(result.outcome.differing) == 1
+
+
+async def test_a_proxy_that_does_not_start_is_one_line() -> None:
+    broken = msgspec.structs.replace(SMALL, learn_tasks=1, serve=module("json.tool", "--no-such-option"))
+    with pytest.raises(LabError, match="the proxy of cell A ended before it was ready"):
+        await run_demo(broken)
