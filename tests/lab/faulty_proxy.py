@@ -40,6 +40,9 @@ class Corrupting:
     def fingerprint(self, tool: str, arguments: dict[str, object]) -> bytes | None:
         return self._inner.fingerprint(tool, arguments)
 
+    async def warm_up(self) -> None:
+        await self._inner.warm_up()
+
     async def close(self) -> None:
         await self._inner.close()
 
