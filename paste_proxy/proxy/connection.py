@@ -8,14 +8,7 @@ import asyncio
 from typing import cast
 
 from paste_proxy.errors import BackendTimeoutError, BackendUnreachableError, PasteError
-from paste_proxy.proxy.http1 import (
-    SWITCHING_PROTOCOLS,
-    BadReplyError,
-    Body,
-    ReplyHead,
-    body_of,
-    read_head,
-)
+from paste_proxy.proxy.http1 import SWITCHING_PROTOCOLS, BadReplyError, Body, ReplyHead, read_head
 from paste_proxy.proxy.upstream import Sink
 
 HELD_LIMIT = 256 * 1024
@@ -213,8 +206,7 @@ class Connection(asyncio.Protocol):
                 return
             if read is None:
                 return
-            self._head, self._held = read
-            self._body = body_of(self._head)
+            self._head, self._body, self._held = read
             if self._head.status == SWITCHING_PROTOCOLS:
                 self._stop_timer()  # A tunnel may be silent for as long as its ends like.
             self._wake()
