@@ -75,6 +75,8 @@ class Turns:
         if request is not None and request.messages:
             resolution = self.table.resolve(identity, request, now)
             session = self._session(resolution, identity)
+            if resolution.relation == "edited":
+                self._supersede(resolution.parent, now)
             self._take_history(session, resolution, request, now)
             self.table.turn_opened(session.id, turn, now)
         self._turns[turn] = Turn(turn, session, request, now, final=identity.final)
@@ -104,6 +106,13 @@ class Turns:
         """Close the writes that the history does not wait for: answered, or dropped by the client."""
         for call_id in [one for one in session.open_writes if one not in session.history.unanswered]:
             self._broker.end_write(session.open_writes.pop(call_id), now)
+
+    def _supersede(self, parent: str, now: float) -> None:
+        """The client has gone back behind what `parent` asked for: it waits for no result of it any more."""
+        session = self.sessions.get(parent)
+        if session is not None:
+            while session.open_writes:
+                self._broker.end_write(session.open_writes.popitem()[1], now)
 
     # -- predictions --------------------------------------------------------------------------------------
 

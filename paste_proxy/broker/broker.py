@@ -130,6 +130,7 @@ class Broker:
         return speculation.state is State.RUNNING or speculation.fingerprint == call.fingerprint
 
     def _release(self, speculation: Speculation, call: PendingCall, now: float) -> None:
+        output = speculation.output
         was = self._end(speculation, Trigger.CLAIM, now)
         if was is State.QUEUED:
             call.outcome = "promoted"
@@ -142,7 +143,7 @@ class Broker:
         else:
             call.outcome = "reused"
             service = speculation.completed - speculation.started
-            self._answer(call, speculation.output or Output(b""), service, service)
+            self._answer(call, output or Output(b""), service, service)
 
     def _execute(self, call: PendingCall) -> None:
         record = self._new_run(call.spec, call.arguments, call.context)
@@ -264,6 +265,7 @@ class Broker:
         self.ledger.speculation_ended(speculation, was, now)
         if was is State.READY:
             self._staging.remove(speculation)
+            speculation.output = None  # its deadline still knows it, for up to a minute
         elif was is State.QUEUED:
             self._queue.remove(speculation.id)
             del self._runs[speculation.id]
@@ -326,7 +328,13 @@ class Broker:
 
     @property
     def live(self) -> int:
+        """Speculations queued, running or ready."""
         return len(self._live)
+
+    @property
+    def open_writes(self) -> int:
+        """Scopes with a write open on them: nothing that reads them runs ahead."""
+        return self.epochs.open_scopes
 
     @property
     def staged_bytes(self) -> int:

@@ -37,6 +37,10 @@ class Epochs:
                 del self._open[scope]
             self._bump(scope)
 
+    @property
+    def open_scopes(self) -> int:
+        return len(self._open)
+
     def stamp(self, scopes: frozenset[str]) -> Stamp:
         return Stamp(scopes, self._epoch(scopes))
 

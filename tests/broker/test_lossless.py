@@ -1,5 +1,6 @@
 """Promise 2, lossless, against a hostile predictor: whatever it guesses, nobody can tell from the results."""
 
+from collections.abc import Callable
 from random import Random
 
 import msgspec
@@ -17,7 +18,9 @@ tasks = st.lists(st.lists(calls, min_size=1, max_size=4), min_size=1, max_size=6
 guesses = st.lists(calls, max_size=4)
 
 
-def _guesser(task: list[list[tuple[str, int]]], wild: list[tuple[str, int]], random: Random):  # type: ignore[no-untyped-def]
+def _guesser(
+    task: list[list[tuple[str, int]]], wild: list[tuple[str, int]], random: Random
+) -> Callable[[History], list[Call]]:
     """Guesses from the task's own calls, near where the session is, and some that never come."""
     flat = [call for turn in task for call in turn]
 

@@ -9,6 +9,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -176,7 +177,7 @@ class Simulation:
         self._outputs: dict[int, tuple[Output, str]] = {}
         self._waiting: dict[str, tuple[Agent, str, int, float]] = {}
         for agent in agents:
-            self._at(random.random(), lambda agent=agent: self._begin_turn(agent))
+            self._at(random.random(), partial(self._begin_turn, agent))
 
     def run(self) -> None:
         while self._agenda:
@@ -204,7 +205,7 @@ class Simulation:
         for step, (tool, k) in enumerate(calls):
             at += self._random.uniform(0.1, 3.0)
             sealed = CallSealed(step, f"{agent.name}-{agent.turn}-{step}", tool, json.dumps({"k": k}))
-            self._at(at, lambda event=sealed: self._tell(TurnStreamed(turn, event)))
+            self._at(at, partial(self._tell, TurnStreamed(turn, sealed)))
         self._at(at + 0.5, lambda: self._end_turn(agent, turn))
 
     def _end_turn(self, agent: Agent, turn: str) -> None:
