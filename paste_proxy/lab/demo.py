@@ -19,10 +19,10 @@ from paste_proxy.errors import LabError
 from paste_proxy.lab import remote
 from paste_proxy.lab.learning import learn
 from paste_proxy.lab.machine import busy_share, cpu_times
-from paste_proxy.lab.policy import ADDRESS, Policy
+from paste_proxy.lab.policy import Policy
 from paste_proxy.lab.processes import child, module, said
 from paste_proxy.lab.records import AgentPlan, Cell, ServiceSpan, TaskRecord
-from paste_proxy.lab.sizes import OPEN, READ, SEARCH, SUBJECT, Sizes
+from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes
 from paste_proxy.lab.summary import Ahead, Outcome, summarize
 from paste_proxy.lab.workload import Workload, load_workload
 from paste_proxy.predict.patterns import PatternTable
@@ -39,10 +39,10 @@ class DemoSettings(msgspec.Struct, frozen=True):
     tasks: int
     time_scale: float
     token_scale: float = 1.0
-    at_once: int = 8
-    """Tasks at once per cell: two cores are then half busy, and the longest session is not the last to end."""
-    learn_tasks: int = 64
-    """Some 700 turns: enough for the shares of ranks that are opened once in thirty turns."""
+    at_once: int = 7
+    """Tasks at once per cell: two cores are then less than half busy, and the whole takes less than 120 s."""
+    learn_tasks: int = 96
+    """Some 1,200 turns: enough to tell the ranks apart that are opened once in thirty turns."""
     serve: tuple[str, ...] = module("paste_proxy", "serve")
     """The command of the proxies; a test puts faults into it."""
 

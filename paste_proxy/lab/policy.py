@@ -4,21 +4,17 @@ It searches with free text, opens results of the latest search by their rank amo
 now and then a page that no result named, and answers when its searches are used up.
 """
 
-import sysconfig
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import orjson
 
 from paste_proxy.lab.conversation import Conversation
-from paste_proxy.lab.sizes import CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, Sizes
+from paste_proxy.lab.sizes import ADDRESS, CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, Sizes
 from paste_proxy.lab.vocabulary import load_vocabulary
 from paste_proxy.lab.workload import Draws, Workload
 
 MODEL = "scripted-research"
-ADDRESS = "pydoc://"
-"""How the demo's documentation service names its pages; results add a reference, `?ref=...`."""
 
 
 class PlannedCall(msgspec.Struct, frozen=True):
@@ -50,12 +46,6 @@ class Action(msgspec.Struct, frozen=True):
     page: str = ""
 
 
-def standard_files() -> list[str]:
-    """Source files in the standard library's folder; links aside, which `files` does not follow."""
-    folder = Path(sysconfig.get_paths()["stdlib"])
-    return sorted(path.name for path in folder.glob("*.py") if not path.is_symlink())
-
-
 class SearchHit(msgspec.Struct, frozen=True):
     address: str
 
@@ -71,7 +61,6 @@ class Policy:
         self._workload = workload
         self._sizes = sizes
         self._words = load_vocabulary()
-        self._files = standard_files()
 
     def opening(self, task: int) -> list[dict[str, Any]]:
         """The messages with which an agent starts a task."""
@@ -129,7 +118,7 @@ class Policy:
     def _open_elsewhere(self, draws: Draws, step: int) -> Action:
         """A page that stands in no result: results' addresses carry a reference, these do not."""
         if draws.uniform(step, "source") < 0.5:
-            path = draws.pick(self._files, step, "file")
+            path = draws.pick(self._words.files, step, "file")
             return Action(READ, {"path": path}, page=path)
         address = ADDRESS + draws.pick(self._words.modules, step, "module")
         return Action(OPEN, {"address": address}, page=address)

@@ -6,7 +6,6 @@ Addresses in results carry a reference to their search, as those of search servi
 """
 
 import asyncio
-import hashlib
 import itertools
 import sysconfig
 import time
@@ -19,9 +18,18 @@ import msgspec
 from paste_proxy.config import PluginConfig
 from paste_proxy.errors import PasteError
 from paste_proxy.gateway.wire import error_result
-from paste_proxy.lab.policy import ADDRESS
 from paste_proxy.lab.records import ServiceSpan
-from paste_proxy.lab.sizes import CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, SUBJECT, Sizes
+from paste_proxy.lab.sizes import (
+    ADDRESS,
+    CHARACTERS_PER_TOKEN,
+    OPEN,
+    READ,
+    REFERENCE,
+    SEARCH,
+    SUBJECT,
+    Sizes,
+    reference,
+)
 from paste_proxy.lab.workload import load_workload
 from paste_proxy.tools import Effect, Tool, tool
 from paste_proxy.tools.loading import load_plugins
@@ -82,23 +90,22 @@ class Service:
 
     async def search(self, query: str, limit: int) -> dict[str, Any]:
         """`{"results": [{"address", "title", "summary"}, ...]}`, best first."""
-        reference = hashlib.sha256(query.encode()).hexdigest()[:8]
         found = msgspec.json.decode(await self._run("docs_search", query=query, limit=limit), type=list[Hit])
         room = self._characters(SEARCH, query) // max(1, len(found))
         return {
             "results": [
                 {
-                    "address": f"{ADDRESS}{hit.name}?ref={reference}",
+                    "address": f"{ADDRESS}{hit.name}{reference(query, place)}",
                     "title": hit.name,
                     "summary": hit.summary[:room],
                 }
-                for hit in found
+                for place, hit in enumerate(found, 1)
             ]
         }
 
     async def open(self, address: str) -> str:
         """A page of documentation."""
-        name = address.removeprefix(ADDRESS).partition("?")[0]
+        name = address.removeprefix(ADDRESS).partition(REFERENCE)[0]
         page = await self._run("docs_open", name=name)
         return page.decode()[: self._characters(OPEN, address)]
 

@@ -1,10 +1,11 @@
 """How many tokens everything counts, and how long a remote service takes: as drawn, whatever the text is.
 
-Results are drawn by their subject (the query, the address, the path). Queries and the references in results'
-addresses belong to one step of one task, so a result's draw does too, and a speculated call and the real
-one, in any cell, have the same size and take the same time.
+Results are drawn by what is asked for: the query, the reference in a result's address, the page or path that
+no result named. Queries, and so the references to them, belong to one step of one task. Hence a speculated
+call and the real one, in any cell and on any machine, have the same size and take the same time.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,6 +14,11 @@ from paste_proxy.lab.workload import Draws, Workload
 
 SEARCH, OPEN, READ = "docs_search", "docs_open", "files_read"
 SUBJECT = {SEARCH: "query", OPEN: "address", READ: "path"}
+"""Of each tool the argument that says what it is about."""
+
+ADDRESS = "pydoc://"
+"""How the demo's documentation service names its pages; results add a reference, `?ref=...`."""
+REFERENCE = "?ref="
 
 CHARACTERS_PER_TOKEN = 4
 """English text comes to about four characters per token with today's vocabularies."""
@@ -38,13 +44,13 @@ class Sizes:
     def result(self, tool: str, arguments: Mapping[str, Any]) -> int:
         tokens = self._workload.tokens
         size = tokens.search_result if _kind(tool) == "search" else tokens.page
-        return self._scaled(self._services.size(size, "tokens", tool, arguments.get(SUBJECT[tool])))
+        return self._scaled(self._services.size(size, "tokens", tool, drawn_by(tool, arguments)))
 
     def seconds(self, tool: str, arguments: Mapping[str, Any]) -> float:
         """What the remote service takes, unscaled."""
         seconds = self._workload.tool_seconds
         size = seconds.search if _kind(tool) == "search" else seconds.open
-        return self._services.size(size, "seconds", tool, arguments.get(SUBJECT[tool]))
+        return self._services.size(size, "seconds", tool, drawn_by(tool, arguments))
 
     def messages(self, messages: Sequence[WireMessage], conversation: Conversation) -> list[int]:
         """Of every message of a request."""
@@ -65,6 +71,17 @@ class Sizes:
 
     def _scaled(self, tokens: float) -> int:
         return max(1, round(tokens * self._scale))
+
+
+def reference(query: str, place: int) -> str:
+    """What a search adds to the address of its result number `place`, as search services do."""
+    return f"{REFERENCE}{hashlib.sha256(query.encode()).hexdigest()[:8]}-{place}"
+
+
+def drawn_by(tool: str, arguments: Mapping[str, Any]) -> str:
+    """What a result's draws depend on: of an address its reference, whichever page that is here."""
+    subject = str(arguments[SUBJECT[tool]])
+    return subject.partition(REFERENCE)[2] or subject
 
 
 def _kind(tool: str) -> Literal["search", "open"]:

@@ -15,6 +15,11 @@ import msgspec
 import yaml
 
 T = TypeVar("T")
+REALISATION = 31
+"""Which of the possible draws is taken. 32 tasks are few: between one draw and another the time that any three
+candidates can save varies by more than noise does. Of the draws 0 to 99 this is the one whose 32 tasks are
+nearest to the stated numbers themselves (calls, ranks, sizes, times); what runs ahead was not looked at."""
+
 Z90 = NormalDist().inv_cdf(0.9)
 
 
@@ -158,7 +163,7 @@ class Draws(msgspec.Struct, frozen=True):
         return self._generator(*name).choices(items, k=count)
 
     def _generator(self, *name: object) -> random.Random:
-        return random.Random("/".join((self.seed, *map(str, name))))
+        return random.Random("/".join((self.seed, *map(str, name))) + f"#{REALISATION}")
 
 
 def load_workload() -> Workload:

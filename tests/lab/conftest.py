@@ -9,7 +9,7 @@ import pytest
 
 from paste_proxy.lab.conversation import WireMessage, read_conversation
 from paste_proxy.lab.policy import Policy, Turn
-from paste_proxy.lab.sizes import SEARCH, Sizes
+from paste_proxy.lab.sizes import SEARCH, Sizes, reference
 from paste_proxy.lab.workload import Workload, load_workload
 
 Answer = Callable[[str, dict[str, Any]], str]
@@ -29,8 +29,8 @@ def made_up(tool: str, arguments: dict[str, Any]) -> str:
     """Ten results whose addresses belong to the query; a page says which one it is."""
     if tool != SEARCH:
         return f"page of {sorted(arguments.items())}"
-    query = arguments["query"].replace(" ", "-")
-    return json.dumps({"results": [{"address": f"pydoc://{query}/{rank}"} for rank in range(10)]})
+    addresses = [f"pydoc://page{reference(arguments['query'], place)}" for place in range(1, 11)]
+    return json.dumps({"results": [{"address": address} for address in addresses]})
 
 
 def next_turn(policy: Policy, messages: list[dict[str, Any]]) -> Turn:

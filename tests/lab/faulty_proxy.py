@@ -7,6 +7,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvloop
@@ -37,7 +38,7 @@ class Corrupting:
             self._wrong = self._wrong or run
         self._inner.promote(run)
 
-    def fingerprint(self, tool: str, arguments: dict[str, object]) -> bytes | None:
+    def fingerprint(self, tool: str, arguments: dict[str, Any]) -> bytes | None:
         return self._inner.fingerprint(tool, arguments)
 
     async def warm_up(self) -> None:

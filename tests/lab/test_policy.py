@@ -11,11 +11,11 @@ import pytest
 from paste_proxy.errors import RequestError
 from paste_proxy.lab.conversation import WireMessage, read_conversation
 from paste_proxy.lab.policy import Policy, Turn, unopened
-from paste_proxy.lab.sizes import OPEN, READ, SEARCH
-from paste_proxy.lab.workload import Workload
+from paste_proxy.lab.sizes import OPEN, READ, SEARCH, Sizes
+from paste_proxy.lab.workload import LogNormal, Workload
 from tests.lab.conftest import made_up, next_turn, play, said
 
-TASKS = range(1000, 1200)
+TASKS = range(1000, 1150)
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +153,37 @@ def test_content_parts_read_like_a_string(policy: Policy) -> None:
     messages = policy.opening(3)
     parts = [{**message, "content": [{"type": "text", "text": message["content"]}]} for message in messages]
     assert said(next_turn(policy, parts)) == said(next_turn(policy, messages))
+
+
+def test_the_demo_s_tasks_stand_for_the_workload(policy: Policy, workload: Workload) -> None:
+    """32 tasks are few; theirs are near the stated numbers, see `REALISATION`."""
+    sizes, expected = Sizes(workload), workload.tokens.turn_output.size
+    tokens, seconds, ranks = [], {"search": [0.0], "open": [0.0]}, []
+    for task in range(workload.demo.tasks):
+        turns, messages = play(policy, task)
+        tokens += [turn.tokens for turn in turns if turn.call]
+        for end, message in enumerate(messages):
+            for call in message.get("tool_calls", ()):
+                name = call["function"]["name"]
+                took = sizes.seconds(name, json.loads(call["function"]["arguments"]))
+                seconds["search" if name == SEARCH else "open"].append(took)
+                ranks += [] if name == SEARCH else [rank_of(call, messages[:end])]
+    searches, opens = len(seconds["search"]) - 1, len(seconds["open"]) - 1
+    assert searches / workload.demo.tasks == pytest.approx(mean_searches(workload), rel=0.05)
+    per_search = (1 - workload.skip_opening_after_search) / (1 - workload.open_again)
+    assert opens / searches == pytest.approx(per_search, rel=0.05)
+    assert statistics.mean(tokens) == pytest.approx(mean(expected), rel=0.03)
+    assert sum(seconds["search"]) / searches == pytest.approx(mean(workload.tool_seconds.search), rel=0.03)
+    assert sum(seconds["open"]) / opens == pytest.approx(mean(workload.tool_seconds.open), rel=0.03)
+    for last, share in ((1, 0.50), (3, 0.69), (10, 0.80)):
+        assert sum(rank is not None and rank <= last for rank in ranks) / opens == pytest.approx(
+            share, abs=0.021
+        )
+
+
+def mean(distribution: LogNormal) -> float:
+    return statistics.fmean(distribution.quantile((i + 0.5) / 10_000) for i in range(10_000))
+
+
+def mean_searches(workload: Workload) -> float:
+    return statistics.fmean(workload.searches.quantile((i + 0.5) / 10_000) for i in range(10_000))
