@@ -176,8 +176,8 @@ class _Demo:
         return [msgspec.json.decode(line, type=TaskRecord) for line in said.splitlines()]
 
     def _longest_first(self) -> tuple[int, ...]:
-        """Tasks with many searches first, so that none of them runs alone at the end."""
-        return tuple(sorted(range(self._settings.tasks), key=lambda task: -self._policy.searches(task)))
+        """Tasks with many calls first, so that none of them runs alone at the end."""
+        return tuple(sorted(range(self._settings.tasks), key=lambda task: -self._policy.call_count(task)))
 
     # -- afterwards ---------------------------------------------------------------------------------------
 

@@ -70,9 +70,19 @@ class Policy:
         text = self._prose(question, self._sizes.user(task), draws, "user")
         return [{"role": "system", "content": self._words.system_prompt}, {"role": "user", "content": text}]
 
-    def searches(self, task: int) -> int:
-        """How many searches a task makes."""
-        return self._workload.searches.quantile(self._workload.draws(task).uniform("searches"))
+    def call_count(self, task: int) -> int:
+        """How many calls a task makes: that does not depend on what they return."""
+        draws = self._workload.draws(task)
+        last: str | None = None
+        step = searches = 0
+        while True:
+            if self._opens(last, draws, step):
+                last = OPEN
+            elif searches < self._searches(draws):
+                last, searches = SEARCH, searches + 1
+            else:
+                return step
+            step += 1
 
     def next_turn(self, conversation: Conversation) -> Turn:
         draws, step = self._workload.draws(conversation.task), conversation.turns
@@ -92,18 +102,22 @@ class Policy:
     # -- the decision -------------------------------------------------------------------------------------
 
     def _act(self, conversation: Conversation, draws: Draws, step: int) -> Action | None:
-        if self._opens(conversation, draws, step):
+        last = conversation.calls[-1].tool if conversation.calls else None
+        if self._opens(last, draws, step):
             return self._open(conversation, draws, step)
-        searches = sum(call.tool == SEARCH for call in conversation.calls)
-        if searches < self.searches(conversation.task):
+        if sum(call.tool == SEARCH for call in conversation.calls) < self._searches(draws):
             arguments = {"query": self._query(draws, step), "limit": self._workload.candidates_per_search}
             return Action(SEARCH, arguments)
         return None
 
-    def _opens(self, conversation: Conversation, draws: Draws, step: int) -> bool:
-        if not conversation.calls:
+    def _searches(self, draws: Draws) -> int:
+        return self._workload.searches.quantile(draws.uniform("searches"))
+
+    def _opens(self, last: str | None, draws: Draws, step: int) -> bool:
+        """Whether a page is opened now; `last` is the tool called before."""
+        if last is None:
             return False
-        if conversation.calls[-1].tool == SEARCH:
+        if last == SEARCH:
             return draws.uniform(step, "skip") >= self._workload.skip_opening_after_search
         return draws.uniform(step, "again") < self._workload.open_again
 

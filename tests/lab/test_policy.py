@@ -187,3 +187,7 @@ def mean(distribution: LogNormal) -> float:
 
 def mean_searches(workload: Workload) -> float:
     return statistics.fmean(workload.searches.quantile((i + 0.5) / 10_000) for i in range(10_000))
+
+
+def test_the_number_of_calls_is_known_beforehand(policy: Policy, tasks: list[list[Turn]]) -> None:
+    assert [policy.call_count(task) for task in TASKS] == [len(turns) - 1 for turns in tasks]
