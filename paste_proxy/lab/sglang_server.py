@@ -22,7 +22,7 @@ from paste_proxy.errors import BackendUnreachableError
 VENV_VARIABLE = "PASTE_SGLANG_VENV"
 INSTALL_COMMAND = "python -m tests.conformance.install_sglang"
 READY_TIMEOUT_S = 300.0
-"""Its three processes import for 20 s of CPU each: 25-45 s on two idle cores, over 2 min on busy ones."""
+"""Its three processes import for 20 s of CPU each: 25-45 s on two idle cores; minutes on busy ones."""
 POLL_S = 0.25
 LOG_TAIL_LINES = 15
 
@@ -48,6 +48,7 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
     "PYTHONWARNINGS": "ignore",
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 _ESCAPES = {ord(char): f"\\{char}" for char in r"\.^$*+?{}[]|()"} | {
     ord("\n"): "\\n",
