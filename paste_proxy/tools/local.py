@@ -5,6 +5,7 @@ import functools
 import inspect
 import logging
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -46,14 +47,15 @@ class LocalExecutor:
         self._warm: dict[str, asyncio.Task[Any]] = {}
         self._tasks = TaskSet()
 
-    async def run(self, run: Run) -> Output:
+    async def run(self, run: Run, begun: Callable[[], None]) -> Output:
         tool = self._tool(run.tool)
         authoritative = run.run_class is RunClass.AUTHORITATIVE
         if not tool.is_async and (tool.isolated or not authoritative):
             pool = self._isolated if authoritative else self._ahead
             typed_arguments(tool, run.arguments)
-            return await pool.run(run.run, run.run_class, self._request(run.tool, run.context, run.arguments))
-        return await self._run_here(tool, run)
+            request = self._request(run.tool, run.context, run.arguments)
+            return await pool.run(run.run, run.run_class, request, begun)
+        return await self._run_here(tool, run, begun)
 
     def promote(self, run: str) -> None:
         self._ahead.promote(run)
@@ -90,9 +92,10 @@ class LocalExecutor:
             raise UnknownToolError(f"unknown tool {name!r}", param=name)
         return tool
 
-    async def _run_here(self, tool: Tool[..., Any], run: Run) -> Output:
+    async def _run_here(self, tool: Tool[..., Any], run: Run, begun: Callable[[], None]) -> Output:
         arguments = typed_arguments(tool, run.arguments)
         await self._warmed(tool)
+        begun()
         if tool.is_async:
             return await invoke_async(tool, run.context, arguments)
         return await self._threads.run(run.tool, functools.partial(invoke_sync, tool, run.context, arguments))
@@ -125,6 +128,10 @@ class LocalExecutor:
         else:
             request = self._request(name, RunContext("", ""), None)
             try:
-                await self._isolated.run(f"warm up {name}", RunClass.AUTHORITATIVE, request)
+                await self._isolated.run(f"warm up {name}", RunClass.AUTHORITATIVE, request, begun=_unobserved)
             except PasteError as error:
                 log.warning("tool %s: its warm-up failed: %s", name, error)
+
+
+def _unobserved() -> None:
+    """A warm-up is nobody's run: its start is of no interest."""

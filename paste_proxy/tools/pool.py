@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from paste_proxy.errors import ToolError
@@ -40,12 +41,15 @@ class WorkerPool:
         self._closed = False
         self._refusal_logged = False
 
-    async def run(self, run: str, run_class: RunClass, request: Request) -> Output:
-        """Raises `ToolError`, `InvalidArgumentsError`. Cancelling it kills the process."""
+    async def run(self, run: str, run_class: RunClass, request: Request, begun: Callable[[], None]) -> Output:
+        """Raises `ToolError`, `InvalidArgumentsError`. Cancelling it kills the process.
+
+        `begun` is called when a worker has the request.
+        """
         data = encode_request(request)
         worker = await self._borrow(_Waiting(run, run_class, request.tool))
         try:
-            kind, body = await worker.ask(data)
+            kind, body = await worker.ask(data, begun)
         except WorkerDiedError as error:
             self._discard(worker)
             why = "the proxy is shutting down" if self._closed else "its worker process died"

@@ -1,5 +1,6 @@
 """How the core has tools run: the executor port. Local, remote and leased runs have one life cycle."""
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -43,7 +44,13 @@ class Executor(Protocol):
     (a thread) drops its result, and `run` returns only when it has really ended, or at `close`.
     """
 
-    async def run(self, run: Run) -> Output: ...
+    async def run(self, run: Run, begun: Callable[[], None]) -> Output:
+        """Call `begun` once, on the event loop, when the tool's function really starts.
+
+        Until then the run is queued to its owner: it waits for a warm-up, or for a process that is busy or
+        still starting. A run that fails or is cancelled before it starts never calls it.
+        """
+        ...
 
     def fingerprint(self, tool: str, arguments: dict[str, Any]) -> bytes | None:
         """A cheap digest of the state that the call would read, such as a file's stat; microseconds.

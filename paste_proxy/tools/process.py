@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 from paste_proxy.tools import priority
 from paste_proxy.tools.wire import HEADER
@@ -36,11 +37,15 @@ class Worker:
     def alive(self) -> bool:
         return self._process.returncode is None
 
-    async def ask(self, request: bytes) -> tuple[bytes, bytes]:
-        """Send a request frame; the reply's kind and body. Raises `WorkerDiedError`."""
+    async def ask(self, request: bytes, sent: Callable[[], None]) -> tuple[bytes, bytes]:
+        """Send a request frame; the reply's kind and body. Raises `WorkerDiedError`.
+
+        `sent` is called when the request is on its way.
+        """
         try:
             self._stdin.write(request)
             await self._stdin.drain()
+            sent()
             kind, length = HEADER.unpack(await self._stdout.readexactly(HEADER.size))
             return kind, await self._stdout.readexactly(length)
         except (OSError, asyncio.IncompleteReadError) as error:

@@ -6,6 +6,7 @@ Run as a program, by the test that wants the demo to notice.
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ class Corrupting:
         self._predicted: set[str] = set()
         self._wrong = ""
 
-    async def run(self, run: Run) -> Output:
+    async def run(self, run: Run, begun: Callable[[], None]) -> Output:
         if run.run_class is RunClass.SPECULATIVE:
             self._predicted.add(run.run)
-        output = await self._inner.run(run)
+        output = await self._inner.run(run, begun)
         if run.run == self._wrong:
             return msgspec.structs.replace(output, body=output.body + b"!")
         return output

@@ -270,9 +270,9 @@ async def test_a_hopeless_pattern_holds_up_nobody(tools: Registry, root: Path) -
     (root / "a.txt").write_text("a" * 60 + "b")
     executor = LocalExecutor(tools, workers=1)
     run = Run("1", "files_grep", {"pattern": "(a+)+$"}, RunContext("", ""), RunClass.AUTHORITATIVE)
-    await executor.run(Run("0", "files_list", {}, run.context, run.run_class))
+    await executor.run(Run("0", "files_list", {}, run.context, run.run_class), lambda: None)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(executor.run(run), 0.5)
+        await asyncio.wait_for(executor.run(run, lambda: None), 0.5)
     start = time.monotonic()
     await executor.close()
     assert time.monotonic() - start < 1

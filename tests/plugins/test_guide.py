@@ -82,7 +82,7 @@ def test_the_configurations_are_valid(registry: Registry) -> None:
 async def test_the_tools_run(
     executor: LocalExecutor, tool: str, arguments: dict[str, Any], result: bytes, run_class: RunClass
 ) -> None:
-    output = await executor.run(Run("1", tool, arguments, RunContext("us", ""), run_class))
+    output = await executor.run(Run("1", tool, arguments, RunContext("us", ""), run_class), lambda: None)
     assert output.body == result
 
 

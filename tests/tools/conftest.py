@@ -39,6 +39,10 @@ def make_run() -> Callable[..., Run]:
     return make
 
 
+def ignore() -> None:
+    """A `begun` for tests of other things."""
+
+
 def processes_of(parent: int) -> set[int]:
     """The children of a process, those included that have ended and were not reaped."""
     children: set[int] = set()

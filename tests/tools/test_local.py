@@ -15,7 +15,7 @@ from paste_proxy.tools import Effect, tool
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor, Output, Run
-from tests.tools.conftest import AUTHORITATIVE, SPECULATIVE, number_in
+from tests.tools.conftest import AUTHORITATIVE, SPECULATIVE, ignore, number_in
 
 MakeRun = Callable[..., Run]
 
@@ -28,8 +28,8 @@ async def test_sync_tools_run_here_when_asked_for_and_elsewhere_ahead(
     executor: LocalExecutor, make_run: MakeRun
 ) -> None:
     port: Executor = executor
-    here = _value(await port.run(make_run("whoami", AUTHORITATIVE)))
-    ahead = _value(await port.run(make_run("whoami", SPECULATIVE)))
+    here = _value(await port.run(make_run("whoami", AUTHORITATIVE), ignore))
+    ahead = _value(await port.run(make_run("whoami", SPECULATIVE), ignore))
     assert here["pid"] == os.getpid()
     assert ahead["pid"] != os.getpid()
     assert ahead["nice"] > here["nice"]
@@ -37,12 +37,12 @@ async def test_sync_tools_run_here_when_asked_for_and_elsewhere_ahead(
 
 async def test_async_tools_run_here_always(executor: LocalExecutor, make_run: MakeRun) -> None:
     for run_class in (AUTHORITATIVE, SPECULATIVE):
-        assert _value(await executor.run(make_run("whoami_async", run_class))) == os.getpid()
+        assert _value(await executor.run(make_run("whoami_async", run_class), ignore)) == os.getpid()
 
 
 async def test_isolated_tools_never_run_here(executor: LocalExecutor, make_run: MakeRun) -> None:
-    asked = _value(await executor.run(make_run("whoami_isolated", AUTHORITATIVE)))
-    ahead = _value(await executor.run(make_run("whoami_isolated", SPECULATIVE)))
+    asked = _value(await executor.run(make_run("whoami_isolated", AUTHORITATIVE), ignore))
+    ahead = _value(await executor.run(make_run("whoami_isolated", SPECULATIVE), ignore))
     assert len({asked["pid"], ahead["pid"], os.getpid()}) == 3
     assert asked["nice"] == os.getpriority(os.PRIO_PROCESS, 0) < ahead["nice"]
 
@@ -53,7 +53,7 @@ async def test_nobody_can_tell_where_a_result_was_made(
 ) -> None:
     async def outcome(run: Run) -> object:
         try:
-            return await executor.run(run)
+            return await executor.run(run, ignore)
         except ToolError as error:
             return type(error), error.message, error.param
 
@@ -63,7 +63,7 @@ async def test_nobody_can_tell_where_a_result_was_made(
 
 @pytest.mark.parametrize("run_class", [AUTHORITATIVE, SPECULATIVE])
 async def test_the_context_reaches_the_tool(executor: LocalExecutor, make_run: MakeRun, run_class: Any) -> None:
-    assert _value(await executor.run(make_run("echo", run_class, value=1))) == ["tenant", "session", 1]
+    assert _value(await executor.run(make_run("echo", run_class, value=1), ignore)) == ["tenant", "session", 1]
 
 
 @pytest.mark.parametrize("run_class", [AUTHORITATIVE, SPECULATIVE])
@@ -71,18 +71,18 @@ async def test_arguments_are_checked_before_anything_starts(
     executor: LocalExecutor, make_run: MakeRun, run_class: Any
 ) -> None:
     with pytest.raises(InvalidArgumentsError, match="missing required field `value`"):
-        await executor.run(make_run("echo", run_class))
+        await executor.run(make_run("echo", run_class), ignore)
 
 
 async def test_an_unknown_tool_is_named(executor: LocalExecutor, make_run: MakeRun) -> None:
     with pytest.raises(UnknownToolError, match="unknown tool 'nope'"):
-        await executor.run(make_run("nope"))
+        await executor.run(make_run("nope"), ignore)
 
 
 async def test_promote_reaches_the_process(executor: LocalExecutor, make_run: MakeRun, tmp_path: Path) -> None:
     run = make_run("touch_and_wait", SPECULATIVE, path=str(tmp_path / "pid"), seconds=0.1)
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(executor.run(run))
+        task = group.create_task(executor.run(run, ignore))
         await number_in(tmp_path / "pid")
         executor.promote(run.run)
         executor.promote("unknown")
@@ -96,9 +96,9 @@ async def test_a_sync_tool_without_a_plugin_cannot_run_ahead(make_run: MakeRun) 
         return "here"
 
     executor = LocalExecutor(Registry([here]))
-    assert (await executor.run(make_run("here"))).body == b"here"
+    assert (await executor.run(make_run("here"), ignore)).body == b"here"
     with pytest.raises(ToolError, match="declare it in a plugin"):
-        await executor.run(make_run("here", SPECULATIVE))
+        await executor.run(make_run("here", SPECULATIVE), ignore)
     await executor.close()
 
 
@@ -118,9 +118,11 @@ async def test_the_warm_up_comes_once_and_before_the_first_run(make_run: MakeRun
         seen.append("run async")
 
     executor = LocalExecutor(Registry([sync_tool, async_tool]))
-    await asyncio.gather(executor.run(make_run("sync_tool")), executor.run(make_run("sync_tool")))
+    await asyncio.gather(
+        executor.run(make_run("sync_tool"), ignore), executor.run(make_run("sync_tool"), ignore)
+    )
     await executor.warm_up()
-    await executor.run(make_run("async_tool"))
+    await executor.run(make_run("async_tool"), ignore)
     assert seen == ["warm sync", "run sync", "run sync", "warm async", "run async"]
     await executor.close()
 
@@ -144,8 +146,8 @@ async def test_an_isolated_tool_is_warmed_up_in_its_process(tmp_path: Path, make
     executor = LocalExecutor(load_plugins([PluginConfig(path=str(tmp_path / "warm.py"))]), workers=1)
     await executor.warm_up()
     for _ in range(2):
-        assert _value(await executor.run(make_run("look"))) == ["warm"]
-    assert (await executor.run(make_run("cold"))).body == b"works all the same"
+        assert _value(await executor.run(make_run("look"), ignore)) == ["warm"]
+    assert (await executor.run(make_run("cold"), ignore)).body == b"works all the same"
     await executor.close()
 
 

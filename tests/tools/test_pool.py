@@ -23,6 +23,7 @@ from tests.tools.conftest import (
     SPECULATIVE,
     descriptors,
     end_of,
+    ignore,
     is_running,
     number_in,
     processes_of,
@@ -35,7 +36,7 @@ def _caller(pool: WorkerPool, registry: Registry) -> Call:
     async def call(run: str, tool: str, run_class: RunClass = SPECULATIVE, **arguments: Any) -> Output:
         source = registry.source(tool)
         assert source is not None
-        return await pool.run(run, run_class, Request(source, tool, RunContext("t", "s"), arguments))
+        return await pool.run(run, run_class, Request(source, tool, RunContext("t", "s"), arguments), ignore)
 
     return call
 

@@ -11,7 +11,7 @@ from paste_proxy.tools.loading import Registry
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.process import WorkerDiedError, start_worker
 from paste_proxy.tools.wire import VALUE, Request, encode_request
-from tests.tools.conftest import SAMPLE, end_of, number_in
+from tests.tools.conftest import SAMPLE, end_of, ignore, number_in
 
 
 def _request(registry: Registry, tool: str, **arguments: object) -> bytes:
@@ -22,15 +22,15 @@ def _request(registry: Registry, tool: str, **arguments: object) -> bytes:
 
 async def test_it_answers_until_it_is_killed(registry: Registry) -> None:
     worker = await start_worker(lowered=False)
-    assert (await worker.ask(_request(registry, "misbehave", how="prints")))[0] == VALUE
+    assert (await worker.ask(_request(registry, "misbehave", how="prints"), ignore))[0] == VALUE
     large = "x" * 300_000
-    assert len((await worker.ask(_request(registry, "echo", value=large)))[1]) > 300_000
+    assert len((await worker.ask(_request(registry, "echo", value=large), ignore))[1]) > 300_000
     worker.kill()
     worker.kill()
     assert await worker.reap() == -9
     worker.kill()
     with pytest.raises(WorkerDiedError):
-        await worker.ask(_request(registry, "whoami"))
+        await worker.ask(_request(registry, "whoami"), ignore)
 
 
 async def test_it_has_a_session_of_its_own(registry: Registry) -> None:
@@ -54,7 +54,7 @@ from paste_proxy.tools.ports import Run, RunClass, RunContext
 async def main():
     registry = load_plugins([PluginConfig(path={str(SAMPLE)!r})])
     run = Run("1", "backtrack", {{"path": {str(tmp_path / "pid")!r}}}, RunContext("", ""), RunClass.SPECULATIVE)
-    await LocalExecutor(registry).run(run)
+    await LocalExecutor(registry).run(run, lambda: None)
 
 asyncio.run(main())
 """
