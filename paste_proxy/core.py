@@ -17,6 +17,7 @@ from paste_proxy.events import (
     Decision,
     Event,
     FailCall,
+    RunBegan,
     RunEnded,
     TimePassed,
     TurnClosed,
@@ -55,14 +56,18 @@ class Core:
             TurnStreamed: lambda event, now: self.turns.streamed(event.turn, event.event, now),
             TurnClosed: self._turn_closed,
             CallRequested: self._call_requested,
-            CallAbandoned: lambda event, now: self.broker.abandon(event.call),
-            RunEnded: self._run_ended,
+            CallAbandoned: lambda event, now: self.broker.abandon(event.call, now),
+            RunBegan: lambda event, now: self.broker.began(event.run, now),
             TimePassed: lambda event, now: self.turns.expire(now),
         }
 
     def handle(self, event: Event, now: float) -> list[Decision]:
-        self.deadlines.run_due(now)
-        self._handlers[type(event)](event, now)
+        if type(event) is RunEnded:  # before its own deadlines: it did end, if late
+            self._run_ended(event, now)
+            self.deadlines.run_due(now)
+        else:
+            self.deadlines.run_due(now)
+            self._handlers[type(event)](event, now)
         self._fill_slots(now)
         out, self.broker.out = self.broker.out, []
         return out
@@ -86,7 +91,7 @@ class Core:
             self.queue.remove(event.turn)
         else:
             self.queue.release(event.turn)
-        self.turns.closed(event.turn, now, complete=event.complete)
+        self.turns.closed(event.turn, now, complete=event.complete, unread=event.unread)
 
     # -- tool calls ---------------------------------------------------------------------------------------
 
@@ -94,10 +99,10 @@ class Core:
         try:
             spec = self.spec(event.tool)
             arguments = decode_arguments(spec, event.arguments)
+            canonical = canonical_text(spec, arguments)
         except PasteError as error:
             self.broker.out.append(FailCall(event.call, "executed", error))
             return
-        canonical = canonical_text(spec, arguments)
         session = self.turns.session_of_call(event.identity, spec.name, canonical, event.tool_call_id)
         context = RunContext(event.identity.tenant, session)
         self.broker.call(PendingCall(event.call, spec, arguments, context, now, event.fingerprint), now)

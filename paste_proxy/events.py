@@ -50,10 +50,14 @@ class TurnStreamed(msgspec.Struct, frozen=True):
 
 
 class TurnClosed(msgspec.Struct, frozen=True):
-    """The reply is over. `complete` is false where it failed or the client left."""
+    """The reply is over. `complete` is false where it failed or the client left.
+
+    `unread`: the client got a reply that the tap did not read, or not to its end.
+    """
 
     turn: str
     complete: bool
+    unread: bool = False
 
 
 class CallRequested(msgspec.Struct, frozen=True):
@@ -74,6 +78,12 @@ class CallAbandoned(msgspec.Struct, frozen=True):
     call: str
 
 
+class RunBegan(msgspec.Struct, frozen=True):
+    """The tool's function begins. Until then a run waits, for a slot or for a worker process."""
+
+    run: str
+
+
 class RunEnded(msgspec.Struct, frozen=True):
     """A run that was started has really ended, after a `CancelRun` too: with an output, or with an error."""
 
@@ -89,7 +99,15 @@ class TimePassed(msgspec.Struct, frozen=True):
 
 
 Event: TypeAlias = (
-    TurnRequested | TurnSent | TurnStreamed | TurnClosed | CallRequested | CallAbandoned | RunEnded | TimePassed
+    TurnRequested
+    | TurnSent
+    | TurnStreamed
+    | TurnClosed
+    | CallRequested
+    | CallAbandoned
+    | RunBegan
+    | RunEnded
+    | TimePassed
 )
 
 # -- decisions --------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from paste_proxy.events import (
     FailCall,
     Identity,
     PromoteRun,
+    RunBegan,
     RunEnded,
     StartRun,
     TimePassed,
@@ -35,7 +36,14 @@ from paste_proxy.events import (
     TurnSent,
     TurnStreamed,
 )
-from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded
+from paste_proxy.grammar.events import (
+    CallOpened,
+    CallSealed,
+    ContentText,
+    GrammarEvent,
+    Malformed,
+    TurnEnded,
+)
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.arguments import decode_arguments
@@ -45,6 +53,12 @@ from paste_proxy.tools.spec import Effect
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+TOLD = frozenset({CallOpened, CallSealed, Malformed, TurnEnded})
+"""The events of a reply that the core hears of one by one."""
+TEXT_LIMIT = 4 * 1024 * 1024
+"""Characters of a reply's text that are kept to recognise it by: a million tokens. A session whose reply was
+longer is not recognised by its next request."""
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -80,6 +94,7 @@ class TurnHandle:
         self.turn = turn
         self._runtime = runtime
         self._text: list[str] = []
+        self._room = TEXT_LIMIT
 
     def sent(self) -> None:
         """The request is on its way to the backend."""
@@ -89,14 +104,17 @@ class TurnHandle:
         for event in events:
             kind = type(event)
             if kind is ContentText:
-                self._text.append(event.text)  # type: ignore[union-attr]
-            elif kind is CallSealed or kind is TurnEnded:
+                self._room -= len(event.text)  # type: ignore[union-attr]
+                if self._room >= 0:
+                    self._text.append(event.text)  # type: ignore[union-attr]
+            elif kind in TOLD:
                 self._tell_text()
                 self._runtime.tell(TurnStreamed(self.turn, event))
 
-    def close(self, *, complete: bool) -> None:
+    def close(self, *, complete: bool, unread: bool = False) -> None:
+        """`unread`: the client got a reply that was not read, or not to its end."""
         self._tell_text()
-        self._runtime.tell(TurnClosed(self.turn, complete))
+        self._runtime.tell(TurnClosed(self.turn, complete, unread))
 
     def _tell_text(self) -> None:
         if self._text:
@@ -115,7 +133,8 @@ class Runtime:
         self._tasks = TaskSet()
         self._admissions: dict[str, asyncio.Future[None]] = {}
         self._answers: dict[str, asyncio.Future[ToolAnswer]] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, asyncio.Task[RunEnded]] = {}
+        self._closing = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
 
@@ -160,6 +179,7 @@ class Runtime:
         self._tasks.spawn(self._executor.warm_up(), name="warm up tools")
 
     async def close(self) -> None:
+        self._closing = True
         if self._timer is not None:
             self._timer.cancel()
         await self._executor.close()  # first: it lets go of runs that nothing can end, such as threads
@@ -194,11 +214,12 @@ class Runtime:
             case AdmitTurn(turn):
                 _settle(self._admissions.get(turn), None)
             case StartRun(run):
-                self._running[run.run] = self._tasks.spawn(self._run(run), name=f"{run.tool} {run.run}")
+                self._start(run)
             case PromoteRun(run_id):
                 self._executor.promote(run_id)
             case CancelRun(run_id):
-                self._running[run_id].cancel()
+                if (task := self._running.get(run_id)) is not None:
+                    task.cancel()
             case AnswerCall(call, outcome, output, service_s, saved_s):
                 _settle(self._answers.get(call), ToolAnswer(outcome, output, service_s, saved_s))
             case FailCall(call, _, error):
@@ -220,23 +241,40 @@ class Runtime:
 
     # -- runs ---------------------------------------------------------------------------------------------
 
-    async def _run(self, run: Run) -> None:
-        """Always ends with a `RunEnded`: an open write of the run must be closed whatever happens."""
-        output, error, fingerprint = None, None, None
+    def _start(self, run: Run) -> None:
+        """Every run that is started is told to have ended: an open write must be closed whatever happens."""
+        if self._closing:
+            return
+        task = self._tasks.spawn(self._run(run), name=f"{run.tool} {run.run}")
+        self._running[run.run] = task
+        task.add_done_callback(lambda task: self._ended(run, task))
+
+    async def _run(self, run: Run) -> RunEnded:
+        began = False
+
+        def begin() -> None:
+            nonlocal began
+            if not began:
+                began = True
+                self.tell(RunBegan(run.run))
+
+        fingerprint = self._executor.fingerprint(run.tool, run.arguments)
         try:
-            fingerprint = self._executor.fingerprint(run.tool, run.arguments)
-            output = await self._executor.run(run)
-        except PasteError as failure:
-            error = failure
-        except asyncio.CancelledError:
-            error = ToolError(f"{run.tool} was cancelled", param=run.tool)
-            raise
-        except Exception as failure:  # boundary: an executor's bug fails the run, nothing else
-            log.exception("the executor failed on %s", run.tool)
-            error = ToolError(f"{run.tool} could not be run: {failure}", param=run.tool)
-        finally:
-            self._running.pop(run.run, None)
-            self.tell(RunEnded(run.run, output, error, fingerprint))
+            output = await self._executor.run(run, begin)
+        except PasteError as error:
+            return RunEnded(run.run, None, error, fingerprint)
+        begin()
+        return RunEnded(run.run, output, None, fingerprint)
+
+    def _ended(self, run: Run, task: "asyncio.Task[RunEnded]") -> None:
+        self._running.pop(run.run, None)
+        if task.cancelled():
+            self.tell(RunEnded(run.run, None, ToolError(f"{run.tool} was cancelled", param=run.tool)))
+        elif (bug := task.exception()) is not None:  # the task set has logged it
+            failure = ToolError(f"{run.tool} could not be run: {bug}", param=run.tool)
+            self.tell(RunEnded(run.run, None, failure))
+        else:
+            self.tell(task.result())
 
     def _fingerprint(self, call: ToolCall) -> bytes | None:
         spec = self.core.broker.specs.get(call.tool)
@@ -262,7 +300,7 @@ class Runtime:
         arguments = decode_arguments(self.core.spec(call.tool), call.arguments)
         context = RunContext(call.identity.tenant, "")
         run = Run(f"direct-{next(self._ids)}", call.tool, arguments, context, RunClass.AUTHORITATIVE)
-        output = await self._executor.run(run)
+        output = await self._executor.run(run, lambda: None)
         return ToolAnswer("executed", output, self._clock.now() - started, 0.0)
 
 

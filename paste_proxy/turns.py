@@ -1,17 +1,27 @@
 """The LLM side of the core: sessions, what their models ask for, what they may ask for next."""
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.keys import canonical_text
 from paste_proxy.broker.naming import ToolNames
 from paste_proxy.broker.ties import ModelCall, Ties
+from paste_proxy.broker.writes import OpenWrite, OpenWrites
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
 from paste_proxy.errors import InvalidArgumentsError
 from paste_proxy.events import Identity
-from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded
+from paste_proxy.grammar.events import (
+    CallOpened,
+    CallSealed,
+    ContentText,
+    GrammarEvent,
+    Malformed,
+    TurnEnded,
+)
 from paste_proxy.grammar.requests import ChatRequest, MessageCall
 from paste_proxy.predict.model import Call, Candidate, Predictor
 from paste_proxy.sessions.history import decode_object
@@ -23,7 +33,11 @@ from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect
 
 log = logging.getLogger(__name__)
 
-EVERYTHING = ClientToolConfig(writes=(GLOBAL_SCOPE,))
+EVERYTHING = frozenset({GLOBAL_SCOPE})
+UNSEEN = -1
+"""The place, in a turn, of a write that can't be told from the reply: it could not be read, or not wholly."""
+SEALED_LIMIT = 64 * 1024
+"""Characters of arguments that are still compared with calls: a model writes more only into files."""
 
 
 @dataclass(eq=False, slots=True)
@@ -45,6 +59,10 @@ class Turn:
         """With several replies asked for (`n`), nobody can say which one the agent will follow."""
         return self.request is not None and self.request.choices == 1
 
+    @property
+    def offers_tools(self) -> bool:
+        return self.request is not None and bool(self.request.tools)
+
 
 class Turns:
     def __init__(
@@ -59,12 +77,13 @@ class Turns:
     ) -> None:
         self.table = table
         self.ties = Ties()
+        self.writes = OpenWrites(broker.epochs)
         self.sessions: dict[str, SessionState] = {}
         self.predictor_failures = 0
         self._broker = broker
         self._predictor = predictor
         self._speculation = speculation
-        self._client_tools = client_tools
+        self._client_writes = {name: frozenset(tool.writes) for name, tool in client_tools.items()}
         self._names = ToolNames(broker.specs, prefixes)
         self._turns: dict[str, Turn] = {}
 
@@ -75,9 +94,7 @@ class Turns:
         if request is not None and request.messages:
             resolution = self.table.resolve(identity, request, now)
             session = self._session(resolution, identity)
-            if resolution.relation == "edited":
-                self._supersede(resolution.parent, now)
-            self._take_history(session, resolution, request, now)
+            self._take_history(session, resolution, turn, request, now)
             self.table.turn_opened(session.id, turn, now)
         self._turns[turn] = Turn(turn, session, request, now, final=identity.final)
 
@@ -90,29 +107,31 @@ class Turns:
         return session
 
     def _take_history(
-        self, session: SessionState, resolution: Resolution, request: ChatRequest, now: float
+        self, session: SessionState, resolution: Resolution, turn: str, request: ChatRequest, now: float
     ) -> None:
         session.turns += 1
         session.names = self._names.resolve(request.tools)
-        answered = session.history.take(request.messages[resolution.fresh_from :], session.names)
-        for call_id in answered:
+        fresh = request.messages[resolution.fresh_from :]
+        unseen: set[str] = set()
+        asked = {call.call_id: call.name for message in fresh for call in message.calls}
+        for call_id in session.history.take(fresh, session.names):
             self.ties.answered(session.id, call_id)
-        self._close_writes(session, now)
+            if not self.writes.answered(session.tenant, call_id) and call_id in asked:
+                unseen |= self._writes_of(session, asked[call_id])
+        self.writes.left(session.id, session.history.unanswered, turn)
+        if unseen:
+            self._broker.begin_write(frozenset(unseen), now)
+            self._broker.end_write(frozenset(unseen), now)
         if resolution.in_doubt:
             self._broker.discard_session(session.id, now)
         session.note(now, "turn", relation=resolution.relation, messages=len(request.messages))
 
-    def _close_writes(self, session: SessionState, now: float) -> None:
-        """Close the writes that the history does not wait for: answered, or dropped by the client."""
-        for call_id in [one for one in session.open_writes if one not in session.history.unanswered]:
-            self._broker.end_write(session.open_writes.pop(call_id), now)
-
-    def _supersede(self, parent: str, now: float) -> None:
-        """The client has gone back behind what `parent` asked for: it waits for no result of it any more."""
-        session = self.sessions.get(parent)
-        if session is not None:
-            while session.open_writes:
-                self._broker.end_write(session.open_writes.popitem()[1], now)
+    def _writes_of(self, session: SessionState, tool: str) -> frozenset[str]:
+        """The scopes that a call of `tool` (the client's name for it) writes; of unknown tools, everything."""
+        if (ours := session.names.get(tool)) is None:
+            return self._client_writes.get(tool, EVERYTHING)
+        spec = self._broker.specs[ours]
+        return frozenset() if spec.effect is Effect.READ else spec.writes
 
     # -- predictions --------------------------------------------------------------------------------------
 
@@ -130,27 +149,37 @@ class Turns:
         if not tools:
             return
         for candidate in self._predict(session, tools):
-            if candidate.probability >= self._speculation.min_probability:
-                call = Call(candidate.tool, candidate.arguments)
-                if self._broker.offer(_context(session), call, RunClass.SPECULATIVE, candidate.why, now):
-                    session.note(
-                        now,
-                        "predicted",
-                        tool=call.tool,
-                        arguments=call.arguments,
-                        probability=round(candidate.probability, 4),
-                        why=candidate.why,
-                    )
+            call = Call(candidate.tool, candidate.arguments)
+            if self._broker.offer(_context(session), call, RunClass.SPECULATIVE, candidate.why, now):
+                session.note(
+                    now,
+                    "predicted",
+                    tool=call.tool,
+                    arguments=call.arguments,
+                    probability=candidate.probability,
+                    why=candidate.why,
+                )
 
     def _may_run(self, tool: str) -> bool:
         return self._broker.may_run_ahead(self._broker.specs[tool])
 
     def _predict(self, session: SessionState, tools: set[str]) -> list[Candidate]:
+        """The candidates that can be calls: whatever a predictor may answer."""
+        limit, found = self._speculation.candidates, []
         try:
-            return self._predictor.predict(session.history.history, tools, self._speculation.candidates)
-        except Exception:  # noqa: BLE001 - boundary: a predictor's bug costs the prediction, never the request
+            for candidate in islice(self._predictor.predict(session.history.history, tools, limit), limit):
+                if candidate.tool in tools and candidate.probability >= self._speculation.min_probability:
+                    found.append(self._checked(candidate))
+        except Exception:  # noqa: BLE001 - boundary: a predictor's bug costs predictions, never the request
             self._predictor_failed()
-            return []
+        return found
+
+    def _checked(self, candidate: Candidate) -> Candidate:
+        """Its arguments as if they had come from a model. Raises on what is no call."""
+        spec = self._broker.specs[candidate.tool]
+        arguments = decode_arguments(spec, json.dumps(candidate.arguments, allow_nan=False).encode())
+        canonical_text(spec, arguments)
+        return Candidate(spec.name, arguments, round(float(candidate.probability), 4), str(candidate.why))
 
     def _predictor_failed(self) -> None:
         self.predictor_failures += 1
@@ -161,42 +190,53 @@ class Turns:
 
     def streamed(self, turn_id: str, event: GrammarEvent, now: float) -> None:
         turn = self._turns.get(turn_id)
-        if turn is None or turn.session is None:
+        if turn is None or turn.session is None or turn.session.id not in self.sessions:
             return
         if isinstance(event, ContentText):
             turn.text.append(event.text)
+        elif isinstance(event, CallOpened):
+            self._open_write(turn, event.ordinal, event.call_id, self._writes_of(turn.session, event.name), now)
         elif isinstance(event, CallSealed):
             turn.calls.append(MessageCall(event.call_id, event.name, event.arguments))
-            self._sealed(turn.session, event, now, alone=turn.one_reply)
+            self._sealed(turn, turn.session, event, now)
+        elif isinstance(event, Malformed):
+            self._unclear(turn, event.why, now)
         elif isinstance(event, TurnEnded):
+            if event.reason == "function_call" and not turn.calls:
+                self._unclear(turn, "a call in the form that came before tool_calls", now)
             self._ended(turn, turn.session, now)
 
-    def _sealed(self, session: SessionState, call: CallSealed, now: float, *, alone: bool) -> None:
-        """A call is complete, though the turn may go on: a read starts now, a write shuts its scopes."""
+    def _open_write(self, turn: Turn, ordinal: int, call_id: str, scopes: frozenset[str], now: float) -> None:
+        """Open from the call's name on: whatever becomes of its arguments, the agent may run it."""
+        session = turn.session
+        if session is None or not scopes:
+            return
+        write = OpenWrite(session.tenant, session.id, call_id, scopes)
+        if self.writes.opened((turn.id, ordinal), write):
+            self._broker.begin_write(scopes, now)
+
+    def _unclear(self, turn: Turn, why: str, now: float) -> None:
+        """What the agent may do now is not known: until it asks again, take it for a write of everything."""
+        if turn.session is not None and turn.offers_tools:
+            turn.session.note(now, "unclear", why=why)
+            self._open_write(turn, UNSEEN, "", EVERYTHING, now)
+
+    def _sealed(self, turn: Turn, session: SessionState, call: CallSealed, now: float) -> None:
+        """A call is complete, though the turn may go on: a read starts now."""
         session.note(now, "sealed", tool=call.name, call_id=call.call_id, arguments=call.arguments)
+        self._open_write(turn, call.ordinal, call.call_id, self._writes_of(session, call.name), now)
         name = session.names.get(call.name)
-        if name is None:
-            self._open_write(
-                session, call.call_id, frozenset(self._client_tools.get(call.name, EVERYTHING).writes), now
-            )
+        if name is None or len(call.arguments) > SEALED_LIMIT:
             return
         spec = self._broker.specs[name]
         try:
             arguments = decode_arguments(spec, call.arguments.encode())
-        except InvalidArgumentsError:
-            arguments = None
-        if arguments is not None:
             canonical = canonical_text(spec, arguments)
-            self.ties.expect(ModelCall(session.tenant, session.id, call.call_id, name, canonical))
-        if spec.effect is not Effect.READ:
-            self._open_write(session, call.call_id, spec.writes, now)
-        elif arguments is not None and alone and self._may_run(name):
+        except InvalidArgumentsError:
+            return
+        self.ties.expect(ModelCall(session.tenant, session.id, call.call_id, name, canonical))
+        if turn.one_reply and self._may_run(name):
             self._broker.offer(_context(session), Call(name, arguments), RunClass.DECIDED, "sealed", now)
-
-    def _open_write(self, session: SessionState, call_id: str, scopes: frozenset[str], now: float) -> None:
-        if scopes and call_id not in session.open_writes:
-            session.open_writes[call_id] = scopes
-            self._broker.begin_write(scopes, now)
 
     def _ended(self, turn: Turn, session: SessionState, now: float) -> None:
         """The model has stopped. The client may go on before the reply's last bytes are through."""
@@ -207,11 +247,14 @@ class Turns:
                 Call(session.names.get(c.name, c.name), decode_object(c.arguments)) for c in turn.calls
             ]
 
-    def closed(self, turn_id: str, now: float, *, complete: bool) -> None:
+    def closed(self, turn_id: str, now: float, *, complete: bool, unread: bool) -> None:
         turn = self._turns.pop(turn_id, None)
-        if turn is None or turn.session is None:
+        if turn is None or turn.session is None or turn.session.id not in self.sessions:
             return
         session, complete = turn.session, complete and turn.ended
+        if unread or not turn.one_reply:
+            self._unclear(turn, "the reply was not read" if unread else "several replies were asked for", now)
+        self._broker.discard_waiting(session.id, now)
         self.table.turn_closed(
             session.id, turn_id, now, complete=complete, text="".join(turn.text), calls=turn.calls
         )
@@ -234,7 +277,7 @@ class Turns:
     # -- sessions -----------------------------------------------------------------------------------------
 
     def session_of_call(self, identity: Identity, tool: str, canonical: str, call_id: str) -> str:
-        named = self.table.by_name(identity.tenant, identity.session) if identity.session else ()
+        named = self.table.by_name(identity.tenant, identity.session) if identity.session else None
         return self.ties.claim(identity.tenant, tool, canonical, call_id=call_id, named=named)
 
     def expire(self, now: float) -> None:
@@ -242,12 +285,10 @@ class Turns:
             self.forget(session, now)
 
     def forget(self, session_id: str, now: float) -> None:
-        session = self.sessions.pop(session_id, None)
+        self.sessions.pop(session_id, None)
         self.ties.forget(session_id)
+        self.writes.forget(session_id)
         self._broker.discard_session(session_id, now)
-        if session is not None:
-            for scopes in session.open_writes.values():
-                self._broker.end_write(scopes, now)
 
 
 def _context(session: SessionState) -> RunContext:

@@ -23,3 +23,19 @@ def test_an_action_may_set_the_next_one_for_the_same_moment() -> None:
     deadlines.at(1.0, lambda now: deadlines.at(1.0, ran.append))
     deadlines.run_due(1.0)
     assert ran == [1.0]
+
+
+def test_what_is_cancelled_never_runs_and_is_swept_out() -> None:
+    deadlines = Deadlines()
+    ran: list[Any] = []
+    timers = [deadlines.at(float(number), ran.append) for number in range(1000)]
+    for timer in timers[:-1]:
+        deadlines.cancel(timer)
+        deadlines.cancel(timer)
+    assert len(deadlines) < 200
+    assert deadlines.next() == 999.0
+    deadlines.run_due(2000.0)
+    assert ran == [2000.0]
+    deadlines.cancel(timers[-1])
+    deadlines.cancel(None)
+    assert deadlines.next() is None

@@ -1,6 +1,7 @@
 """The shell: it carries decisions out, and a bug in the core costs no request."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -38,8 +39,9 @@ class FakeExecutor:
         self.mark = b"1"
         self.closed = False
 
-    async def run(self, run: Run) -> Output:
+    async def run(self, run: Run, begun: Callable[[], None]) -> Output:
         self.started.append(run)
+        begun()
         self.runs[run.run] = asyncio.get_running_loop().create_future()
         return await self.runs[run.run]
 

@@ -79,7 +79,8 @@ class Broker:
 
     def _hurry(self, known: Speculation, run_class: RunClass) -> None:
         """A queued candidate whose call was sealed meanwhile moves up a class."""
-        if known.state is State.QUEUED and run_class < known.run_class:
+        waits_for_slot = known.state is State.QUEUED and not self._runs[known.id].handed_over
+        if waits_for_slot and run_class < known.run_class:
             known.run_class = run_class
             self._queue.remove(known.id)
             self._queue.add(known.id, known.spec.name, run_class)
@@ -89,7 +90,7 @@ class Broker:
     def call(self, call: PendingCall, now: float) -> None:
         """Serve an authoritative call: from a speculation of the same key, else by a run of its own."""
         self._calls[call.id] = call
-        self._deadlines.at(call.issued + call.spec.timeout, lambda at: self._time_out(call))
+        call.timer = self._deadlines.at(call.issued + call.spec.timeout, lambda at: self._time_out(call, at))
         if self._claim(call, now):
             return
         if self._queue.waiting(RunClass.AUTHORITATIVE) >= self._queued_calls:
@@ -98,10 +99,12 @@ class Broker:
             return
         self._execute(call)
 
-    def abandon(self, call_id: str) -> None:
+    def abandon(self, call_id: str, now: float) -> None:
         """The caller left. Its read stops; its write goes on, as it would have without us."""
         if (call := self._calls.pop(call_id, None)) is not None:
-            self._drop_run_of(call)
+            self._deadlines.cancel(call.timer)
+            self.ledger.calls_abandoned += 1
+            self._leave(call, now, stop=not call.spec.writes)
 
     def _claim(self, call: PendingCall, now: float) -> bool:
         if not call.context.session:
@@ -116,7 +119,7 @@ class Broker:
         if not self._usable(speculation, call):
             self._end(speculation, Trigger.VOID, now)
             return False
-        call.decided = speculation.run_class is RunClass.DECIDED
+        call.decided = speculation.run_class is RunClass.DECIDED and speculation.state is not State.QUEUED
         self._release(speculation, call, now)
         return True
 
@@ -137,7 +140,8 @@ class Broker:
             self._execute(call)
         elif was is State.RUNNING:
             call.outcome, call.run = "joined", speculation.id
-            self._runs[speculation.id].call = call
+            record = self._runs[speculation.id]
+            record.call, record.joined = call, speculation.run_class
             self._queue.promote(speculation.id)
             self.out.append(PromoteRun(speculation.id))
         else:
@@ -153,20 +157,28 @@ class Broker:
     # -- runs ---------------------------------------------------------------------------------------------
 
     def start(self, item: Waiting, now: float) -> None:
-        """The queue gave a slot to this run."""
+        """The queue gave a slot to this run. What it reads is of now at the earliest."""
         record = self._runs[item.id]
-        record.started = now
+        record.handed_over = True
         if record.speculation is not None:
-            record.speculation.move(Trigger.START)
-            record.speculation.started = now
             record.speculation.stamp = self.epochs.stamp(record.spec.reads)
-            self.ledger.run_started(item.run_class)
-            self._expire_later(record.speculation)
         elif record.spec.writes:
             record.writing = record.spec.writes
             self.begin_write(record.writing, now)
         run = Run(record.id, record.spec.name, record.arguments, record.context, item.run_class)
         self.out.append(StartRun(run))
+
+    def began(self, run: str, now: float) -> None:
+        """The tool's function begins: from here on a speculation can be joined, and costs something."""
+        record = self._runs.get(run)
+        if record is None:
+            return
+        record.started = now
+        if record.speculation is not None:
+            record.speculation.move(Trigger.START)
+            record.speculation.started = now
+            self.ledger.run_started(record.speculation.run_class)
+            self._expire_later(record.speculation)
 
     def preempt(self, starved: Waiting, now: float) -> bool:
         """Cancel one speculation, the newest of the lowest class, whose slot `starved` can use."""
@@ -174,19 +186,22 @@ class Broker:
         victims = [
             speculation
             for speculation in self._live.values()
-            if speculation.state is State.RUNNING and (not same_tool or speculation.spec.name == starved.lane)
+            if self._has_slot(speculation) and (not same_tool or speculation.spec.name == starved.lane)
         ]
         if not victims:
             return False
-        self._end(max(victims, key=lambda one: (one.run_class, one.started)), Trigger.CANCEL, now)
+        self._end(max(victims, key=lambda one: (one.run_class, one.created)), Trigger.CANCEL, now)
         return True
+
+    def _has_slot(self, speculation: Speculation) -> bool:
+        return speculation.state is not State.READY and self._runs[speculation.id].handed_over
 
     def run_ended(
         self, run: str, output: Output | None, error: PasteError | None, fingerprint: bytes | None, now: float
     ) -> None:
         """A run gave a result or an error. Runs that were cancelled are unknown here, and ignored."""
         record = self._runs.pop(run, None)
-        if record is None or record.started is None:
+        if record is None:
             return
         self._queue.release(run)
         if record.writing:
@@ -206,11 +221,12 @@ class Broker:
         if output is None:
             self._end(speculation, Trigger.FAIL, now)
             return
+        speculation.output = output
         if not self._staging.fits(len(output.body)):
             self._end(speculation, Trigger.DISCARD, now)
             return
         speculation.move(Trigger.COMPLETE)
-        speculation.output, speculation.fingerprint = output, fingerprint
+        speculation.fingerprint = fingerprint
         self._staging.add(speculation)
         self._expire_later(speculation)
         while (oldest := self._staging.overflow(speculation.key.session)) is not None:
@@ -225,14 +241,14 @@ class Broker:
         fingerprint: bytes | None,
         now: float,
     ) -> None:
-        started = now if record.started is None else record.started
-        joined = call.outcome == "joined"
-        if joined and (output is None or fingerprint != call.fingerprint):
-            self.ledger.joined_run_failed(RunClass.DECIDED if call.decided else RunClass.SPECULATIVE)
+        service = now - record.started
+        if record.joined is not None and (output is None or fingerprint != call.fingerprint):
+            self.ledger.run_unused(record.joined, service, len(output.body) if output is not None else 0)
             call.outcome, call.decided = "executed", False
             self._execute(call)
         elif output is not None:
-            self._answer(call, output, now - started, max(0.0, call.issued - started) if joined else 0.0)
+            saved = max(0.0, call.issued - record.started) if record.joined is not None else 0.0
+            self._answer(call, output, service, saved)
         else:
             self._fail(call, error or ToolError("the run ended without a result", param=call.spec.name))
 
@@ -254,70 +270,76 @@ class Broker:
         for speculation in [one for one in self._live.values() if one.key.session == session]:
             self._end(speculation, Trigger.DISCARD, now)
 
-    def discard_all(self, now: float) -> None:
-        for speculation in list(self._live.values()):
-            self._end(speculation, Trigger.DISCARD, now)
+    def discard_waiting(self, session: str, now: float) -> None:
+        """The turn that the session's guesses were for is over: those that have not begun are too late."""
+        for speculation in [one for one in self._live.values() if one.key.session == session]:
+            if speculation.state is State.QUEUED and speculation.run_class is RunClass.SPECULATIVE:
+                self._end(speculation, Trigger.DISCARD, now)
 
     def _end(self, speculation: Speculation, trigger: Trigger, now: float) -> State:
         """Move a live speculation to its end and free what it held. The state before is returned."""
         was = speculation.move(trigger)
         del self._live[speculation.key]
+        self._deadlines.cancel(speculation.timer)
         self.ledger.speculation_ended(speculation, was, now)
         if was is State.READY:
             self._staging.remove(speculation)
-            speculation.output = None  # its deadline still knows it, for up to a minute
-        elif was is State.QUEUED:
-            self._queue.remove(speculation.id)
-            del self._runs[speculation.id]
-        elif trigger is Trigger.CLAIM:
-            self._runs[speculation.id].speculation = None
-        elif speculation.id in self._runs:
-            self._cancel(self._runs[speculation.id])
+            return was
+        record = self._runs.get(speculation.id)
+        if record is not None and trigger is Trigger.CLAIM and was is State.RUNNING:
+            record.speculation = None
+        elif record is not None:
+            self._drop(record)
         return was
 
-    def _cancel(self, record: RunRecord) -> None:
-        """Stop a run that only read: its slot is free at once."""
+    def _drop(self, record: RunRecord) -> None:
+        """A run ahead that nobody wants: it only reads, and can be ended at once, so its slot is free."""
         del self._runs[record.id]
-        self._queue.release(record.id)
-        self.out.append(CancelRun(record.id))
+        if record.handed_over:
+            self._queue.release(record.id)
+            self.out.append(CancelRun(record.id))
+        else:
+            self._queue.remove(record.id)
 
-    def _drop_run_of(self, call: PendingCall) -> None:
-        """Nobody waits for this call's run. An open write stays open until its run has really ended."""
+    def _leave(self, call: PendingCall, now: float, *, stop: bool) -> None:
+        """Nobody waits for this call's run. It keeps its slot and its open write until it has really ended."""
         record = self._runs.get(call.run)
         if record is None:
             return
         record.call = None
-        if record.started is None:
+        if record.joined is not None:
+            self.ledger.run_unused(record.joined, now - record.started)
+        if not record.handed_over:
             self._queue.remove(record.id)
             del self._runs[record.id]
-        elif not record.writing:
-            self._cancel(record)
-
-    def _time_out(self, call: PendingCall) -> None:
-        if self._calls.get(call.id) is not call:
-            return
-        record = self._runs.get(call.run)
-        self._drop_run_of(call)
-        if record is not None and record.writing:
+        elif stop:
             self.out.append(CancelRun(record.id))
+
+    def _time_out(self, call: PendingCall, now: float) -> None:
+        self._leave(call, now, stop=True)
         limit = f"{call.spec.timeout:g} s"
         self._fail(call, ToolTimeoutError(f"{call.spec.name} gave no result in {limit}", param=call.spec.name))
 
     def _answer(self, call: PendingCall, output: Output, service_s: float, saved_s: float) -> None:
-        del self._calls[call.id]
+        self._settle(call)
         self.ledger.call_answered(call, saved_s)
         self.out.append(AnswerCall(call.id, call.outcome, output, service_s, saved_s))
 
     def _fail(self, call: PendingCall, error: PasteError) -> None:
-        del self._calls[call.id]
+        self._settle(call)
         self.ledger.calls_failed += 1
         self.out.append(FailCall(call.id, call.outcome, error))
 
+    def _settle(self, call: PendingCall) -> None:
+        del self._calls[call.id]
+        self._deadlines.cancel(call.timer)
+
     def _expire_later(self, speculation: Speculation) -> None:
-        self._deadlines.at(speculation.expires, lambda now: self._expire(speculation, now))
+        self._deadlines.cancel(speculation.timer)
+        speculation.timer = self._deadlines.at(speculation.expires, lambda now: self._expire(speculation, now))
 
     def _expire(self, speculation: Speculation, now: float) -> None:
-        if speculation.is_live and speculation.expires <= now:
+        if speculation.is_live:
             self._end(speculation, Trigger.EXPIRE, now)
 
     def _new_run(self, spec: ToolSpec, arguments: dict[str, object], context: RunContext) -> RunRecord:
@@ -332,7 +354,7 @@ class Broker:
         return len(self._live)
 
     @property
-    def open_writes(self) -> int:
+    def open_scopes(self) -> int:
         """Scopes with a write open on them: nothing that reads them runs ahead."""
         return self.epochs.open_scopes
 

@@ -10,7 +10,11 @@ from typing import Any
 
 import msgspec
 
+from paste_proxy.errors import InvalidArgumentsError
 from paste_proxy.tools.spec import ToolSpec
+
+DEPTH = 128
+"""Levels of nesting; as in the grammar. Nobody's arguments have ten."""
 
 
 class CallKey(msgspec.Struct, frozen=True):
@@ -28,25 +32,37 @@ def call_key(tenant: str, session: str, spec: ToolSpec, arguments: Mapping[str, 
 
 
 def canonical_text(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
-    """The canonical JSON text of a call's arguments."""
+    """Canonical JSON text of a call's arguments. Raises `InvalidArgumentsError` if nested beyond `DEPTH`."""
     relevant = {name: value for name, value in arguments.items() if name not in spec.inert}
-    canonical = _object(spec.parameters, relevant, skip=spec.inert)
+    try:
+        canonical = _object(spec.parameters, relevant, skip=spec.inert)
+    except _TooDeepError:
+        raise InvalidArgumentsError(
+            f"{spec.name}: arguments nested deeper than {DEPTH} are not accepted", param="$"
+        ) from None
     return json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _canonical(schema: Mapping[str, Any], value: Any) -> Any:
+class _TooDeepError(Exception):
+    pass
+
+
+def _canonical(schema: Mapping[str, Any], value: Any, depth: int) -> Any:
+    if depth > DEPTH:
+        raise _TooDeepError
     if isinstance(value, dict):
-        return _object(schema, value)
+        return _object(schema, value, depth=depth + 1)
     if isinstance(value, list):
         items = schema.get("items")
-        return [_canonical(items if isinstance(items, dict) else {}, item) for item in value]
+        schema = items if isinstance(items, dict) else {}
+        return [_canonical(schema, item, depth + 1) for item in value]
     if isinstance(value, int) and not isinstance(value, bool) and _is_number(schema):
         return _as_float(value)
     return value
 
 
 def _object(
-    schema: Mapping[str, Any], value: Mapping[str, Any], skip: frozenset[str] = frozenset()
+    schema: Mapping[str, Any], value: Mapping[str, Any], skip: frozenset[str] = frozenset(), depth: int = 0
 ) -> dict[str, Any]:
     properties = schema.get("properties")
     if not isinstance(properties, dict):
@@ -57,7 +73,13 @@ def _object(
         if isinstance(part, dict) and "default" in part and name not in skip
     }
     filled.update(value)
-    return {name: _canonical(properties.get(name) or {}, part) for name, part in filled.items()}
+    return {name: _canonical(_schema_of(properties, name), part, depth) for name, part in filled.items()}
+
+
+def _schema_of(properties: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """JSON Schema allows true and false as schemas, which say nothing of numbers."""
+    schema = properties.get(name)
+    return schema if isinstance(schema, dict) else {}
 
 
 def _is_number(schema: Mapping[str, Any]) -> bool:

@@ -28,6 +28,8 @@ class Ledger:
     wasted_bytes: int = 0
     saved_s: float = 0.0
     calls_failed: int = 0
+    calls_abandoned: int = 0
+    """Authoritative calls whose caller left before the answer."""
     service_s: dict[str, float] = field(default_factory=dict)
     """Running mean of a tool's service time in seconds."""
 
@@ -40,20 +42,19 @@ class Ledger:
 
     def speculation_ended(self, speculation: Speculation, was: State, now: float) -> None:
         """`was` is the state before the last: what was queued has cost nothing."""
-        kind = speculation.run_class.name.lower()
         if speculation.run_class is RunClass.SPECULATIVE:
             self.ended[speculation.state.value] += 1
         if was is State.QUEUED or speculation.state in (State.REUSED, State.JOINED):
             return
-        self.unused[kind] += 1
         until = speculation.completed if was is State.READY else now
-        self.wasted_worker_s += until - speculation.started
-        if speculation.output is not None:
-            self.wasted_bytes += len(speculation.output.body)
+        size = len(speculation.output.body) if speculation.output is not None else 0
+        self.run_unused(speculation.run_class, until - speculation.started, size)
 
-    def joined_run_failed(self, run_class: RunClass) -> None:
-        """A joined run that fails has served nobody after all."""
+    def run_unused(self, run_class: RunClass, seconds: float, size: int = 0) -> None:
+        """A run ahead has served nobody; also one that was joined, and then failed or was left alone."""
         self.unused[run_class.name.lower()] += 1
+        self.wasted_worker_s += seconds
+        self.wasted_bytes += size
 
     def served(self, tool: str, seconds: float) -> None:
         before = self.service_s.get(tool, seconds)

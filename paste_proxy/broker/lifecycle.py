@@ -23,7 +23,7 @@ class State(Enum):
 
 class Trigger(Enum):
     START = "start"
-    """A slot was free."""
+    """The tool's function begins: it has a slot, and a worker process where it needs one."""
     COMPLETE = "complete"
     """The run gave a result."""
     FAIL = "fail"
@@ -50,6 +50,8 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.QUEUED, Trigger.EXPIRE): State.CANCELLED,
     (State.QUEUED, Trigger.VOID): State.CANCELLED,
     (State.QUEUED, Trigger.DISCARD): State.CANCELLED,
+    (State.QUEUED, Trigger.CANCEL): State.CANCELLED,
+    (State.QUEUED, Trigger.FAIL): State.FAILED,
     (State.RUNNING, Trigger.COMPLETE): State.READY,
     (State.RUNNING, Trigger.FAIL): State.FAILED,
     (State.RUNNING, Trigger.CLAIM): State.JOINED,

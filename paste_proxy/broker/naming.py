@@ -4,7 +4,7 @@ Clients rename: `mcp__server__open`, `server_open`, `open`. A name is resolved i
 configured prefix, it is a gateway tool's and the schemas are equal; otherwise the agent runs the tool itself.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +17,8 @@ WORDLESS = frozenset({"title", "description", "$schema", "additionalProperties",
 """Schema keywords that frameworks add, drop or rewrite without changing which calls are meant."""
 
 
+DEPTH = 64
+"""Schemas nested deeper are taken for different: no tool's is."""
 REMEMBERED = 256
 """Lists of tools whose resolution is remembered: about as many kinds of agents as one proxy meets."""
 
@@ -31,7 +33,7 @@ class ToolNames:
 
     def resolve(self, offered: tuple[RequestTool, ...]) -> dict[str, str]:
         """See `resolve_tools`."""
-        key = msgspec.msgpack.encode(offered)
+        key = msgspec.json.encode(offered)
         if key not in self._known:
             self._known[key] = resolve_tools(offered, self._specs, self._prefixes)
             if len(self._known) > REMEMBERED:
@@ -46,7 +48,11 @@ def resolve_tools(
     """The request's tool names that mean a gateway tool, with that tool's name. Ambiguous ones are left out."""
     prefixes = ("", *prefixes)
     found: dict[str, str] = {}
+    offered = tuple(offered)
+    times = Counter(tool.name for tool in offered)
     for tool in offered:
+        if times[tool.name] > 1:
+            continue
         names = {
             tool.name.removeprefix(prefix)
             for prefix in prefixes
@@ -59,21 +65,20 @@ def resolve_tools(
 
 def same_schema(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Equal but for words: the same properties with the same types, defaults and requirements."""
-    return bool(_bare(one, in_properties=False) == _bare(other, in_properties=False))
+    return bool(_bare(one) == _bare(other))
 
 
-def _bare(schema: Any, *, in_properties: bool) -> Any:
+def _bare(schema: Any, *, in_properties: bool = False, depth: int = 0) -> Any:
     """The schema without wordless keywords; names of properties are never keywords."""
-    if isinstance(schema, dict):
-        kept = {key: part for key, part in schema.items() if in_properties or key not in WORDLESS}
-        if not in_properties and not kept.get("required", True):
-            del kept["required"]
-        return {
-            key: _bare(part, in_properties=key == "properties" and not in_properties)
-            if key != "required"
-            else sorted(part, key=str)
-            for key, part in kept.items()
-        }
+    if depth > DEPTH:
+        return object()  # equal to nothing
     if isinstance(schema, list):
-        return [_bare(part, in_properties=False) for part in schema]
-    return schema
+        return [_bare(part, depth=depth + 1) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if in_properties:
+        return {name: _bare(part, depth=depth + 1) for name, part in schema.items()}
+    kept = {key: part for key, part in schema.items() if key not in WORDLESS}
+    required = kept.pop("required", ())
+    bare = {key: _bare(part, in_properties=key == "properties", depth=depth + 1) for key, part in kept.items()}
+    return (bare, sorted(map(str, required)) if isinstance(required, (list, tuple)) else required)

@@ -6,6 +6,7 @@ from typing import Any
 from paste_proxy.broker.keys import CallKey
 from paste_proxy.broker.lifecycle import LIVE, State, Trigger, transition
 from paste_proxy.broker.scopes import Stamp
+from paste_proxy.deadlines import Timer
 from paste_proxy.tools.ports import Output, RunClass, RunContext
 from paste_proxy.tools.spec import ToolSpec
 
@@ -27,6 +28,8 @@ class Speculation:
     stamp: Stamp | None = None
     output: Output | None = None
     fingerprint: bytes | None = None
+    timer: Timer | None = None
+    """Its expiry."""
 
     def move(self, trigger: Trigger) -> State:
         """The state before `trigger`."""
@@ -63,11 +66,13 @@ class PendingCall:
     decided: bool = False
     """Served by a run that was started when its call was sealed, rather than predicted."""
     run: str = ""
+    timer: Timer | None = None
+    """Its timeout."""
 
 
 @dataclass(eq=False, slots=True)
 class RunRecord:
-    """A run that is queued or running, and for whom. A run for nobody (its caller left) may still write."""
+    """A run that is queued or running, and for whom. A run for nobody (its caller left) still has its slot."""
 
     id: str
     spec: ToolSpec
@@ -75,6 +80,11 @@ class RunRecord:
     context: RunContext
     call: PendingCall | None = None
     speculation: Speculation | None = None
-    started: float | None = None
+    handed_over: bool = False
+    """The executor has it; it may wait there for a worker still."""
+    started: float = 0.0
+    """When its function began."""
+    joined: RunClass | None = None
+    """The class of the speculation that it was, if a call joined it."""
     writing: frozenset[str] = field(default=frozenset())
     """Scopes of the write that this run has open."""

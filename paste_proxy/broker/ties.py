@@ -24,37 +24,46 @@ class ModelCall(msgspec.Struct, frozen=True):
 
 
 class Ties:
-    """Index of unclaimed model calls, bounded by the sessions: `forget` drops a session's."""
+    """Index of model calls that have no result in the history yet; bounded by the sessions (`forget`).
+
+    A claimed call stays known by its id, so that a repeated request for it stays with its session.
+    """
 
     def __init__(self) -> None:
         self._by_session: dict[str, dict[str, ModelCall]] = {}
         self._by_id: dict[tuple[str, str], set[ModelCall]] = {}
-        self._by_call: dict[tuple[str, str, str], set[ModelCall]] = {}
+        self._unclaimed: dict[tuple[str, str, str], set[ModelCall]] = {}
 
     def expect(self, call: ModelCall) -> None:
-        calls = self._by_session.setdefault(call.session, {})
-        if (earlier := calls.get(call.call_id)) is not None:
+        if (earlier := self._by_session.get(call.session, {}).get(call.call_id)) is not None:
             self._drop(earlier)
         self._by_session.setdefault(call.session, {})[call.call_id] = call
         self._by_id.setdefault((call.tenant, call.call_id), set()).add(call)
-        self._by_call.setdefault((call.tenant, call.tool, call.arguments), set()).add(call)
+        self._unclaimed.setdefault((call.tenant, call.tool, call.arguments), set()).add(call)
 
-    def claim(self, tenant: str, tool: str, arguments: str, *, call_id: str, named: Collection[str]) -> str:
-        """The session that the call belongs to, or "". `named`: the sessions that the identity headers name."""
-        equal = self._by_call.get((tenant, tool, arguments), set())
+    def claim(
+        self, tenant: str, tool: str, arguments: str, *, call_id: str, named: Collection[str] | None
+    ) -> str:
+        """The session that the call belongs to, or "".
+
+        `named`: the sessions of the name that the caller gives; None if it gives none. An id or a name that is
+        given is never passed over: what contradicts it, or is not known, ties to nothing.
+        """
+        unclaimed = self._unclaimed.get((tenant, tool, arguments), set())
         if call_id and (known := self._by_id.get((tenant, call_id))):
-            return self._claim_one_session(equal & known)
-        if named:
-            own = {call for call in equal if call.session in named}
+            same = {call for call in known if (call.tool, call.arguments) == (tool, arguments)}
+            return self._claim_one_session(same)
+        if named is not None:
+            own = {call for call in unclaimed if call.session in named}
             return self._claim_one_session(own) or (next(iter(named)) if len(named) == 1 else "")
-        return self._claim_one_session(equal) if len(equal) == 1 else ""
+        return self._claim_one_session(unclaimed) if len(unclaimed) == 1 and not call_id else ""
 
     def _claim_one_session(self, calls: set[ModelCall]) -> str:
         """Claim the first of `calls` if all are of one session; which of equal siblings does not matter."""
         if len({call.session for call in calls}) != 1:
             return ""
         call = min(calls, key=lambda one: one.call_id)
-        self._drop(call)
+        _remove(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
         return call.session
 
     def answered(self, session: str, call_id: str) -> None:
@@ -68,7 +77,7 @@ class Ties:
 
     def _drop(self, call: ModelCall) -> None:
         _remove(self._by_id, (call.tenant, call.call_id), call)
-        _remove(self._by_call, (call.tenant, call.tool, call.arguments), call)
+        _remove(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
         calls = self._by_session[call.session]
         del calls[call.call_id]
         if not calls:
@@ -76,6 +85,9 @@ class Ties:
 
 
 def _remove(index: dict[K, set[ModelCall]], key: K, call: ModelCall) -> None:
-    index[key].discard(call)
-    if not index[key]:
-        del index[key]
+    """Nothing happens where it is not there."""
+    calls = index.get(key)
+    if calls is not None:
+        calls.discard(call)
+        if not calls:
+            del index[key]

@@ -29,7 +29,7 @@ class Turn(Protocol):
 
     def feed(self, events: Iterable[GrammarEvent]) -> None: ...
 
-    def close(self, *, complete: bool) -> None: ...
+    def close(self, *, complete: bool, unread: bool = False) -> None: ...
 
 
 class Failures:
@@ -82,6 +82,8 @@ class Tap:
         self._failures = failures
         self._limit = limit
         self._reader: _Reader | None = None
+        self._unread = False
+        """The client got a reply that was not read, or not to its end."""
         self.ended = False
         """The model has stopped: a client that leaves now misses nothing of the turn."""
 
@@ -104,6 +106,7 @@ class Tap:
             self._reader = _WholeReply(self._limit)
         else:
             self._counters.untapped_replies += 1
+            self._unread = True
 
     def feed(self, data: bytes) -> None:
         reader = self._reader
@@ -113,6 +116,7 @@ class Tap:
                     self._tell(events)
             except Exception as error:  # noqa: BLE001 - the boundary
                 self._reader = None
+                self._unread = True
                 self._failures.report("reading a reply", error)
 
     async def finish(self) -> None:
@@ -126,13 +130,14 @@ class Tap:
             else:
                 self._tell(reader.end())
         except Exception as error:  # noqa: BLE001 - the boundary
+            self._unread = True
             self._failures.report("reading a reply", error)
 
     def close(self, *, complete: bool) -> None:
         turn, self._turn, self._reader = self._turn, None, None
         if turn is not None:
             try:
-                turn.close(complete=complete or self.ended)
+                turn.close(complete=complete or self.ended, unread=self._unread)
             except Exception as error:  # noqa: BLE001 - the boundary
                 self._failures.report("turn close", error)
 

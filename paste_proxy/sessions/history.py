@@ -16,7 +16,13 @@ OUTPUTS_KEPT = 8
 UNANSWERED_KEPT = 256
 """More parallel calls than any agent issues."""
 
+VALUE_LIMIT = 1024
+"""Characters of an argument that is kept."""
+ARGUMENTS_LIMIT = 256 * 1024
+"""Characters of a call's arguments that are still looked at: a millisecond or two."""
+
 _decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 
 class SessionHistory:
@@ -57,7 +63,8 @@ class SessionHistory:
         del calls[:-CALLS_KEPT]
 
     def _ask(self, call: MessageCall, names: Mapping[str, str]) -> None:
-        self.unanswered[call.call_id] = Call(names.get(call.name, call.name), decode_object(call.arguments))
+        arguments = _short(decode_object(call.arguments))
+        self.unanswered[call.call_id] = Call(names.get(call.name, call.name), arguments)
         while len(self.unanswered) > UNANSWERED_KEPT:
             del self.unanswered[next(iter(self.unanswered))]
 
@@ -66,8 +73,19 @@ class SessionHistory:
             self._unread.append((call, message.text))
 
 
+def _short(arguments: dict[str, object]) -> dict[str, object]:
+    """Without what is too long to be a reference to something (`predict/shapes.py`): files that are written."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if len(value if isinstance(value, str) else _encode(value)) <= VALUE_LIMIT
+    }
+
+
 def decode_object(text: str) -> dict[str, object]:
-    """A JSON object, or an empty one where the text is none."""
+    """A JSON object; an empty one where the text is none, or longer than what could be predicted."""
+    if len(text) > ARGUMENTS_LIMIT:
+        return {}
     try:
         value = _decode(text)
     except (msgspec.DecodeError, ValueError, RecursionError):

@@ -11,6 +11,9 @@ from paste_proxy.sessions.history import SessionHistory
 NOTES_KEPT = 200
 """A timeline of about fifty turns."""
 
+DETAIL_LIMIT = 300
+"""Characters of one detail of a note."""
+
 
 @dataclass(eq=False, slots=True)
 class SessionState:
@@ -22,8 +25,6 @@ class SessionState:
     """The name that the client gave it, if any."""
     names: dict[str, str] = field(default_factory=dict)
     """The client's tool names that mean gateway tools, from the newest request."""
-    open_writes: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Calls that write and whose result has not come back: call id and scopes."""
     unlearnt: list[Call] | None = None
     """What the last turn asked for, until the predictor has learnt from it; empty: it asked for nothing."""
     turns: int = 0
@@ -34,4 +35,10 @@ class SessionState:
         self.history = SessionHistory(self.id)
 
     def note(self, at: float, what: str, **detail: Any) -> None:
-        self.notes.append(Note(at, what, detail))
+        self.notes.append(Note(at, what, {key: _short(value) for key, value in detail.items()}))
+
+
+def _short(value: Any) -> Any:
+    """A timeline shows what a call was, not the file that it wrote."""
+    text = value if isinstance(value, str) else repr(value)
+    return value if len(text) <= DETAIL_LIMIT else f"{text[:DETAIL_LIMIT]}..."

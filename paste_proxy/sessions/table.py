@@ -43,7 +43,8 @@ class Resolution(msgspec.Struct, frozen=True):
 
 
 class SessionTable:
-    """Bounded: beyond `limit` sessions the one longest not heard of is dropped, after `idle_s` seconds any.
+    """Bounded: beyond `limit` sessions the one longest not heard of is dropped, after `idle_s` seconds any; but
+    none whose turn is in flight.
 
     The owner reports every turn: `resolve`, `turn_opened`, perhaps `turn_replied`, `turn_closed`. Turns and
     sessions that are not, or no longer, known are ignored.
@@ -111,7 +112,7 @@ class SessionTable:
     def _contest(self, candidates: list[Lineage]) -> None:
         """One of these goes on, nobody knows which: one fewer waits, and none of them is ever sure again."""
         self._unwait(candidates[0])
-        for other in candidates[1:2]:
+        for other in candidates[1:]:
             other.contested = True
 
     def _origin(self, identity: Identity, request: ChatRequest) -> tuple[Relation, str]:
@@ -146,11 +147,17 @@ class SessionTable:
         lineage = Lineage(f"{self._count:x}-{origin[:4].hex()}", scope)
         self._lineages[lineage.id] = lineage
         self._ask(lineage, request, now)
+        self._make_room()
+        return Resolution(lineage.id, relation, parent, 0, in_doubt)
+
+    def _make_room(self) -> None:
+        """Drop what is longest not heard of; turns in flight are bounded by their connections, and stay."""
         while len(self._lineages) > self._limit:
-            oldest = next(iter(self._lineages))
+            oldest = next((one.id for one in self._lineages.values() if not one.in_flight), None)
+            if oldest is None:
+                return
             self.forget(oldest)
             self._dropped.append(oldest)
-        return Resolution(lineage.id, relation, parent, 0, in_doubt)
 
     def _ask(self, lineage: Lineage, request: ChatRequest, now: float) -> None:
         self._unwait(lineage)

@@ -49,6 +49,8 @@ class Desk:
         **caps: int,
     ):
         self.now = 0.0
+        self.prompt = True
+        """Runs begin as soon as they are started; else the test says when."""
         self.deadlines = Deadlines()
         self.queue = JointQueue(Capacity(0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1}))
         self.broker = Broker(
@@ -98,6 +100,9 @@ class Desk:
             if not any(self.broker.preempt(starved, self.now) for starved in self.queue.starved()):
                 break
         out, self.broker.out = self.broker.out, []
+        for decision in out if self.prompt else ():
+            if isinstance(decision, StartRun):
+                self.broker.began(decision.run.run, self.now)
         return [_word(decision) for decision in out]
 
 
@@ -318,7 +323,7 @@ def test_results_over_the_cap_are_not_kept() -> None:
     desk.guess()
     desk.ended("run-1", "x" * 101)
     assert desk.broker.live == 0
-    assert desk.broker.ledger.wasted_bytes == 0
+    assert desk.broker.ledger.wasted_bytes == 101
 
 
 def test_a_session_over_its_cap_loses_its_oldest_result() -> None:
@@ -351,10 +356,10 @@ def test_too_many_waiting_calls_are_refused_and_guesses_never_count() -> None:
 def test_a_caller_that_leaves_stops_its_read_but_not_its_write() -> None:
     desk = Desk()
     desk.call("r", 1)
-    desk.broker.abandon("r")
+    desk.broker.abandon("r", desk.now)
     assert desk.decisions() == ["cancel run-1"]
     desk.call("w", tool="write")
-    desk.broker.abandon("w")
+    desk.broker.abandon("w", desk.now)
     assert desk.decisions() == []
     assert desk.guess() == [], "the write is still open"
     desk.ended("run-2")
@@ -374,7 +379,7 @@ def test_a_caller_that_leaves_the_queue_leaves_no_run() -> None:
     desk = Desk(slots=1)
     desk.call("c1", 1)
     desk.call("c2", 2)
-    desk.broker.abandon("c2")
+    desk.broker.abandon("c2", desk.now)
     assert desk.ended("run-1") == ["answer c1 executed result 0 0"]
 
 
@@ -396,8 +401,76 @@ def test_waste_is_counted_in_runs_seconds_and_bytes() -> None:
     desk.now = 2
     desk.ended("run-1", "12345")
     desk.now = 3
-    desk.broker.discard_all(desk.now)
+    desk.broker.discard_session("s1", desk.now)
     ledger = desk.broker.ledger
     assert ledger.unused == {"speculative": 2}
     assert ledger.wasted_worker_s == 2 + 3
     assert ledger.wasted_bytes == 5
+
+
+def test_a_call_never_waits_for_a_run_that_waits_for_a_worker() -> None:
+    desk = Desk()
+    desk.prompt = False
+    desk.guess()
+    desk.now = 5
+    assert desk.call("c") == ["cancel run-1", "start run-2 read authoritative"]
+    desk.broker.began("run-2", desk.now)
+    desk.now = 6
+    assert desk.ended("run-2") == ["answer c promoted result 1 0"]
+    assert desk.broker.ledger.unused == {}, "it had not begun, and cost nothing"
+
+
+def test_what_was_written_while_a_run_waited_for_a_worker_voids_it() -> None:
+    desk = Desk()
+    desk.prompt = False
+    desk.guess()
+    assert desk.call("w", tool="write") == ["cancel run-1", "start run-2 write authoritative"]
+
+
+def test_a_read_that_nobody_waits_for_keeps_its_slot_until_it_has_ended() -> None:
+    desk = Desk(slots=1)
+    desk.call("c1", 1)
+    desk.broker.abandon("c1", desk.now)
+    assert desk.decisions() == ["cancel run-1"]
+    assert desk.call("c2", 2) == []
+    assert desk.ended("run-1", None) == ["start run-2 read authoritative"]
+
+
+def test_a_joined_run_that_nobody_waits_for_any_more_is_waste() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.call("c")
+    desk.now = 4
+    desk.broker.abandon("c", desk.now)
+    ledger = desk.broker.ledger
+    assert (ledger.unused, ledger.wasted_worker_s, ledger.calls_abandoned) == ({"speculative": 1}, 4, 1)
+
+
+def test_a_sealed_call_that_was_only_queued_counts_as_promoted() -> None:
+    desk = Desk(speculative=1)
+    desk.guess(1)
+    desk.guess(2, sealed=True)
+    desk.call("c", 2)
+    desk.ended("run-3")
+    assert desk.broker.ledger.hits == {"promoted": 1}
+
+
+def test_guesses_that_have_not_begun_end_with_their_turn() -> None:
+    desk = Desk(speculative=1)
+    for k in (1, 2, 3):
+        desk.guess(k)
+    desk.broker.discard_waiting("s1", desk.now)
+    assert desk.broker.live == 1
+    assert desk.ended("run-1") == []
+
+
+def test_what_has_ended_leaves_no_timer_behind() -> None:
+    desk = Desk()
+    for k in range(500):
+        desk.guess(k)
+        desk.ended(f"run-{2 * k + 1}")
+        desk.call(f"c{k}", k)
+        desk.call(f"d{k}", k)
+        desk.ended(f"run-{2 * k + 2}")
+    assert len(desk.deadlines) < 200
+    assert desk.deadlines.next() is None

@@ -11,7 +11,9 @@ def expecting(*calls: tuple[str, str, str]) -> Ties:
     return ties
 
 
-def claim(ties: Ties, arguments: str, call_id: str = "", named: tuple[str, ...] = (), tenant: str = "x") -> str:
+def claim(
+    ties: Ties, arguments: str, call_id: str = "", named: tuple[str, ...] | None = None, tenant: str = "x"
+) -> str:
     return ties.claim(tenant, "t", arguments, call_id=call_id, named=named)
 
 
@@ -80,10 +82,26 @@ def test_a_forgotten_session_leaves_nothing_behind() -> None:
     ties = expecting(("s1", "c1", "{}"), ("s1", "c2", '{"k":1}'), ("s2", "c1", "{}"))
     ties.forget("s1")
     assert claim(ties, "{}", "c1") == "s2"
-    assert not any((ties._by_id, ties._by_call, ties._by_session))
+    ties.forget("s2")
+    assert not any((ties._by_id, ties._unclaimed, ties._by_session))
 
 
 def test_an_id_that_a_session_issues_again_replaces_the_first() -> None:
     ties = expecting(("s1", "c1", '{"k":1}'), ("s1", "c1", '{"k":2}'))
     assert claim(ties, '{"k":1}') == ""
     assert claim(ties, '{"k":2}') == "s1"
+
+
+def test_a_call_that_is_asked_for_again_stays_with_its_session() -> None:
+    ties = expecting(("s1", "c1", "{}"), ("s2", "c2", "{}"))
+    assert claim(ties, "{}", "c1") == "s1"
+    assert claim(ties, "{}", "c1") == "s1"
+    assert claim(ties, "{}", "c2") == "s2"
+
+
+def test_an_id_that_nobody_has_seen_ties_to_nothing() -> None:
+    assert claim(expecting(("s1", "c1", "{}")), "{}", "z9") == ""
+
+
+def test_a_name_that_no_session_has_ties_to_nothing() -> None:
+    assert claim(expecting(("bob", "c1", "{}")), "{}", named=()) == ""

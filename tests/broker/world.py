@@ -26,6 +26,7 @@ from paste_proxy.events import (
     Event,
     FailCall,
     Identity,
+    RunBegan,
     RunEnded,
     StartRun,
     TimePassed,
@@ -92,8 +93,7 @@ class HostilePredictor:
         pass
 
     def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
-        known = set(tools)
-        return [Candidate(c.tool, c.arguments, 0.9, "hostile") for c in self._guess(history) if c.tool in known]
+        return [Candidate(call.tool, call.arguments, 0.9, "hostile") for call in self._guess(history)]
 
 
 @dataclass
@@ -286,6 +286,7 @@ class Simulation:
                 self._start(run.run, run.tool, run.arguments["k"], ahead=run.run_class > 0)
             case CancelRun(run):
                 self._runs[run]["cancelled"] = True
+                self._at(self.now, partial(self._tell, RunEnded(run, None, ToolError("cancelled"))))
             case AnswerCall(call, outcome, output):
                 self._answered(call, outcome, output)
             case FailCall(call, _, error):
@@ -297,8 +298,16 @@ class Simulation:
         return self.agents[turn.partition("/")[0]]
 
     def _start(self, run: str, tool: str, k: int, *, ahead: bool) -> None:
-        fate = {"cancelled": False, "looked": 0.0, "text": "", "begun": self.now}
-        self._runs[run] = fate
+        """The executor has it; a worker process may have to be waited for."""
+        self._runs[run] = {"cancelled": False, "looked": 0.0, "text": "", "begun": self.now}
+        delay = self._random.choice([0.0, 0.0, 1.5]) if ahead else 0.0
+        self._at(self.now + delay, lambda: self._begin(run, tool, k, ahead=ahead))
+
+    def _begin(self, run: str, tool: str, k: int, *, ahead: bool) -> None:
+        fate = self._runs[run]
+        if fate["cancelled"]:
+            return
+        self._tell(RunBegan(run))
         length = self._random.uniform(0.0, 6.0)
         if ahead and self._random.random() < self._failing:
             length = 25.0 if self._random.random() < 0.5 else length
@@ -319,7 +328,6 @@ class Simulation:
         if tool.startswith("write"):
             self.world.writes.append((fate["begun"], self.now, frozenset(scopes_of(tool))))
         if fate["cancelled"]:
-            self._tell(RunEnded(run, None, ToolError("cancelled")))
             return
         output = Output(fate["text"].encode(), is_text=True)
         self._outputs[id(output)] = (output, run)

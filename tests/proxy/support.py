@@ -40,7 +40,7 @@ class FakeTurn:
         self.events.extend(events)
         self._note("feed")
 
-    def close(self, *, complete: bool) -> None:
+    def close(self, *, complete: bool, unread: bool = False) -> None:
         self.closed.set_result(complete)
         self._note("close")
 

@@ -285,17 +285,26 @@ def test_idle_sessions_expire_and_those_in_flight_do_not() -> None:
 
 def test_beyond_the_limit_the_one_longest_unheard_of_goes() -> None:
     client = Client(limit=2)
-    sessions = [client.ask([user(str(n))]).session for n in range(2)]
-    client.reply(sessions[0], "Yes.")
-    third = client.ask([user("2")]).session
+    sessions = []
+    for number in range(3):
+        sessions.append(client.ask([user(str(number))]).session)
+        client.reply(sessions[-1], "Yes.")
     assert client.table.next_deadline() == 0.0
-    assert client.table.expire(0.0) == [sessions[1]]
+    assert client.table.expire(0.0) == [sessions[0]]
     assert len(client.table) == 2
-    client.table.turn_opened(sessions[1], "x", 0.0)
-    client.reply(sessions[1], "late")
-    client.table.forget(sessions[1])
-    client.table.forget(third)
-    assert client.ask([user("0"), assistant("Yes."), user("a")]).session == sessions[0]
+    client.table.turn_opened(sessions[0], "x", 0.0)
+    client.reply(sessions[0], "late")
+    client.table.forget(sessions[0])
+    assert client.ask([user("2"), assistant("Yes."), user("a")]).session == sessions[2]
+
+
+def test_a_session_whose_turn_is_in_flight_is_never_dropped() -> None:
+    client = Client(limit=1)
+    sessions = [client.ask([user(str(number))]).session for number in range(3)]
+    assert client.table.expire(0.0) == []
+    client.reply(sessions[1], "Yes.")
+    client.ask([user("one more")])
+    assert client.table.expire(0.0) == [sessions[1]]
 
 
 def test_an_empty_history_is_a_session_of_its_own() -> None:
@@ -338,6 +347,8 @@ class Lineages(RuleBasedStateMachine):
         """The session in which a client's last turn was."""
         self.owner: dict[str, int] = {}
         self.alive: set[str] = set()
+        self.answered: set[int] = set()
+        """Clients whose last request has its reply."""
 
     def _ask(self, number: int) -> None:
         resolution = self.client.ask(self.histories[number])
@@ -349,12 +360,14 @@ class Lineages(RuleBasedStateMachine):
             assert session not in self.owner
         self.owner[session] = number
         self.alive.add(session)
+        self.answered.discard(number)
         self.waiting[number] = session
         assert 0 <= resolution.fresh_from < len(self.histories[number])
 
     def _reply(self, number: int, text: str, *, calls: bool) -> dict[str, Any]:
         said = [call(f"{text}{number}" if self.ids_are_unique else text)] if calls else []
         self.client.reply(self.waiting[number], text, *said)
+        self.answered.add(number)
         return assistant(text, *said)
 
     @rule(target=clients, text=st.sampled_from(["a", "b"]))
@@ -368,13 +381,16 @@ class Lineages(RuleBasedStateMachine):
         number=clients, text=st.sampled_from(["x", "y"]), calls=st.booleans(), more=st.sampled_from(["p", "q"])
     )
     def reply_and_go_on(self, number: int, text: str, calls: bool, more: str) -> None:
+        if number in self.answered:
+            return
         said = self._reply(number, text, calls=calls or self.ids_are_unique)
         self.histories[number] += [said, user(more)]
         self._ask(number)
 
     @rule(number=clients, text=st.sampled_from(["x", "y"]))
     def reply_and_stop(self, number: int, text: str) -> None:
-        self._reply(number, text, calls=True)
+        if number not in self.answered:
+            self._reply(number, text, calls=True)
 
     @rule(seconds=st.sampled_from([1.0, 15.0]))
     def pass_time(self, seconds: float) -> None:
@@ -384,7 +400,8 @@ class Lineages(RuleBasedStateMachine):
     def bounded(self) -> None:
         for session in self.client.table.expire(self.client.now):
             self.alive.remove(session)
-        assert len(self.client.table) == len(self.alive) <= self.limit
+        in_flight = len(self.histories) - len(self.answered)
+        assert len(self.client.table) == len(self.alive) <= self.limit + in_flight
 
 
 class ForgetfulLineages(Lineages):

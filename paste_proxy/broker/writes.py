@@ -1,0 +1,82 @@
+"""The writes that models were seen to ask for: open from the call's name until its result is in the history.
+
+Who runs them, agent or gateway, does not matter here. A write is known by its turn and its place in it, since
+engines may give several calls the same id, or none.
+"""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from paste_proxy.broker.scopes import Epochs
+
+Place: TypeAlias = tuple[str, int]
+"""Turn, and ordinal of the call in it."""
+
+
+class OpenWrite(msgspec.Struct, frozen=True):
+    tenant: str
+    session: str
+    call_id: str
+    scopes: frozenset[str]
+
+
+class OpenWrites:
+    """What begins is told to the caller, who voids what read it; what ends goes to the epochs directly."""
+
+    def __init__(self, epochs: Epochs) -> None:
+        self._epochs = epochs
+        self._open: dict[Place, OpenWrite] = {}
+        self._of_session: dict[str, set[Place]] = {}
+        self._of_id: dict[tuple[str, str], set[Place]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, place: Place, write: OpenWrite) -> bool:
+        """False if it is open already."""
+        if place in self._open:
+            return False
+        self._open[place] = write
+        self._of_session.setdefault(write.session, set()).add(place)
+        self._of_id.setdefault((write.tenant, write.call_id), set()).add(place)
+        return True
+
+    def answered(self, tenant: str, call_id: str) -> bool:
+        """A result with this id stands in a history of the tenant's. False if no such write was open."""
+        places = self._of_id.get((tenant, call_id), ()) if call_id else ()
+        return self._close(list(places))
+
+    def left(self, session: str, waiting: Iterable[str], turn: str) -> None:
+        """The session asks again: of its writes, only those in `waiting` may still come back."""
+        waiting = set(waiting)
+        places = self._of_session.get(session, ())
+        self._close(
+            [
+                place
+                for place in places
+                if place[0] != turn
+                and (not self._open[place].call_id or self._open[place].call_id not in waiting)
+            ]
+        )
+
+    def forget(self, session: str) -> None:
+        self._close(list(self._of_session.get(session, ())))
+
+    def _close(self, places: list[Place]) -> bool:
+        for place in places:
+            write = self._open.pop(place)
+            _discard(self._of_session, write.session, place)
+            _discard(self._of_id, (write.tenant, write.call_id), place)
+            self._epochs.end_write(write.scopes)
+        return bool(places)
+
+
+def _discard(
+    index: dict[str, set[Place]] | dict[tuple[str, str], set[Place]], key: object, place: Place
+) -> None:
+    places = index[key]  # type: ignore[index]
+    places.discard(place)
+    if not places:
+        del index[key]  # type: ignore[arg-type]
