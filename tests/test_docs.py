@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 import msgspec
 
-from paste_proxy import app, errors
+import paste_proxy.app  # noqa: F401 - for the error classes of all parts
+from paste_proxy import errors
 from paste_proxy.cli import commands
 from paste_proxy.config import Config
 from paste_proxy.observe import metrics
 from paste_proxy.proxy.counters import RelayCounters
 
-assert app.build, "imported for the error classes of all parts"
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs/operations.md").read_text(encoding="utf-8")

@@ -1,0 +1,48 @@
+"""The figures: each authoritative call is counted once, and used and unused are what they say."""
+
+from typing import Any
+
+from paste_proxy.broker.lifecycle import State
+from paste_proxy.config import Config
+from paste_proxy.core import Core
+from paste_proxy.observe.metrics import OUTCOMES, exposition, stats
+from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.runtime import Runtime
+from tests.broker.world import SPECS
+from tests.test_runtime import FakeExecutor, Guesses
+
+
+def core() -> Core:
+    return Core(SPECS, Config(), Guesses())
+
+
+def test_used_is_reused_and_joined_but_never_promoted() -> None:
+    one = core()
+    one.broker.ledger.hits.update({"reused": 3, "joined": 2, "promoted": 7, "executed": 5, "decided": 4})
+    one.broker.ledger.unused.update({"speculative": 10, "decided": 6})
+    figures = stats(one)
+    assert figures["hits"] == {"reused": 3, "joined": 2, "promoted": 7, "executed": 5, "decided": 4}
+    assert figures["speculations"]["used"] == 5
+    assert figures["unused_per_used"] == 2.0
+    assert figures["speculations"]["decided_unused"] == 6
+
+
+def test_without_a_use_there_is_no_ratio() -> None:
+    assert stats(core())["unused_per_used"] is None
+
+
+def test_the_exposition_holds_every_outcome_from_the_start() -> None:
+    one = core()
+    clock: Any = None
+    text = exposition(
+        Runtime(one, FakeExecutor(), clock), RelayCounters(tap_failures={'a "cause"': 2})
+    ).decode()
+    for outcome in OUTCOMES:
+        assert f'paste_tool_calls_total{{outcome="{outcome}"}} 0.0' in text
+    assert 'paste_tap_failures_total{cause="a \\"cause\\""} 2.0' in text
+
+
+def test_states_of_the_ledger_are_those_of_the_life_cycle() -> None:
+    one = core()
+    one.broker.ledger.ended[State.EXPIRED.value] += 1
+    assert stats(one)["speculations"]["ended"] == {"expired": 1}
