@@ -72,7 +72,7 @@ class Service:
 
     def __init__(self, sizes: Sizes) -> None:
         self._sizes = sizes
-        self._executor = LocalExecutor(load_plugins([DOCS, FILES]), workers=WORKERS)
+        self._executor = LocalExecutor(load_plugins([DOCS, FILES]), isolated=WORKERS)
         self._ids = itertools.count()
 
     async def answer(self, name: str, arguments: dict[str, Any]) -> str:
@@ -89,19 +89,14 @@ class Service:
         return result if isinstance(result, str) else msgspec.json.encode(result).decode()
 
     async def search(self, query: str, limit: int) -> dict[str, Any]:
-        """`{"results": [{"address", "title", "summary"}, ...]}`, best first."""
+        """`{"results": [{"address", "summary"}, ...]}`, best first."""
         found = msgspec.json.decode(await self._run("docs_search", query=query, limit=limit), type=list[Hit])
         room = self._characters(SEARCH, query) // max(1, len(found))
-        return {
-            "results": [
-                {
-                    "address": f"{ADDRESS}{hit.name}{reference(query, place)}",
-                    "title": hit.name,
-                    "summary": hit.summary[:room],
-                }
-                for place, hit in enumerate(found, 1)
-            ]
-        }
+        results = []
+        for place, hit in enumerate(found, 1):
+            address = f"{ADDRESS}{hit.name}{reference(query, place)}"
+            results.append({"address": address, "summary": hit.summary[: max(0, room - len(address))]})
+        return {"results": results}
 
     async def open(self, address: str) -> str:
         """A page of documentation."""

@@ -18,13 +18,17 @@ from paste_proxy.tools.invoke import invoke_async, invoke_sync, warm_up, warm_up
 from paste_proxy.tools.loading import Registry
 from paste_proxy.tools.pool import WorkerPool
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
+from paste_proxy.tools.spec import Effect
 from paste_proxy.tools.threads import Threads
 from paste_proxy.tools.wire import Request
 
 log = logging.getLogger(__name__)
 
 WORKERS = 16
-"""As many as `speculation.slots`: a run that the core has started should not wait here once more."""
+"""The default of `speculation.slots`."""
+
+SPARES = 2
+"""Processes kept ready ahead of their use: a turn's likely calls start together, and a start takes 0.2 s."""
 
 
 class LocalExecutor:
@@ -37,13 +41,20 @@ class LocalExecutor:
     | sync, `isolated` | worker process | worker process at low priority |
 
     Time limits are the core's: a run goes on until it is done or cancelled.
+
+    `workers`: processes for runs ahead, at least `speculation.slots`. A run that the core has started then
+    finds a process, or room for one, however many others hang; so does one that a call joins later.
+    `isolated`: processes for authoritative runs. By default, by the same argument, the sum of what the
+    isolated tools declare as their `concurrency`.
     """
 
-    def __init__(self, registry: Registry, *, workers: int = WORKERS) -> None:
+    def __init__(self, registry: Registry, *, workers: int = WORKERS, isolated: int | None = None) -> None:
         self._registry = registry
         self._threads = Threads()
-        self._isolated = WorkerPool(workers, lowered=False)
-        self._ahead = WorkerPool(workers, lowered=True)
+        if isolated is None:
+            isolated = sum(tool.spec.concurrency for tool in registry.values() if tool.isolated)
+        self._isolated = WorkerPool(max(1, isolated), lowered=False)
+        self._ahead = WorkerPool(max(1, workers), lowered=True)
         self._warm: dict[str, asyncio.Task[Any]] = {}
         self._tasks = TaskSet()
 
@@ -73,9 +84,23 @@ class LocalExecutor:
             return b"!" + uuid.uuid4().bytes
 
     async def warm_up(self) -> None:
-        """Call all warm-ups now rather than at first use, where the authoritative runs will be."""
+        """Call all warm-ups now rather than at first use, where the authoritative runs will be.
+
+        Processes are started now, too, and from now on replaced before they are wanted.
+        """
+        self._keep_spares()
         tools = [tool for tool in self._registry.values() if tool.warm is not None]
         await asyncio.gather(*(self._warmed(tool) for tool in tools))
+
+    def _keep_spares(self) -> None:
+        """In the pools that the tools may use; what no plugin declares can't run in a process."""
+        for name, tool in self._registry.items():
+            if tool.is_async or self._registry.source(name) is None:
+                continue
+            if tool.spec.effect is Effect.READ:
+                self._ahead.keep_spares(SPARES)
+            if tool.isolated:
+                self._isolated.keep_spares(1)
 
     async def close(self) -> None:
         """End all runs in threads and processes; tasks that wait for runs are cancelled after it, not before.
@@ -95,10 +120,11 @@ class LocalExecutor:
     async def _run_here(self, tool: Tool[..., Any], run: Run, begun: Callable[[], None]) -> Output:
         arguments = typed_arguments(tool, run.arguments)
         await self._warmed(tool)
-        begun()
         if tool.is_async:
+            begun()
             return await invoke_async(tool, run.context, arguments)
-        return await self._threads.run(run.tool, functools.partial(invoke_sync, tool, run.context, arguments))
+        work = functools.partial(invoke_sync, tool, run.context, arguments)
+        return await self._threads.run(run.tool, work, begun)
 
     def _request(self, tool: str, context: RunContext, arguments: dict[str, Any] | None) -> Request:
         source = self._registry.source(tool)

@@ -1,4 +1,4 @@
-"""One worker process as the proxy sees it: ask, kill, reap."""
+"""One worker process as the proxy sees it: wait until it is ready, ask, kill, reap."""
 
 import asyncio
 import contextlib
@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable
 
 from paste_proxy.tools import priority
-from paste_proxy.tools.wire import HEADER
+from paste_proxy.tools.wire import HEADER, NONCE_BYTES, REQUEST, frame
+
+_DIED = "its worker process died"
 
 
 class WorkerDiedError(Exception):
-    """The process ended without a reply."""
+    """There is no reply, or a wrong one; says why. The process is of no more use."""
 
 
 class Worker:
@@ -38,18 +40,40 @@ class Worker:
         return self._process.returncode is None
 
     async def ask(self, request: bytes, sent: Callable[[], None]) -> tuple[bytes, bytes]:
-        """Send a request frame; the reply's kind and body. Raises `WorkerDiedError`.
+        """Send a request's body; the reply's kind and body. Raises `WorkerDiedError`.
 
         `sent` is called when the request is on its way.
         """
+        nonce = os.urandom(NONCE_BYTES)
         try:
-            self._stdin.write(request)
+            self._stdin.write(frame(REQUEST, nonce, request))
             await self._stdin.drain()
-            sent()
-            kind, length = HEADER.unpack(await self._stdout.readexactly(HEADER.size))
+        except OSError as error:
+            raise WorkerDiedError(_DIED) from error
+        sent()
+        return await self._reply(nonce)
+
+    async def ready(self) -> None:
+        """Wait until it has started. Raises `WorkerDiedError`."""
+        await self._reply(bytes(NONCE_BYTES))
+
+    async def is_quiet(self) -> bool:
+        """Whether an idle worker has neither ended nor said anything, as a tool's child may in its name."""
+        try:
+            async with asyncio.timeout(0):
+                await self._stdout.read(1)
+        except TimeoutError:
+            return True
+        return False
+
+    async def _reply(self, nonce: bytes) -> tuple[bytes, bytes]:
+        try:
+            kind, echoed, length = HEADER.unpack(await self._stdout.readexactly(HEADER.size))
+            if echoed != nonce:
+                raise WorkerDiedError("its worker process answered what it was not asked, and was ended")
             return kind, await self._stdout.readexactly(length)
         except (OSError, asyncio.IncompleteReadError) as error:
-            raise WorkerDiedError(str(error)) from error
+            raise WorkerDiedError(_DIED) from error
 
     def kill(self) -> None:
         """End it at once, with all processes that its tool started."""

@@ -1,7 +1,8 @@
 """What the proxy and a worker process say to each other: frames over the worker's stdin and stdout.
 
-A frame is a kind (one byte), a length (8 bytes, big-endian) and a body. Requests are JSON of the standard
-library, whose integers are exact; replies carry an output's bytes as they are.
+A frame is a kind (one byte), a nonce, a length (8 bytes, big-endian) and a body. The nonce is the proxy's, new
+with each request, and the reply repeats it: a tool may fork, and what its child says answers nothing. Requests
+are JSON of the standard library, whose integers are exact; replies carry an output's bytes as they are.
 """
 
 import json
@@ -14,9 +15,13 @@ from paste_proxy.config import PluginConfig
 from paste_proxy.errors import InvalidArgumentsError, PasteError, ResultTooLargeError, ToolError
 from paste_proxy.tools.ports import Output, RunContext
 
-HEADER = struct.Struct(">cQ")
+NONCE_BYTES = 16
+"""As random as a UUID: a process that remembers an older request can't guess the next one's."""
 
-REQUEST, TEXT, VALUE, ERROR = b"R", b"T", b"V", b"E"
+HEADER = struct.Struct(f">c{NONCE_BYTES}sQ")
+
+REQUEST, READY, TEXT, VALUE, ERROR = b"R", b"A", b"T", b"V", b"E"
+"""`READY` comes once, from a worker that has started, with a nonce and body of nothing."""
 
 _ERRORS: dict[str, type[PasteError]] = {
     kind.code: kind for kind in (ToolError, ResultTooLargeError, InvalidArgumentsError)
@@ -49,24 +54,27 @@ class Failure(msgspec.Struct, frozen=True):
     param: str | None
 
 
-def frame(kind: bytes, body: bytes) -> bytes:
-    return HEADER.pack(kind, len(body)) + body
+def frame(kind: bytes, nonce: bytes, body: bytes) -> bytes:
+    return HEADER.pack(kind, nonce, len(body)) + body
 
 
 def encode_request(request: Request) -> bytes:
-    return frame(REQUEST, json.dumps(msgspec.to_builtins(request)).encode())
+    """The body of a request."""
+    return json.dumps(msgspec.to_builtins(request)).encode()
 
 
 def decode_request(body: bytes) -> Request:
     return msgspec.convert(json.loads(body), Request)
 
 
-def encode_output(output: Output) -> bytes:
-    return frame(TEXT if output.is_text else VALUE, output.body)
+def encode_output(output: Output) -> tuple[bytes, bytes]:
+    """A reply's kind and body."""
+    return TEXT if output.is_text else VALUE, output.body
 
 
-def encode_error(error: PasteError) -> bytes:
-    return frame(ERROR, msgspec.json.encode(Failure(error.code, error.message, error.param)))
+def encode_error(error: PasteError) -> tuple[bytes, bytes]:
+    """A reply's kind and body."""
+    return ERROR, msgspec.json.encode(Failure(error.code, error.message, error.param))
 
 
 def decode_reply(kind: bytes, body: bytes) -> Output:

@@ -17,7 +17,17 @@ from paste_proxy.tools.authoring import Tool
 from paste_proxy.tools.invoke import invoke_sync, warm_up
 from paste_proxy.tools.loading import load_plugin, stamp
 from paste_proxy.tools.ports import Output
-from paste_proxy.tools.wire import HEADER, Request, Source, decode_request, encode_error, encode_output
+from paste_proxy.tools.wire import (
+    HEADER,
+    NONCE_BYTES,
+    READY,
+    Request,
+    Source,
+    decode_request,
+    encode_error,
+    encode_output,
+    frame,
+)
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -29,8 +39,8 @@ class Workshop:
         self._tools: dict[str, Tool[..., Any]] = {}
         self._warm: set[str] = set()
 
-    def answer(self, body: bytes) -> bytes:
-        """The reply frame to a request's body; an error is a reply, too."""
+    def answer(self, body: bytes) -> tuple[bytes, bytes]:
+        """Kind and body of the reply to a request's body; an error is a reply, too."""
         try:
             return encode_output(self._run(decode_request(body)))
         except PasteError as error:
@@ -55,11 +65,14 @@ class Workshop:
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer requests until there are no more."""
-    workshop = Workshop()
+    """Answer requests until there are no more. In a child that a tool forked, it does not return."""
+    workshop, process = Workshop(), os.getpid()
     while len(header := requests.read(HEADER.size)) == HEADER.size:
-        _, length = HEADER.unpack(header)
-        replies.write(workshop.answer(requests.read(length)))
+        _, nonce, length = HEADER.unpack(header)
+        kind, body = workshop.answer(requests.read(length))
+        if os.getpid() != process:
+            os._exit(0)  # the parent answers, and nothing of the parent's is the child's to close or flush
+        replies.write(frame(kind, nonce, body))
         replies.flush()
 
 
@@ -68,6 +81,8 @@ def main() -> None:
     _die_with(int(sys.argv[1]))
     requests, replies = _private_pipes()
     with requests, replies:
+        replies.write(frame(READY, bytes(NONCE_BYTES), b""))
+        replies.flush()
         serve(requests, replies)
 
 

@@ -1,14 +1,17 @@
 """A plugin that misbehaves in every way that tools do; loaded by path in the tests."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from paste_proxy.tools import Effect, RunContext, ToolError, tool
+from paste_proxy.tools.wire import NONCE_BYTES, VALUE, frame
 
 
 @tool(effect=Effect.READ)
@@ -78,6 +81,31 @@ def misbehave(how: str) -> Any:
 @tool(effect=Effect.READ, isolated=True)
 def die() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@tool(effect=Effect.READ)
+def fork() -> str:
+    """Return twice, first in a child."""
+    if os.fork() == 0:
+        return "child"
+    time.sleep(0.05)
+    return "parent"
+
+
+@tool(effect=Effect.READ)
+def babble(delay: float) -> int:
+    """Write into the proxy's pipe what looks like a reply: at once, or after the real one."""
+    if delay:
+        threading.Timer(delay, _forge_reply).start()
+    else:
+        _forge_reply()
+    return os.getpid()
+
+
+def _forge_reply() -> None:
+    for number in range(3, 10):
+        with contextlib.suppress(OSError):
+            os.write(number, frame(VALUE, bytes(NONCE_BYTES), b'"forged"'))
 
 
 @tool(effect=Effect.READ)

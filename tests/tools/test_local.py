@@ -1,6 +1,7 @@
 """Which tool runs where, warm-ups and fingerprints."""
 
 import asyncio
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from paste_proxy.tools import Effect, tool
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor, Output, Run
-from tests.tools.conftest import AUTHORITATIVE, SPECULATIVE, ignore, number_in
+from tests.tools.conftest import AUTHORITATIVE, SPECULATIVE, ignore, number_in, processes_of
 
 MakeRun = Callable[..., Run]
 
@@ -88,6 +89,75 @@ async def test_promote_reaches_the_process(executor: LocalExecutor, make_run: Ma
         executor.promote("unknown")
     if os.geteuid() == 0:
         assert _value(task.result())["nice"] == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+@pytest.mark.parametrize("tool", ["whoami", "whoami_async", "whoami_isolated"])
+@pytest.mark.parametrize("run_class", [AUTHORITATIVE, SPECULATIVE])
+async def test_a_run_begins_once(executor: LocalExecutor, make_run: MakeRun, tool: str, run_class: Any) -> None:
+    begun: list[str] = []
+    for run in (make_run(tool, run_class), make_run(tool, run_class)):
+        await executor.run(run, functools.partial(begun.append, run.run))
+        assert begun.pop() == run.run
+        assert begun == []
+
+
+async def test_a_run_begins_after_the_warm_up_and_not_at_all_where_it_cannot(make_run: MakeRun) -> None:
+    seen: list[str] = []
+
+    @tool(warm=lambda: seen.append("warm"))
+    def sync_tool(number: int) -> None:
+        seen.append("run")
+
+    executor = LocalExecutor(Registry([sync_tool]))
+    with pytest.raises(InvalidArgumentsError):
+        await executor.run(make_run("sync_tool"), lambda: seen.append("begun"))
+    await executor.run(make_run("sync_tool", number=1), lambda: seen.append("begun"))
+    await executor.close()
+    with pytest.raises(ToolError, match="shutting down"):
+        await executor.run(make_run("sync_tool", number=1), lambda: seen.append("begun"))
+    assert seen == ["warm", "begun", "run"]
+
+
+@pytest.mark.parametrize("slots", [0, 1, 2])
+async def test_a_joined_run_waits_behind_no_other(
+    registry: Registry, make_run: MakeRun, tmp_path: Path, slots: int
+) -> None:
+    """All slots but one hang; the last is joined, and done. Asked-for runs have processes of their own."""
+    executor = LocalExecutor(registry, workers=slots)
+    hung = [
+        asyncio.get_running_loop().create_task(executor.run(run, ignore))
+        for number in range(slots - 1)
+        for run in [make_run("backtrack", SPECULATIVE, path=str(tmp_path / str(number)))]
+    ] + [
+        asyncio.get_running_loop().create_task(executor.run(run, ignore))
+        for run in [make_run("backtrack", AUTHORITATIVE, path=str(tmp_path / "asked"))]
+    ]
+    joined, asked = make_run("whoami", SPECULATIVE), make_run("whoami_isolated", AUTHORITATIVE)
+    task = asyncio.get_running_loop().create_task(executor.run(joined, ignore))
+    executor.promote(joined.run)
+    async with asyncio.timeout(20):
+        await asyncio.gather(task, executor.run(asked, ignore))
+    assert not any(task.done() for task in hung)
+    await executor.close()
+    await asyncio.gather(*hung, return_exceptions=True)
+
+
+async def test_processes_are_started_at_the_warm_up(executor: LocalExecutor) -> None:
+    await executor.warm_up()
+    async with asyncio.timeout(20):
+        while len(processes_of(os.getpid())) < 3:  # noqa: ASYNC110 - other processes
+            await asyncio.sleep(0.002)
+
+
+async def test_no_process_is_started_for_tools_that_need_none() -> None:
+    @tool(effect=Effect.READ)
+    def in_no_plugin() -> None: ...
+
+    executor = LocalExecutor(Registry([in_no_plugin]))
+    await executor.warm_up()
+    await asyncio.sleep(0)
+    assert processes_of(os.getpid()) == set()
+    await executor.close()
 
 
 async def test_a_sync_tool_without_a_plugin_cannot_run_ahead(make_run: MakeRun) -> None:

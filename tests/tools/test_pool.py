@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
@@ -17,7 +18,7 @@ from paste_proxy.tools import priority
 from paste_proxy.tools.loading import Registry
 from paste_proxy.tools.pool import WorkerPool
 from paste_proxy.tools.ports import Output, RunClass, RunContext
-from paste_proxy.tools.wire import Request
+from paste_proxy.tools.wire import Request, Source
 from tests.tools.conftest import (
     AUTHORITATIVE,
     SPECULATIVE,
@@ -146,6 +147,120 @@ async def test_a_process_that_dies_is_a_tool_error_and_is_replaced(registry: Reg
         await end_of(replaced)
         await asyncio.sleep(0.05)
         assert _value(await call("3", "whoami"))["pid"] != replaced
+
+
+async def test_a_tool_that_forks_gets_its_own_result_and_so_does_the_next(registry: Registry) -> None:
+    async with _pool(registry, 1) as (_, call):
+        assert (await call("1", "fork")).body == b"parent"
+        assert _value(await call("2", "echo", value=2)) == ["t", "s", 2]
+
+
+async def test_a_reply_to_no_request_is_an_error_and_ends_the_worker(registry: Registry) -> None:
+    async with _pool(registry, 1) as (_, call):
+        worker = _value(await call("1", "whoami"))["pid"]
+        with pytest.raises(ToolError, match="babble: its worker process answered what it was not asked"):
+            await call("2", "babble", delay=0)
+        assert _value(await call("3", "whoami"))["pid"] != worker
+        assert not is_running(worker)
+
+
+async def test_bytes_left_over_cost_the_next_call_nothing_but_another_worker(registry: Registry) -> None:
+    async with _pool(registry, 1) as (_, call):
+        worker = _value(await call("1", "babble", delay=0.02))
+        await asyncio.sleep(0.1)
+        assert _value(await call("2", "whoami"))["pid"] != worker
+
+
+async def test_a_run_begins_when_a_process_has_loaded_its_tool(registry: Registry, tmp_path: Path) -> None:
+    begun: list[str] = []
+    async with _pool(registry, 1) as (pool, _):
+        source = registry.source("touch_and_wait")
+        assert source is not None
+        arguments = {"path": str(tmp_path / "pid"), "seconds": 0.05}
+        request = Request(source, "touch_and_wait", RunContext("t", "s"), arguments)
+        first, second = (
+            _started(pool.run(run, SPECULATIVE, request, functools.partial(begun.append, run)))
+            for run in ("first", "second")
+        )
+        await asyncio.sleep(0)
+        assert begun == []
+        await number_in(tmp_path / "pid")
+        assert begun == ["first"]
+        await first
+        await second
+    assert begun == ["first", "second"]
+
+
+async def test_a_run_that_can_not_be_loaded_never_begins(registry: Registry) -> None:
+    source = registry.source("whoami")
+    assert source is not None
+    request = Request(Source(source.plugin, "0:0"), "whoami", RunContext("t", "s"), {})
+    begun: list[str] = []
+    async with _pool(registry, 1) as (pool, _):
+        with pytest.raises(ToolError, match="was changed since the proxy started"):
+            await pool.run("1", SPECULATIVE, request, lambda: begun.append("1"))
+    assert begun == []
+
+
+async def _spares(pool: WorkerPool, count: int) -> set[int]:
+    """The processes of the pool, once `count` of them are idle."""
+    async with asyncio.timeout(20):
+        while pool.idle < count:  # noqa: ASYNC110 - other processes
+            await asyncio.sleep(0.002)
+    return processes_of(os.getpid())
+
+
+async def test_spare_processes_are_started_before_they_are_wanted(registry: Registry, tmp_path: Path) -> None:
+    async with _pool(registry, 2) as (pool, call):
+        pool.keep_spares(1)
+        (spare,) = await _spares(pool, 1)
+        task = _started(call("1", "touch_and_wait", path=str(tmp_path / "pid"), seconds=60))
+        assert await number_in(tmp_path / "pid") == spare
+        (other,) = await _spares(pool, 1) - {spare}
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert _value(await call("2", "whoami"))["pid"] == other
+    assert processes_of(os.getpid()) == set()
+
+
+async def test_a_killed_process_is_replaced_before_the_next_run(registry: Registry) -> None:
+    async with _pool(registry, 1) as (pool, call):
+        pool.keep_spares(3)
+        (spare,) = await _spares(pool, 1)
+        with pytest.raises(ToolError, match="died"):
+            await call("1", "die")
+        assert await _spares(pool, 1) != {spare}
+
+
+async def test_closing_waits_for_no_spare_that_still_starts(registry: Registry) -> None:
+    pool = WorkerPool(2, lowered=True)
+    pool.keep_spares(2)
+    await asyncio.sleep(0)
+    await pool.close()
+    assert processes_of(os.getpid()) == set()
+
+
+async def test_spares_that_can_not_be_started_are_not_tried_over_and_over(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[bool] = []
+
+    async def refuse(*, lowered: bool) -> None:
+        tries.append(lowered)
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(pool_module, "start_worker", refuse)
+    async with _pool(registry, 2) as (pool, call):
+        pool.keep_spares(1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(tries) == 1
+        assert "no spare worker process could be started" in caplog.text
+        results = await asyncio.gather(*(call(run, "whoami") for run in "123"), return_exceptions=True)
+        assert [type(result) for result in results] == [ToolError] * 3
+        monkeypatch.undo()
+        await call("4", "whoami")
+        assert len(await _spares(pool, 2)) == 2
 
 
 async def test_promoting_raises_a_running_process_and_its_next_run_is_low_again(

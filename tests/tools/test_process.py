@@ -22,6 +22,8 @@ def _request(registry: Registry, tool: str, **arguments: object) -> bytes:
 
 async def test_it_answers_until_it_is_killed(registry: Registry) -> None:
     worker = await start_worker(lowered=False)
+    await worker.ready()
+    assert await worker.is_quiet()
     assert (await worker.ask(_request(registry, "misbehave", how="prints"), ignore))[0] == VALUE
     large = "x" * 300_000
     assert len((await worker.ask(_request(registry, "echo", value=large), ignore))[1]) > 300_000
@@ -29,6 +31,7 @@ async def test_it_answers_until_it_is_killed(registry: Registry) -> None:
     worker.kill()
     assert await worker.reap() == -9
     worker.kill()
+    assert not await worker.is_quiet()
     with pytest.raises(WorkerDiedError):
         await worker.ask(_request(registry, "whoami"), ignore)
 

@@ -10,7 +10,6 @@ from paste_proxy.config import PluginConfig
 from paste_proxy.errors import InvalidArgumentsError, PasteError, PluginError, ResultTooLargeError, ToolError
 from paste_proxy.tools.ports import Output, RunContext
 from paste_proxy.tools.wire import (
-    HEADER,
     Request,
     Source,
     decode_reply,
@@ -24,32 +23,26 @@ from tests.tools.test_arguments import JSON
 SOURCE = Source(PluginConfig(path="/plug.py", options={"root": "/", "deep": [1, {"a": None}]}), "1:2")
 
 
-def _body(frame: bytes) -> tuple[bytes, bytes]:
-    kind, length = HEADER.unpack(frame[: HEADER.size])
-    assert length == len(frame) - HEADER.size
-    return kind, frame[HEADER.size :]
-
-
 @given(st.none() | st.dictionaries(st.text(max_size=5), JSON, max_size=3), st.text(), st.text())
 def test_a_request_arrives_as_it_was_sent(arguments: dict[str, Any] | None, tenant: str, session: str) -> None:
     request = Request(SOURCE, "tool", RunContext(tenant, session), arguments)
-    assert decode_request(_body(encode_request(request))[1]) == request
+    assert decode_request(encode_request(request)) == request
 
 
 @given(st.binary(), st.booleans())
 def test_an_output_arrives_as_it_was_sent(body: bytes, is_text: bool) -> None:
     output = Output(body, is_text=is_text)
-    assert decode_reply(*_body(encode_output(output))) == output
+    assert decode_reply(*encode_output(output)) == output
 
 
 @pytest.mark.parametrize("kind", [ToolError, ResultTooLargeError, InvalidArgumentsError])
 def test_an_error_arrives_as_the_same_error(kind: type[PasteError]) -> None:
     with pytest.raises(kind) as caught:
-        decode_reply(*_body(encode_error(kind("why", param="$.path"))))
+        decode_reply(*encode_error(kind("why", param="$.path")))
     assert type(caught.value) is kind
     assert (caught.value.message, caught.value.param) == ("why", "$.path")
 
 
 def test_any_other_error_arrives_as_a_tool_error() -> None:
     with pytest.raises(ToolError, match=r"plug\.py:1: gone"):
-        decode_reply(*_body(encode_error(PluginError("plug.py:1: gone"))))
+        decode_reply(*encode_error(PluginError("plug.py:1: gone")))
