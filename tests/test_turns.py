@@ -280,7 +280,7 @@ class Nonsense:
         None,
         Candidate("no such tool", {}, 0.9, ""),
         Candidate("write_a", {"k": 1}, 0.9, ""),
-        Candidate("read_a", {"k": {1, 2}}, 0.9, ""),  # type: ignore[dict-item]
+        Candidate("read_a", {"k": {1, 2}}, 0.9, ""),
         Candidate("read_a", {"k": float("nan")}, 0.9, ""),
         Candidate("read_a", {}, 0.9, ""),
         Candidate("read_a", None, 0.9, ""),  # type: ignore[arg-type]
