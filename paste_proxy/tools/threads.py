@@ -26,7 +26,7 @@ class Threads:
         self._closed = False
 
     async def run(self, name: str, work: Callable[[], T], begun: Callable[[], None] | None = None) -> T:
-        """`work` must raise `PasteError`s only; `begun` is called, on the loop, when its thread has started.
+        """`work` must raise `PasteError`s only; `begun` is called, on the loop, when its thread is started.
 
         Cancelled, it waits until the thread has ended, so that whoever counts runs counts this one, too. It
         waits no longer when cancelled again, or at `close`.
@@ -38,9 +38,9 @@ class Threads:
         self._running.add(result)
         result.add_done_callback(self._running.discard)
         thread = threading.Thread(target=_work, args=(loop, result, work), name=f"tool {name}", daemon=True)
-        thread.start()
         if begun is not None:
             begun()
+        thread.start()
         try:
             return await asyncio.shield(result)
         except asyncio.CancelledError:
