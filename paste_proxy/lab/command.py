@@ -15,7 +15,12 @@ from paste_proxy.lab.workload import load_workload
 
 WIDEST = 160
 """Columns of the timeline at most; beyond it lines are hard to follow."""
-SCRIPTED = "scripted: no model, but SGLang's wire format at stated token rates (research.yaml)"
+ENGINES = {
+    "scripted": "scripted: no model, but SGLang's wire format at stated token rates (research.yaml)",
+    "sglang": "a real SGLang with a tiny random model, told what to say; one for both cells",
+}
+LIVE_TASKS, LIVE_AT_ONCE = 8, 4
+"""Per cell with a real engine on a CPU: a turn takes it a second or two, with eight in its batch."""
 
 
 @click.command()
@@ -27,14 +32,15 @@ SCRIPTED = "scripted: no model, but SGLang's wire format at stated token rates (
     show_default=True,
     help="`scripted` needs nothing; `sglang` runs a real SGLang where one is installed.",
 )
-@click.option("--tasks", type=click.IntRange(2), help="Tasks per cell, instead of the workload's 32.")
+@click.option(
+    "--tasks", type=click.IntRange(2), help="Tasks per cell, instead of the workload's 32 (sglang: 8)."
+)
 def demo(*, as_json: bool, engine: str, tasks: int | None) -> None:
     """Run research tasks with running ahead off and on, side by side, and compare."""
     if find_spec("openai") is None:
         raise LabError("the demo's agents use the openai SDK: pip install 'paste-proxy[demo]'", param="openai")
-    scale = load_workload().demo
-    settings = DemoSettings(tasks=tasks or scale.tasks, time_scale=scale.time_scale)
-    _print_heading(settings, SCRIPTED, to_stderr=as_json)
+    settings = _settings(engine, tasks)
+    _print_heading(settings, to_stderr=as_json)
     result = asyncio.run(run_demo(settings))
     if as_json:
         click.echo(orjson.dumps(result.outcome.as_json(), option=orjson.OPT_INDENT_2))
@@ -42,10 +48,24 @@ def demo(*, as_json: bool, engine: str, tasks: int | None) -> None:
         _print_result(result)
 
 
-def _print_heading(settings: DemoSettings, engine: str, *, to_stderr: bool) -> None:
+def _settings(engine: str, tasks: int | None) -> DemoSettings:
+    """The workload's own scales."""
+    workload = load_workload()
+    if engine == "scripted":
+        return DemoSettings(tasks=tasks or workload.demo.tasks, time_scale=workload.demo.time_scale)
+    return DemoSettings(
+        tasks=tasks or LIVE_TASKS,
+        time_scale=workload.live.time_scale,
+        token_scale=workload.live.token_scale,
+        engine="sglang",
+        at_once=LIVE_AT_ONCE,
+    )
+
+
+def _print_heading(settings: DemoSettings, *, to_stderr: bool) -> None:
     """Standard output holds the JSON object alone."""
     setting = Setting(
-        engine=engine,
+        engine=ENGINES[settings.engine],
         time_scale=settings.time_scale,
         token_scale=settings.token_scale,
         tasks=settings.tasks,

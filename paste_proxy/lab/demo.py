@@ -1,7 +1,7 @@
 """The demo: the research workload with running ahead off (cell A) and on (cell B), at once, over real HTTP.
 
-Each cell has an engine and a proxy of its own, so neither shares a batch or a queue with the other; the agents
-of both are one process. Nothing is shared but the machine, and its load is printed.
+Each cell has a proxy and (scripted) an engine of its own, so neither shares a batch or a queue with the other;
+the agents of both are one process. What is shared is the machine, and its load is printed.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import msgspec
@@ -22,6 +22,7 @@ from paste_proxy.lab.machine import busy_share, cpu_times
 from paste_proxy.lab.policy import Policy
 from paste_proxy.lab.processes import child, module, said
 from paste_proxy.lab.records import AgentPlan, Cell, ServiceSpan, TaskRecord
+from paste_proxy.lab.sglang_server import INSTALL_COMMAND, SglangServer, find_install, venv_folder
 from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes
 from paste_proxy.lab.summary import Ahead, Outcome, summarize
 from paste_proxy.lab.workload import Workload, load_workload
@@ -31,14 +32,15 @@ from paste_proxy.store.patterns import PatternStore
 
 FIRST_LEARNT = 1000
 """Tasks from this number on are learnt from; those below are measured."""
-REQUEST_TIMEOUT_S = 60.0
-"""The longest turn or call of the workload takes less than ten seconds at the demo's scale."""
+REQUEST_TIMEOUT_S = 120.0
+"""The longest turn or call takes less than ten seconds at the demo's scale; a real engine may compile first."""
 
 
 class DemoSettings(msgspec.Struct, frozen=True):
     tasks: int
     time_scale: float
     token_scale: float = 1.0
+    engine: Literal["scripted", "sglang"] = "scripted"
     at_once: int = 7
     """Tasks at once per cell: two cores are then less than half busy, and the whole takes less than 120 s."""
     learn_tasks: int = 96
@@ -86,6 +88,7 @@ class _Demo:
             before, stats = cpu_times(), await _stats(cells[1].url)
             records = await self._run_agents(cells)
             busy = busy_share(before, cpu_times())
+            await _check_core(cells[1].url)
             ahead = _ahead(stats, await _stats(cells[1].url), _wasted(records, self._services("B")))
         return DemoResult(
             settings=self._settings,
@@ -118,9 +121,25 @@ class _Demo:
 
     @asynccontextmanager
     async def _engines(self) -> AsyncIterator[Sequence[str]]:
-        command = module("paste_proxy.lab.scripted_engine", "2", str(self._settings.time_scale))
-        async with child(command) as process:
-            yield orjson.loads(await said(process, "the engine"))
+        """The engines' URLs, for cell A and for cell B."""
+        if self._settings.engine == "sglang":
+            async with self._sglang() as url:
+                yield url, url  # one engine for both: a second one would take the other's core
+        else:
+            command = module("paste_proxy.lab.scripted_engine", "2", str(self._settings.time_scale))
+            async with child(command) as process:
+                yield orjson.loads(await said(process, "the engine"))
+
+    @asynccontextmanager
+    async def _sglang(self) -> AsyncIterator[str]:
+        install = find_install()
+        if install is None:
+            raise LabError(f"no SGLang in {venv_folder()}; to install it: {INSTALL_COMMAND}", param="sglang")
+        batch = 2 * self._settings.at_once
+        async with SglangServer(install, self._folder, max_running_requests=batch) as server:
+            command = module("paste_proxy.lab.scripting_front", server.url, str(self._settings.token_scale))
+            async with child(command) as front:
+                yield await said(front, "the front of SGLang")
 
     @asynccontextmanager
     async def _proxy(self, cell: str, engine: str) -> AsyncIterator[str]:
@@ -156,7 +175,7 @@ class _Demo:
         """Have the tools called once, by nobody's session: worker processes start, indexes are read."""
         calls = [(SEARCH, {"query": word}) for word in ("warm", "up")]
         calls += [(OPEN, {"address": f"{ADDRESS}json"}), (READ, {"path": "json/__init__.py"})]
-        async with aiohttp.ClientSession(url, raise_for_status=True) as http:
+        async with aiohttp.ClientSession(url) as http:
             await asyncio.gather(*(_call(http, tool, arguments) for tool, arguments in calls))
 
     # -- the run ------------------------------------------------------------------------------------------
@@ -199,14 +218,27 @@ class _Demo:
 
 
 async def _call(http: aiohttp.ClientSession, tool: str, arguments: dict[str, str]) -> None:
+    """Raises `LabError` where the tool does not answer."""
     async with http.post(f"/v1/tools/{tool}", json=arguments) as response:
-        await response.read()
+        answer = await response.text()
+        if response.status != 200:
+            raise LabError(f"tool {tool} can't be called: {answer[:500]}", param=tool)
 
 
 async def _stats(url: str) -> dict[str, Any]:
-    async with aiohttp.ClientSession() as http, http.get(f"{url}/paste/v1/stats") as response:
-        stats: dict[str, Any] = await response.json()
-        return stats
+    return await _get(f"{url}/paste/v1/stats")
+
+
+async def _check_core(url: str) -> None:
+    """A proxy whose core failed serves on without running ahead: nothing that could be compared."""
+    if (await _get(f"{url}/paste/health"))["core"] != "ok":
+        raise LabError("the core of cell B's proxy failed; its traceback stands above", param="core")
+
+
+async def _get(url: str) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        answer: dict[str, Any] = await response.json()
+        return answer
 
 
 def _ahead(before: dict[str, Any], after: dict[str, Any], wasted_s: float) -> Ahead:

@@ -1,0 +1,97 @@
+"""A front that makes a real SGLang speak the policy: stands between the proxy and the engine.
+
+Of a chat request it reads the messages, decides the next turn (policy.py), and adds the fields that make
+SGLang generate exactly that, token by token, with its own prefill, batch and parser. All else passes as it
+is. So neither the agents nor the proxy know that the model is told what to say.
+"""
+
+import asyncio
+import sys
+
+import aiohttp
+import msgspec
+import orjson
+import uvloop
+from aiohttp import web
+
+from paste_proxy.errors import RequestError
+from paste_proxy.lab import wire
+from paste_proxy.lab.conversation import read_conversation
+from paste_proxy.lab.policy import Policy, Turn
+from paste_proxy.lab.scripted_engine import MAX_BODY, listen
+from paste_proxy.lab.sglang_server import call_markup, saying
+from paste_proxy.lab.sizes import Sizes
+from paste_proxy.lab.workload import load_workload
+
+
+class ScriptingFront:
+    """`engine` is the URL of the SGLang server."""
+
+    def __init__(self, engine: str, policy: Policy, http: aiohttp.ClientSession) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._http = http
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_post("/v1/chat/completions", self._chat)
+        app.router.add_route("*", "/{path:.*}", self._pass)
+        return app
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        try:
+            turn = self._decide(body)
+        except (msgspec.DecodeError, RequestError) as error:
+            return web.Response(body=wire.error(400, str(error)), status=400, content_type="application/json")
+        return await self._forward(request, orjson.dumps(orjson.loads(body) | saying(_spoken(turn))))
+
+    async def _pass(self, request: web.Request) -> web.StreamResponse:
+        return await self._forward(request, await request.read())
+
+    def _decide(self, body: bytes) -> Turn:
+        messages = msgspec.json.decode(body, type=wire.ChatBody).messages
+        return self._policy.next_turn(read_conversation(messages))
+
+    async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        """The engine's answer, chunk by chunk. A client that leaves closes the engine's connection, too."""
+        async with self._http.request(
+            request.method,
+            self._engine + request.path_qs,
+            data=body or None,
+            headers={"Content-Type": request.headers.get("Content-Type", "application/json")},
+        ) as answer:
+            response = web.StreamResponse(status=answer.status)
+            response.content_type = answer.content_type
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+
+def _spoken(turn: Turn) -> str:
+    """The turn as the model writes it: the call as markup that the engine's parser reads."""
+    if turn.call is None:
+        return turn.text
+    return f"{turn.text}\n{call_markup(turn.call.tool, turn.call.arguments)}"
+
+
+async def serve(engine: str, token_scale: float) -> None:
+    """Listen on a free port, say where, and stop when the standard input ends."""
+    workload = load_workload()
+    policy = Policy(workload, Sizes(workload, token_scale))
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
+    ) as http:
+        front = ScriptingFront(engine, policy, http)
+        runner = web.AppRunner(front.application(), handler_cancellation=True, access_log=None)
+        try:
+            print(await listen(runner), flush=True)  # noqa: T201 - read by whoever started this process
+            await asyncio.to_thread(sys.stdin.read)
+        finally:
+            await runner.cleanup()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(sys.argv[1], float(sys.argv[2])))
