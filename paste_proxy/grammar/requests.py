@@ -57,6 +57,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     choices: int = 1
     """`n`: replies asked for. With more than one, nothing is decided for the agent."""
     has_rid: bool = False
+    """The key is there, whatever its value: of two such keys the server would read the last, the client's."""
     fields: dict[str, str] = {}
     """Body fields that name a session, by path, as the client sent them: session_id, metadata.session_id..."""
 
@@ -86,7 +87,7 @@ class _Body(msgspec.Struct, gc=False):
     model: Any = None
     stream: Any = None
     n: Any = None
-    rid: Any = None
+    rid: Any = msgspec.UNSET
     session_id: Any = None
     program_id: Any = None
     conversation_id: Any = None
@@ -129,7 +130,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         model=read.model if isinstance(read.model, str) else "",
         stream=read.stream is True,
         choices=read.n if isinstance(read.n, int) and read.n > 1 else 1,
-        has_rid=bool(read.rid),
+        has_rid=read.rid is not msgspec.UNSET,
         fields=dict(_session_fields(read)),
     )
 

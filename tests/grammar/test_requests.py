@@ -53,11 +53,17 @@ def test_what_is_read() -> None:
     assert (request.model, request.stream, request.choices, request.has_rid) == ("m", True, 2, True)
 
 
+@pytest.mark.parametrize("rid", [None, "", [], 0, "mine", ["a"]])
+def test_a_rid_of_any_value_is_the_clients_own(rid: Any) -> None:
+    assert parse([{"role": "user", "content": "hi"}], rid=rid).has_rid
+    assert not parse([{"role": "user", "content": "hi"}], metadata={"rid": rid}).has_rid
+
+
 @pytest.mark.parametrize(
     "fields",
     [
         {"model": 3, "stream": "yes", "n": "2", "tools": {}, "metadata": [], "session_id": {}, "nvext": 1},
-        {"tools": [{"function": {"name": 1}}, {"function": 2}, None], "n": None, "stream": None, "rid": None},
+        {"tools": [{"function": {"name": 1}}, {"function": 2}, None], "n": None, "stream": None},
         {"unknown": {"deep": [1]}, "temperature": "hot", "function_call": {"name": "f"}, "functions": 7},
     ],
 )

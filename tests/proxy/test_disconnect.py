@@ -115,8 +115,14 @@ async def test_sglang_is_told_to_abort_by_an_id_of_ours() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [CHAT_BODY.replace(b"{", b'{"rid":"mine",', 1), CHAT_BODY.replace(b"{", b'{"n":2,', 1), b"no chat request"],
-    ids=["client-set-one", "several-replies", "unreadable"],
+    [
+        CHAT_BODY.replace(b"{", b'{"rid":"mine",', 1),
+        CHAT_BODY[:-1] + b',"rid":null}',
+        CHAT_BODY[:-1] + b',"r\\u0069d":""}',
+        CHAT_BODY.replace(b"{", b'{"n":2,', 1),
+        b"no chat request",
+    ],
+    ids=["client-set-one", "client-set-null", "client-set-none", "several-replies", "unreadable"],
 )
 async def test_no_abort_without_an_id_of_ours(body: bytes) -> None:
     backend = Watched()
