@@ -18,7 +18,11 @@ Fields: TypeAlias = tuple[tuple[bytes, bytes], ...]
 """Header fields in their order, names as they were spelled."""
 
 HEAD_LIMIT = 256 * 1024
-"""Bytes of a reply's head. Far above what servers send (nginx allows itself 8 KB); bounds memory."""
+"""Bytes of a reply's head, interim replies included. Far above what servers send (nginx allows itself 8 KB);
+bounds memory."""
+INTERIM_LIMIT = 100
+"""Interim replies to one request. Servers send one or two; each of them is a sign of life, so that an endless
+row would hold a request for ever."""
 FRAMING_LIMIT = 64 * 1024
 """Bytes of chunk extensions and trailers with no body byte among them. Nobody sends 1,000; bounds memory."""
 _HEAD_END = b"\r\n\r\n"
@@ -65,11 +69,14 @@ class Body(Protocol):
 def read_head(data: bytes, method: str) -> tuple[ReplyHead, Body, bytes] | None:
     """The head of the reply to a `method` request, the reader of its body, and what of `data` follows.
 
-    None until the head is complete. Interim replies (1xx except 101) are skipped. Raises `BadReplyError`.
+    None until the head is complete. Interim replies (1xx except 101) are skipped, up to a limit. Raises
+    `BadReplyError`.
     """
-    while True:
+    left = HEAD_LIMIT
+    for _ in range(INTERIM_LIMIT + 1):
         raw, end, rest = data.partition(_HEAD_END)
-        if len(raw) > HEAD_LIMIT:
+        left -= len(raw) + len(end)
+        if left < 0:
             raise BadReplyError(f"the backend's reply has a head of more than {HEAD_LIMIT} bytes")
         if not end:
             return None
@@ -77,6 +84,7 @@ def read_head(data: bytes, method: str) -> tuple[ReplyHead, Body, bytes] | None:
         if head.status >= 200 or head.status == SWITCHING_PROTOCOLS:
             return head, body, rest
         data = rest
+    raise BadReplyError(f"the backend sent more than {INTERIM_LIMIT} interim replies (1xx) and no other")
 
 
 def _parse_head(raw: bytes, method: str) -> tuple[ReplyHead, Body]:

@@ -1,6 +1,7 @@
 """Connections to the one backend: opened as needed, kept a moment for the next request."""
 
 import asyncio
+import re
 import ssl
 from urllib.parse import urlsplit
 
@@ -99,19 +100,21 @@ class PooledUpstream:
 
 def _address(address: str) -> tuple[str, int, bytes, bool]:
     """Host, port, Host field and whether TLS is spoken. Raises `ConfigError`."""
-    url = urlsplit(address)
     try:
+        url = urlsplit(address)
         port = url.port
+        (url.hostname or "").encode("idna")  # As getaddrinfo will: a..b is no name.
     except ValueError as error:
         raise ConfigError(f"backend.url: {address!r}: {error}", param="backend.url") from error
-    if url.scheme not in ("http", "https") or not url.hostname or not url.netloc.isascii():
+    is_host = url.hostname and re.fullmatch("[!-~]+", url.netloc) and port != 0
+    if url.scheme not in ("http", "https") or not is_host:
         raise ConfigError(f"backend.url: {address!r} is no http:// or https:// address", param="backend.url")
     if "@" in url.netloc:
         raise ConfigError(
             "backend.url: holds credentials, which are not sent; clients send their own", param="backend.url"
         )
     tls = url.scheme == "https"
-    return url.hostname, port or (443 if tls else 80), url.netloc.encode(), tls
+    return url.hostname or "", port or (443 if tls else 80), url.netloc.encode(), tls
 
 
 def _tls() -> ssl.SSLContext:

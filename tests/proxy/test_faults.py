@@ -108,6 +108,20 @@ async def test_silence_before_the_reply() -> None:
         assert running.counters.aborts_sent == 1
 
 
+@pytest.mark.parametrize("size", [1, 20_000])
+async def test_interim_replies_without_end(size: int) -> None:
+    async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        while True:
+            writer.write(b"HTTP/1.1 102 Processing\r\nX: " + b"x" * size + b"\r\n\r\n")
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with raw_backend(backend) as port, proxy(port) as running:
+        status, error = await asyncio.wait_for(ask(running, GET), 2)
+        assert (status, error["code"]) == (502, "backend_bad_reply")
+
+
 async def test_silence_in_mid_stream() -> None:
     async def backend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -305,6 +319,12 @@ async def test_a_failing_hook_harms_no_reply(hook: str, caplog: pytest.LogCaptur
         "h:80",
         "http://",
         "http://h:99999",
+        "http://h:0",
+        "http://[::1",
+        "http://a..b",
+        "http://" + "a" * 64,
+        "http://a\0b",
+        "http://a b",
         "http://user:pw@h",
         "http://h\N{LATIN SMALL LETTER U WITH DIAERESIS}",
     ],
@@ -315,7 +335,7 @@ def test_an_address_that_is_none(url: str) -> None:
 
 
 async def test_no_backend_is_an_answer_too() -> None:
-    async with proxy(0) as running:
+    async with proxy(1) as running:
         running.plane.upstream = NoUpstream()
         status, error = await ask(running, GET)
         assert (status, error["param"]) == (502, "backend.url")

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.proxy.http1 import FRAMING_LIMIT, HEAD_LIMIT, BadReplyError, Body, ReplyHead, read_head
+from paste_proxy.proxy.http1 import (
+    FRAMING_LIMIT,
+    HEAD_LIMIT,
+    INTERIM_LIMIT,
+    BadReplyError,
+    Body,
+    ReplyHead,
+    read_head,
+)
 
 
 def cut(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -192,6 +200,19 @@ def test_interim_replies_are_skipped() -> None:
     head, _, rest = read(wire + b"HTTP/1.1 200 OK\r\n\r\nb")
     assert (head.status, head.fields, rest) == (200, (), b"b")
     assert read_head(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2", "GET") is None
+
+
+def test_interim_replies_are_bounded_in_number_and_size() -> None:
+    interim, final = b"HTTP/1.1 102 Processing\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"
+    assert read(interim * INTERIM_LIMIT + final)[0].status == 200
+    for wire in (interim * (INTERIM_LIMIT + 1), interim * (INTERIM_LIMIT + 1) + final):
+        with pytest.raises(BadReplyError, match="interim"):
+            read_head(wire, "GET")
+    large = b"HTTP/1.1 103 Early Hints\r\nA: " + b"b" * (HEAD_LIMIT // 2) + b"\r\n\r\n"
+    assert read(large + final)[0].status == 200
+    for wire in (large * 2, large + large[:-4], large * 2 + final):
+        with pytest.raises(BadReplyError, match="head of more than"):
+            read_head(wire, "GET")
 
 
 @pytest.mark.parametrize(
