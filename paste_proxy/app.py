@@ -15,6 +15,7 @@ from paste_proxy.config import Config
 from paste_proxy.core import Core
 from paste_proxy.errors import ConfigError
 from paste_proxy.gateway.plane import ToolPlane
+from paste_proxy.guard import Guard
 from paste_proxy.observe.routes import ObserveRoutes
 from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
@@ -54,12 +55,12 @@ def build(config: Config, wrap_executor: Callable[[Executor], Executor] = lambda
     store = PatternStore(config.store.path)
     table = store.load()
     core = Core(registry.specs, config, PatternPredictor(table))
-    runtime = Runtime(core, wrap_executor(LocalExecutor(registry)), SystemClock())
+    runtime = Runtime(core, wrap_executor(LocalExecutor(registry, workers=config.speculation.slots)), SystemClock())
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
     app.cleanup_ctx.append(_lifetime(runtime, store, table))
     ToolPlane(runtime, registry.specs, config).add_routes(app)
-    ObserveRoutes(runtime, counters, config.backend.url).add_to(app)
+    ObserveRoutes(runtime, counters, Guard(config.listen.host)).add_to(app)
     LlmPlane(runtime, config, counters).add_routes(app)
     return Proxy(app, runtime, counters, config)
 
@@ -80,9 +81,12 @@ def _lifetime(
     async def run(_app: web.Application) -> AsyncIterator[None]:
         runtime.warm_up()
         tasks = TaskSet()
-        tasks.spawn(_save_regularly(store, table), name="save patterns")
+        stop = asyncio.Event()
+        saver = tasks.spawn(_save_regularly(store, table, stop), name="save patterns")
         yield
-        await tasks.close()
+        # Not cancelled: a save runs in a thread, which would go on beside the last one.
+        stop.set()
+        await asyncio.wait({saver})
         await runtime.close()
         await _save(store, table)
         store.close()
@@ -90,10 +94,17 @@ def _lifetime(
     return run
 
 
-async def _save_regularly(store: PatternStore, table: PatternTable) -> None:
-    while True:
-        await asyncio.sleep(SAVE_EVERY_S)
+async def _save_regularly(store: PatternStore, table: PatternTable, stop: asyncio.Event) -> None:
+    while not await _set_within(stop, SAVE_EVERY_S):
         await _save(store, table)
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
 
 
 async def _save(store: PatternStore, table: PatternTable) -> None:

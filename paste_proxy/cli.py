@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import traceback
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import msgspec
 import uvloop
 
 import paste_proxy
-from paste_proxy.config import Config, load_config
+from paste_proxy.config import Config, check_config, load_config
 from paste_proxy.errors import PasteError
 from paste_proxy.lab.command import demo
 
@@ -46,6 +47,7 @@ def serve(
         listen=_given(config.listen, host=host, port=port),
         backend=_given(config.backend, url=backend, wait_s=wait),
     )
+    check_config(config)
     uvloop.run(serve_app(config, on_listening=_announce))
 
 
@@ -75,6 +77,12 @@ def main() -> None:
         _give_up(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
+    except (Exception, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise what is no Exception: no defect of ours
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        reason = " ".join(str(error).split())
+        _give_up(f"{place.filename}:{place.lineno}: {type(error).__name__}: {reason}", 1)
 
 
 def _give_up(message: str, code: int) -> None:

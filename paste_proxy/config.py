@@ -1,23 +1,37 @@
 """The configuration: typed, read from YAML, with errors that name the path of the bad key.
 
-Every default states its reason. `docs/configuration.md` lists all keys; a test holds the two together.
+Every default states its reason. Every number has bounds: a value that would silently do something else is an
+error at the start. `docs/configuration.md` lists all keys; a test holds the two together.
 """
 
+import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import yaml
 
 from paste_proxy.errors import ConfigError
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+"""Of things of which there must be one at least. The upper bounds here catch typing errors, no more."""
+CountOrNone = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
+"""Above 0, since a timeout of 0 lets nothing pass; up to 30 days, in effect none."""
+SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+HostName = Annotated[str, msgspec.Meta(min_length=1)]
+"""Not empty: that would open every address of the machine."""
+
 
 class ListenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the proxy listens."""
 
-    host: str = "127.0.0.1"
+    host: HostName = "127.0.0.1"
     """Loopback: nothing is open to a network unless asked for."""
-    port: int = 8700
+    port: Port = 8700
     """Free by IANA's list and on developers' machines; 0 takes any free one."""
 
 
@@ -28,14 +42,14 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base address without `/v1`, as in http://127.0.0.1:30000."""
     kind: Literal["auto", "sglang", "openai"] = "auto"
     """`auto` asks the server once (`/model_info`)."""
-    wait_s: float = 0.0
+    wait_s: SecondsOrNone = 0.0
     """How long `serve` waits at the start for the backend to accept connections; then it gives up. 0: a wrong
     address is told at once."""
-    connect_timeout_s: float = 10.0
+    connect_timeout_s: Seconds = 10.0
     """A healthy server on a network accepts within a second; ten cover a restart behind a load balancer."""
-    silence_timeout_s: float = 600.0
+    silence_timeout_s: Seconds = 600.0
     """Longest silence of the backend; agents' SDKs give up after 600 s by default."""
-    max_turns: int = 0
+    max_turns: CountOrNone = 0
     """LLM turns sent at once; 0: no limit, the engine's own queue orders them."""
 
 
@@ -54,36 +68,39 @@ class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """`on` runs nothing by itself: a tool must be listed in `allow` too."""
     allow: tuple[str, ...] = ()
     """Tools that the operator lets run ahead. Empty: none (default deny)."""
-    candidates: int = 3
+    candidates: CountOrNone = 3
     """Predicted calls per turn at most: of pages opened after a search 69 % are among the first three."""
-    min_probability: float = 0.025
+    min_probability: Probability = 0.025
     """A candidate whose cautious estimate is below it is not run: on research tasks with three candidates it
     costs 1 % of the saving and a fifth of the waste."""
-    min_service_s: float = 0.02
+    min_service_s: SecondsOrNone = 0.02
     """Tools known to be faster are not run ahead: their start costs more than it saves."""
-    slots: int = 16
+    slots: CountOrNone = 16
     """Speculative runs at once, all tools together."""
 
 
 class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds on memory and work."""
 
-    tool_runs: int = 64
+    tool_runs: Count = 64
     """Tool runs at once, all classes together."""
-    tool_reserve: int = 4
-    """Of those, kept free of speculation."""
-    queued_calls: int = 1024
+    tool_reserve: CountOrNone = 4
+    """Of those, kept free of speculation; fewer than all."""
+    queued_calls: Count = 1024
     """Authoritative calls that may wait; more are refused with 503."""
-    staged_result_bytes: int = 1024 * 1024
+    staged_result_bytes: Bytes = 1024 * 1024
     """A larger result is not kept: few tool results above it fit a context window."""
-    staged_session_bytes: int = 8 * 1024 * 1024
-    staged_total_bytes: int = 256 * 1024 * 1024
-    sessions: int = 10_000
+    staged_session_bytes: Bytes = 8 * 1024 * 1024
+    staged_total_bytes: Bytes = 256 * 1024 * 1024
+    sessions: Count = 10_000
     """Sessions remembered; the longest idle is forgotten first."""
-    session_idle_s: float = 1800.0
+    session_idle_s: Seconds = 1800.0
     """A session silent for so long is over: longer than the slowest builds that agents wait for."""
-    body_bytes: int = 64 * 1024 * 1024
-    """Largest request body that is read; a million tokens with images stay below."""
+    body_bytes: Bytes = 64 * 1024 * 1024
+    """Largest body of a chat request that is read; a million tokens with images stay below."""
+    arguments_bytes: Bytes = 1024 * 1024
+    """Arguments of one tool call. They are what a model wrote: a MiB is 300,000 tokens, and takes a moment of
+    the loop to decode."""
 
 
 class ClientToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,21 +134,82 @@ def load_config(path: Path) -> Config:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", param=str(path)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date with month 13
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: not YAML: {reason}", param=str(path)) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply", param=str(path)) from error
     try:
-        config = msgspec.convert(data if data is not None else {}, Config)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_with_key_path(str(error))}", param=str(path)) from error
+        config = _converted(data if data is not None else {})
+        check_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}", param=str(path)) from error
     return _anchored(config, path.resolve().parent)
 
 
-def _with_key_path(message: str) -> str:
-    """msgspec's "... - at `$.a.b`", as "a.b: ..."."""
+def check_config(config: Config) -> None:
+    """Hold a configuration that was made or changed in code to the same bounds as one that was read.
+
+    Raises `ConfigError`; `param` is the key's path.
+    """
+    # A plugin's options are checked by the plugin.
+    _converted(msgspec.to_builtins(msgspec.structs.replace(config, plugins=())))
+    _check_host("listen.host", config.listen.host)
+    _check_path("store.path", config.store.path)
+    _check_orders(config.limits)
+
+
+def _converted(data: object) -> Config:
+    try:
+        return msgspec.convert(data, Config)
+    except msgspec.ValidationError as error:
+        message, key = _with_key_path(str(error))
+        raise ConfigError(message, param=key) from error
+
+
+def _check_host(key: str, host: str) -> None:
+    """What `getaddrinfo` raises as no OSError, or only after the start."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ConfigError(f"{key}: {host!r} is no host name or address", param=key) from error
+    if "\0" in host:
+        raise ConfigError(f"{key}: {host!r} is no host name or address", param=key)
+
+
+def _check_path(key: str, path: str) -> None:
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{key}: {path!r} can't be the name of a file", param=key)
+
+
+def _check_orders(limits: LimitsConfig) -> None:
+    if limits.tool_reserve >= limits.tool_runs:
+        raise ConfigError(
+            f"limits.tool_reserve: {limits.tool_reserve} is not less than limits.tool_runs "
+            f"({limits.tool_runs}): nothing could run ahead; speculation.mode: off says so",
+            param="limits.tool_reserve",
+        )
+    for smaller, larger in (
+        ("staged_result_bytes", "staged_session_bytes"),
+        ("staged_session_bytes", "staged_total_bytes"),
+    ):
+        if getattr(limits, smaller) > getattr(limits, larger):
+            raise ConfigError(
+                f"limits.{smaller}: {getattr(limits, smaller)} is more than limits.{larger} "
+                f"({getattr(limits, larger)})",
+                param=f"limits.{smaller}",
+            )
+
+
+def _with_key_path(message: str) -> tuple[str, str | None]:
+    """msgspec's "... - at `$.a.b`", as "a.b: ...", and the path."""
     reason, _, where = message.partition(" - at `$")
     key = where.rstrip("`").removeprefix(".")
-    return f"{key}: {reason}" if key else reason
+    return (f"{key}: {reason}", key) if key else (reason, None)
 
 
 def _anchored(config: Config, folder: Path) -> Config:

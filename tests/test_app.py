@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,8 +13,11 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from paste_proxy import app as composition
 from paste_proxy.app import Proxy, build, listening
 from paste_proxy.config import BackendConfig, Config, ListenConfig, PluginConfig, SpeculationConfig, StoreConfig
+from paste_proxy.predict.patterns import Changes
+from paste_proxy.store.patterns import PatternStore
 
 PLUGIN = '''
 import asyncio
@@ -196,3 +201,24 @@ async def test_the_request_reaches_the_backend_untouched(tmp_path: Path) -> None
     async with running(tmp_path, engine, allow=("find", "read")) as (url, _):
         await agent(url, "emma")
     assert set(engine.bodies[0]) == {"model", "messages", "tools", "stream"}
+
+
+async def test_the_last_save_waits_for_the_one_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both use one SQLite connection."""
+    inside, most, begun = 0, 0, threading.Event()
+
+    def save(_store: PatternStore, _changes: Changes) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        begun.set()
+        time.sleep(0.05)
+        inside -= 1
+
+    monkeypatch.setattr(composition, "SAVE_EVERY_S", 0.01)
+    monkeypatch.setattr(PatternStore, "save", save)
+    async with running(tmp_path, Engine()):
+        assert await asyncio.to_thread(begun.wait, 2)
+    assert (inside, most) == (0, 1)

@@ -1,10 +1,13 @@
 """The configuration file: what is wrong is named by its path; relative paths count from the file."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
-from paste_proxy.config import Config, load_config
+from paste_proxy.config import BackendConfig, Config, ListenConfig, check_config, load_config
 from paste_proxy.errors import ConfigError
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
@@ -26,6 +29,18 @@ def written(folder: Path, text: str) -> Path:
         ("speculation: {mode: maybe}", "speculation.mode: Invalid enum value 'maybe'"),
         ("- a list", "Expected `object`"),
         ("a: [", "not YAML"),
+        ("a: 2026-13-45", "not YAML"),
+        ("plugins: " + "[" * 2000, "nested too deeply"),
+        ("plugins: &p [*p]", "plugins[0]: Expected `object`"),
+        ("listen: {host: ''}", "listen.host: Expected `str` of length >= 1"),
+        ("listen: {host: a..b}", "listen.host: 'a..b' is no host name"),
+        ('listen: {host: "a\\0b"}', "listen.host: 'a\\x00b' is no host name"),
+        ('store: {path: "a\\0b"}', "store.path: 'a\\x00b' can't be the name of a file"),
+        ('store: {path: "\\ud800"}', "store.path: '\\ud800' can't be the name of a file"),
+        ("limits: {tool_runs: 4}", "limits.tool_reserve: 4 is not less than limits.tool_runs (4)"),
+        ("limits: {tool_runs: 8, tool_reserve: 9}", "limits.tool_reserve: 9 is not less"),
+        ("limits: {staged_result_bytes: 9000000}", "limits.staged_result_bytes: 9000000 is more than"),
+        ("limits: {staged_total_bytes: 5000}", "limits.staged_session_bytes: 8388608 is more than"),
         ("\ttabs: 1", "not YAML"),
     ],
 )
@@ -60,3 +75,71 @@ def test_relative_paths_count_from_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.name)
 def test_the_examples_are_valid(file: Path) -> None:
     assert load_config(file).backend.url
+
+
+MONTH_S = 30 * 86_400
+BOUNDS: dict[str, tuple[float, float, tuple[float, ...]]] = {
+    "listen.port": (0, 65535, ()),
+    "backend.wait_s": (0, MONTH_S, ()),
+    "backend.connect_timeout_s": (0.001, MONTH_S, (0,)),
+    "backend.silence_timeout_s": (0.001, MONTH_S, (0,)),
+    "backend.max_turns": (0, 1_000_000, ()),
+    "speculation.candidates": (0, 1_000_000, ()),
+    "speculation.min_probability": (0, 1, (1.01,)),
+    "speculation.min_service_s": (0, MONTH_S, ()),
+    "speculation.slots": (0, 1_000_000, ()),
+    "limits.tool_runs": (1, 1_000_000, (0,)),
+    "limits.tool_reserve": (0, 63, ()),
+    "limits.queued_calls": (1, 1_000_000, (0,)),
+    "limits.staged_result_bytes": (1, 8 << 20, (0,)),
+    "limits.staged_session_bytes": (1 << 20, 256 << 20, (0,)),
+    "limits.staged_total_bytes": (8 << 20, 2**40, (0,)),
+    "limits.sessions": (1, 1_000_000, (0,)),
+    "limits.session_idle_s": (0.001, MONTH_S, (0,)),
+    "limits.body_bytes": (1, 2**40, (0,)),
+    "limits.arguments_bytes": (1, 2**40, (0,)),
+}
+"""The least and the largest value of each number, and what it may not be beside -1 and largest + 1."""
+
+
+def numbers() -> Iterator[str]:
+    for section, value in msgspec.to_builtins(Config()).items():
+        for key, default in value.items() if isinstance(value, dict) else ():
+            if isinstance(default, int | float):
+                yield f"{section}.{key}"
+
+
+def with_value(folder: Path, path: str, value: Any) -> Path:
+    section, _, key = path.partition(".")
+    reserve = ", tool_reserve: 0" if key == "tool_runs" else ""
+    return written(folder, f"{section}: {{{key}: {value}{reserve}}}")
+
+
+def test_every_number_has_bounds() -> None:
+    assert set(numbers()) == set(BOUNDS)
+
+
+@pytest.mark.parametrize("path", BOUNDS)
+def test_a_number_within_its_bounds_is_taken_and_no_other(tmp_path: Path, path: str) -> None:
+    least, largest, refused = BOUNDS[path]
+    for good in (least, largest):
+        load_config(with_value(tmp_path, path, good))
+    wrong: tuple[object, ...] = (-1, largest + 1, 10**30, ".nan", ".inf", "-.inf", *refused)
+    for value in wrong:
+        with pytest.raises(ConfigError, match=rf"limits\.staged|{path}: "):
+            load_config(with_value(tmp_path, path, value))
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        (Config(listen=ListenConfig(port=70000)), "listen.port"),
+        (Config(listen=ListenConfig(host="")), "listen.host"),
+        (Config(backend=BackendConfig(wait_s=float("nan"))), "backend.wait_s"),
+    ],
+)
+def test_a_configuration_made_in_code_is_held_to_the_same_bounds(config: Config, key: str) -> None:
+    check_config(Config())
+    with pytest.raises(ConfigError, match=f"^{key}: ") as caught:
+        check_config(config)
+    assert caught.value.param == key

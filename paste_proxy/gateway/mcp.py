@@ -10,8 +10,9 @@ Decisions, each with its reason:
   has no limit on its size where SDK 2.3.0's client refuses events above 1 MiB, and it costs less.
 * Arguments reach the core as the bytes that the client wrote: a parsed object has forgotten duplicate keys
   and how numbers were written, and the core must see both (DESIGN section 4, "call").
-* Arguments that don't fit the schema are a tool result with `isError`, so that the model can correct itself
-  (SEP-1303, in MCP since 2025-11-25). An unknown tool is the JSON-RPC error -32602.
+* Arguments that don't fit the schema, or are too large, are a tool result with `isError`, so that the model
+  can correct itself (SEP-1303, in MCP since 2025-11-25). An unknown tool is the JSON-RPC error -32602. A
+  request so large that it is not even read is HTTP's 413.
 """
 
 import asyncio
@@ -40,10 +41,17 @@ from mcp_types import (
 )
 
 from paste_proxy.config import LimitsConfig
-from paste_proxy.errors import InvalidArgumentsError, PasteError, RequestError, ToolError, UnknownToolError
+from paste_proxy.errors import (
+    InvalidArgumentsError,
+    PasteError,
+    RequestError,
+    RequestTooLargeError,
+    ToolError,
+    UnknownToolError,
+)
 from paste_proxy.gateway.asgi import Message, Receive, Scope, Send
 from paste_proxy.gateway.calls import identity_of, tool_call_id
-from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta
+from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta, too_large
 from paste_proxy.runtime import ToolAnswer, ToolCall
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import Effect, ToolSpec
@@ -57,6 +65,9 @@ STRUCTURED_LIMIT = 256 * 1024
 """Bytes of a JSON result up to which it is also decoded for `structuredContent`. Parsing more would hold
 up the event loop, hence other callers; the text carries the same."""
 
+ENVELOPE_BYTES = 64 * 1024
+"""What a request may hold beside a call's arguments: `_meta` with trace context and the like, under 1 KiB."""
+
 _BODY = "paste.body"
 """Key of the ASGI scope under which the request's bytes are kept for the handler."""
 
@@ -66,8 +77,9 @@ Context = ServerRequestContext[Any, Any]
 class McpTools:
     """Handlers of `tools/list` and `tools/call`."""
 
-    def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec]) -> None:
+    def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec], arguments_limit: int) -> None:
         self._caller = caller
+        self._limit = arguments_limit
         self._specs = specs
         self._listing = ListToolsResult(tools=[describe(spec) for spec in specs.values()])
 
@@ -96,8 +108,11 @@ class McpTools:
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         """One authoritative call. Raises `MCPError` where the protocol wants no result."""
         try:
-            return result_of(await self._caller.call(_call_of(context, params)))
-        except (ToolError, InvalidArgumentsError) as error:
+            call = _call_of(context, params)
+            if len(call.arguments) > self._limit:
+                raise too_large(self._limit)
+            return result_of(await self._caller.call(call))
+        except (ToolError, InvalidArgumentsError, RequestTooLargeError) as error:
             return failure_of(error)
         except UnknownToolError as error:
             raise MCPError(INVALID_PARAMS, error.message, error_meta(error)) from error
@@ -203,7 +218,7 @@ class McpEndpoint:
             json_response=True,
             session_idle_timeout=self._limits.session_idle_s,
             max_sessions=self._limits.sessions,
-            max_request_body_size=self._limits.body_bytes,
+            max_request_body_size=request_limit(self._limits),
         )
         async with manager.run():
             self._manager = manager
@@ -216,6 +231,11 @@ class McpEndpoint:
         if self._manager is None:
             raise RuntimeError("the MCP endpoint is not running: enter `running` first")
         await self._manager.handle_request(scope, _keeping_body(scope, receive), send)
+
+
+def request_limit(limits: LimitsConfig) -> int:
+    """Bytes of a whole request: the SDK decodes it on the loop, before anything tells that it is a call."""
+    return min(limits.body_bytes, limits.arguments_bytes + ENVELOPE_BYTES)
 
 
 def _keeping_body(scope: Scope, receive: Receive) -> Receive:

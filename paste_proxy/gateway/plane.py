@@ -9,10 +9,10 @@ from aiohttp import hdrs, web
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError
 from paste_proxy.gateway.asgi import serve
-from paste_proxy.gateway.guard import Guard
-from paste_proxy.gateway.mcp import McpEndpoint, McpTools, serve_until_cancelled
+from paste_proxy.gateway.mcp import McpEndpoint, McpTools, request_limit, serve_until_cancelled
 from paste_proxy.gateway.rest import RestTools
-from paste_proxy.gateway.wire import Caller, error_meta
+from paste_proxy.gateway.wire import Caller, error_meta, too_large
+from paste_proxy.guard import Guard
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.spec import ToolSpec
 
@@ -30,9 +30,11 @@ class ToolPlane:
     """
 
     def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec], config: Config) -> None:
+        limits = config.limits
         self._guard = Guard(config.listen.host)
-        self._rest = RestTools(caller, specs, guard=self._guard, body_limit=config.limits.body_bytes)
-        self._endpoint = McpEndpoint(McpTools(caller, specs), config.limits)
+        self._limits = limits
+        self._rest = RestTools(caller, specs, guard=self._guard, arguments_limit=limits.arguments_bytes)
+        self._endpoint = McpEndpoint(McpTools(caller, specs, limits.arguments_bytes), limits)
         self._tasks = TaskSet()
 
     def add_routes(self, app: web.Application) -> None:
@@ -57,6 +59,8 @@ class ToolPlane:
     async def _mcp(self, request: web.Request) -> web.StreamResponse:
         try:
             self._guard.check(request.headers)
+            if (request.content_length or 0) > request_limit(self._limits):
+                raise too_large(self._limits.arguments_bytes)
         except PasteError as error:
             return _refusal(error)
         if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):

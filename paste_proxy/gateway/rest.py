@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 from aiohttp import hdrs, web
 
-from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError, ToolsBusyError, UnknownToolError
-from paste_proxy.gateway.guard import Guard
+from paste_proxy.errors import PasteError, RequestError, ToolsBusyError, UnknownToolError
 from paste_proxy.gateway.wire import (
     REQUEST_ID,
     TOOL_CALL_ID,
@@ -21,7 +20,9 @@ from paste_proxy.gateway.wire import (
     GatewayError,
     error_result,
     outcome_headers,
+    too_large,
 )
+from paste_proxy.guard import Guard
 from paste_proxy.runtime import ToolCall
 from paste_proxy.sessions.identity import identify
 from paste_proxy.tools.spec import ToolSpec
@@ -49,13 +50,15 @@ class UnsupportedEncodingError(RequestError):
 
 
 class RestTools:
-    """Handlers of `/v1/tools*`. `body_limit` is in bytes."""
+    """Handlers of `/v1/tools*`. `arguments_limit` is in bytes."""
 
-    def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec], *, guard: Guard, body_limit: int) -> None:
+    def __init__(
+        self, caller: Caller, specs: Mapping[str, ToolSpec], *, guard: Guard, arguments_limit: int
+    ) -> None:
         self._caller = caller
         self._specs = specs
         self._guard = guard
-        self._body_limit = body_limit
+        self._limit = arguments_limit
         tools = [function_of(spec) for spec in specs.values()]
         self._listing = msgspec.json.encode({"object": "list", "tools": tools})
 
@@ -120,22 +123,16 @@ class RestTools:
                 f"content-encoding {encoding!r} is not understood: send the arguments uncompressed",
                 param="content-encoding",
             )
-        if (request.content_length or 0) > self._body_limit:
-            raise self._too_large()
+        if (request.content_length or 0) > self._limit:
+            raise too_large(self._limit)
         if not request.can_read_body:
             return b""
         body = bytearray()
         async for part in request.content.iter_any():
             body += part
-            if len(body) > self._body_limit:
-                raise self._too_large()
+            if len(body) > self._limit:
+                raise too_large(self._limit)
         return bytes(body)
-
-    def _too_large(self) -> RequestTooLargeError:
-        return RequestTooLargeError(
-            f"the body is larger than {self._body_limit} bytes: send less, or raise limits.body_bytes",
-            param="limits.body_bytes",
-        )
 
     def _guarded(self, handler: Handler) -> Handler:
         """Checks who asks, gives the answer its request id, and turns errors into answers."""

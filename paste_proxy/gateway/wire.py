@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from paste_proxy.errors import PasteError
+from paste_proxy.errors import PasteError, RequestTooLargeError
 from paste_proxy.runtime import ToolAnswer, ToolCall
 
 REQUEST_ID = "x-request-id"
@@ -20,6 +20,14 @@ class Caller(Protocol):
 
 class GatewayError(PasteError):
     """A defect of our own, told to the caller without its details; the log has them."""
+
+
+def too_large(limit: int) -> RequestTooLargeError:
+    """The arguments of a call are more than `limit` bytes."""
+    return RequestTooLargeError(
+        f"the arguments are larger than {limit} bytes: send less, or raise limits.arguments_bytes",
+        param="limits.arguments_bytes",
+    )
 
 
 def outcome_headers(answer: ToolAnswer) -> dict[str, str]:

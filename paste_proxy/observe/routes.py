@@ -1,15 +1,24 @@
-"""The proxy's own pages: /paste/health, /paste/metrics, /paste/v1/stats, /paste/v1/sessions/{id}."""
+"""The proxy's own pages: /paste/health, /paste/metrics, /paste/v1/stats, /paste/v1/sessions/{id}.
 
+Those about sessions tell what agents do: web pages are kept away from them, as from the tools. Health and
+metrics are open to any `Host` and `Origin`: probes and Prometheus ask by the address of a pod or a service,
+and what they are told is a version and sums.
+"""
+
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
 import paste_proxy
-from paste_proxy.errors import RequestError, openai_error
+from paste_proxy.errors import PasteError, RequestError, openai_error
+from paste_proxy.guard import Guard
 from paste_proxy.observe.metrics import exposition, stats
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class UnknownSessionError(RequestError):
@@ -23,18 +32,28 @@ class UnknownPageError(RequestError):
 
 
 class ObserveRoutes:
-    def __init__(self, runtime: Runtime, relay: RelayCounters, backend_url: str) -> None:
+    def __init__(self, runtime: Runtime, relay: RelayCounters, guard: Guard) -> None:
         self._runtime = runtime
         self._relay = relay
-        self._backend_url = backend_url
+        self._guard = guard
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/paste/health", self.health)
         app.router.add_get("/paste/metrics", self.metrics)
-        app.router.add_get("/paste/v1/stats", self.stats)
-        app.router.add_get("/paste/v1/sessions", self.sessions)
-        app.router.add_get("/paste/v1/sessions/{id}", self.session)
-        app.router.add_route("*", "/paste/{rest:.*}", self.unknown)
+        app.router.add_get("/paste/v1/stats", self._guarded(self.stats))
+        app.router.add_get("/paste/v1/sessions", self._guarded(self.sessions))
+        app.router.add_get("/paste/v1/sessions/{id}", self._guarded(self.session))
+        app.router.add_route("*", "/paste/{rest:.*}", self._guarded(self.unknown))
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
+            try:
+                self._guard.check(request.headers)
+                return await handler(request)
+            except PasteError as error:
+                return _json(openai_error(error), error.status)
+
+        return handle
 
     async def health(self, request: web.Request) -> web.Response:
         """200 while the proxy serves; `core` says whether it still speculates."""
@@ -59,10 +78,9 @@ class ObserveRoutes:
         session_id = request.match_info["id"]
         session = self._runtime.core.turns.sessions.get(session_id)
         if session is None:
-            error = UnknownSessionError(
+            raise UnknownSessionError(
                 f"session {session_id!r} is not known (any more); see /paste/v1/sessions", param=session_id
             )
-            return _json(openai_error(error), error.status)
         return _json(
             {
                 "id": session.id,
@@ -75,10 +93,9 @@ class ObserveRoutes:
         )
 
     async def unknown(self, request: web.Request) -> web.Response:
-        error = UnknownPageError(
+        raise UnknownPageError(
             f"paste-proxy has no page {request.path}; see /paste/v1/stats", param=request.path
         )
-        return _json(openai_error(error), error.status)
 
 
 def _json(data: Any, status: int = 200) -> web.Response:

@@ -14,6 +14,7 @@ from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, RequestParamsMeta, TextContent
 
+from paste_proxy.config import LimitsConfig
 from tests.gateway.fakes import ERRORS, SPECS, FakeRuntime, gateway
 
 TOOL_ERRORS = list(ERRORS)
@@ -27,7 +28,7 @@ def runtime() -> FakeRuntime:
 
 @pytest.fixture
 async def base(runtime: FakeRuntime) -> AsyncIterator[str]:
-    async with gateway(runtime) as address:
+    async with gateway(runtime, limits=LimitsConfig(arguments_bytes=4_000_000)) as address:
         yield address
 
 
@@ -170,6 +171,32 @@ async def test_a_large_result_arrives_whole(base: str, mode: str) -> None:
     assert isinstance(content, TextContent)
     assert len(content.text) > len(words)
     assert result.structured_content is None
+
+
+@pytest.mark.parametrize("size", [1_000, 60_000])
+async def test_arguments_that_are_too_large_are_a_result_that_the_model_can_read(
+    runtime: FakeRuntime, mode: str, size: int
+) -> None:
+    limits = LimitsConfig(arguments_bytes=1_000)
+    async with gateway(runtime, limits=limits) as base, connected(base, mode) as client:
+        result = await client.call_tool("echo", {"words": "x" * size})
+        assert (await client.call_tool("echo", {"words": "x" * 900})).is_error is False
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    assert result.is_error
+    assert content.text == (
+        "the arguments are larger than 1000 bytes: send less, or raise limits.arguments_bytes"
+    )
+    assert [len(call.arguments) < 1_000 for call in runtime.calls] == [True]
+
+
+async def test_a_request_that_is_too_large_to_be_read_is_an_error(runtime: FakeRuntime, mode: str) -> None:
+    limits = LimitsConfig(arguments_bytes=1_000)
+    async with gateway(runtime, limits=limits) as base, connected(base, mode) as client:
+        with pytest.raises(MCPError) as caught:
+            await client.call_tool("echo", {"words": "x" * 5_000_000})
+        assert (await client.call_tool("text")).is_error is False
+    assert "limits.arguments_bytes" in str(caught.value)
 
 
 async def test_a_client_without_sessions_survives_a_restart(runtime: FakeRuntime) -> None:

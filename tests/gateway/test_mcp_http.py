@@ -11,7 +11,7 @@ import pytest
 from mcp_types import TextContent
 
 from paste_proxy.config import LimitsConfig
-from paste_proxy.gateway.mcp import STRUCTURED_LIMIT, raw_arguments, result_of
+from paste_proxy.gateway.mcp import ENVELOPE_BYTES, STRUCTURED_LIMIT, raw_arguments, result_of
 from paste_proxy.runtime import ToolAnswer
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.ports import Output
@@ -176,6 +176,23 @@ async def test_a_body_above_the_limit_is_refused(client: aiohttp.ClientSession, 
     body = call_body(b'{"words": "' + b"x" * 100_000 + b'"}')
     async with client.post("/mcp", data=body, headers={**MODERN, "mcp-name": "echo"}) as reply:
         assert reply.status == 413
+    assert not runtime.calls
+
+
+async def test_arguments_far_above_their_limit_are_not_read(runtime: FakeRuntime) -> None:
+    async def parts() -> AsyncIterator[bytes]:
+        yield body
+
+    body = call_body(b'{"words": "' + b"x" * (1000 + ENVELOPE_BYTES) + b'"}')
+    headers = {**MODERN, "mcp-name": "echo"}
+    limits = LimitsConfig(arguments_bytes=1000)
+    async with gateway(runtime, limits=limits) as base, aiohttp.ClientSession(base) as client:
+        async with client.post("/mcp", data=body, headers=headers) as reply:
+            assert reply.status == 413
+            error = (await reply.json())["error"]
+        assert error["data"] == {"paste/code": "request_too_large", "paste/param": "limits.arguments_bytes"}
+        async with client.post("/mcp", data=parts(), headers=headers) as reply:
+            assert reply.status == 413
     assert not runtime.calls
 
 

@@ -20,7 +20,7 @@ def runtime() -> FakeRuntime:
 
 @pytest.fixture
 async def base(runtime: FakeRuntime) -> AsyncIterator[str]:
-    async with gateway(runtime, limits=LimitsConfig(body_bytes=1000)) as address:
+    async with gateway(runtime, limits=LimitsConfig(arguments_bytes=1000)) as address:
         yield address
 
 
@@ -145,7 +145,7 @@ async def test_a_body_above_the_limit_is_refused(
             yield b" " * 400
 
     async with client.post("/v1/tools/echo", data=parts() if chunked else b" " * 1001) as reply:
-        message = await refusal(reply, 413, "request_too_large", "limits.body_bytes")
+        message = await refusal(reply, 413, "request_too_large", "limits.arguments_bytes")
     assert "1000 bytes" in message
     assert not runtime.calls
 

@@ -1,6 +1,6 @@
 import pytest
 
-from paste_proxy.gateway.guard import Guard, UntrustedHostError, UntrustedOriginError
+from paste_proxy.guard import Guard, UntrustedHostError, UntrustedOriginError
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Keeps web pages away from the tools.
+"""Keeps web pages away from the tools and from the pages about sessions.
 
 A page in the user's browser can post to a server on loopback, or have its own name resolved to it (DNS
 rebinding). The MCP specification (2025-11-25, Transports, "Security Warning") therefore has servers check
@@ -23,7 +23,7 @@ class UntrustedOriginError(RequestError):
 
 
 class Guard:
-    """Decides by `Host` and `Origin` whether a request may reach the tools.
+    """Decides by `Host` and `Origin` whether a request may reach what is ours.
 
     `listen_host` is the address that the server listens on. On another than loopback any `Host` will do,
     since the names of a network are not ours to know; the `Origin` must still be loopback or `listen_host`.
@@ -45,8 +45,8 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and not self._trusts(_name(origin)):
             raise UntrustedOriginError(
-                f"origin {origin!r} may not call tools: web pages of other hosts are refused; "
-                "call from a program, which sends no origin",
+                f"origin {origin!r} may not call tools or read sessions: web pages of other hosts "
+                "are refused; ask from a program, which sends no origin",
                 param="origin",
             )
 
