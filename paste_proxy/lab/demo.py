@@ -29,6 +29,7 @@ from paste_proxy.lab.workload import Workload, load_workload
 from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.store.patterns import PatternStore
+from paste_proxy.tasks import TaskSet
 
 FIRST_LEARNT = 1000
 """Tasks from this number on are learnt from; those below are measured."""
@@ -41,7 +42,7 @@ class DemoSettings(msgspec.Struct, frozen=True):
     time_scale: float
     token_scale: float = 1.0
     engine: Literal["scripted", "sglang"] = "scripted"
-    at_once: int = 7
+    at_once: int = 8
     """Tasks at once per cell: two cores are then less than half busy, and the whole takes less than 120 s."""
     learn_tasks: int = 96
     """Some 1,200 turns: enough to tell the ranks apart that are opened once in thirty turns."""
@@ -77,13 +78,8 @@ class _Demo:
         self._policy = Policy(workload, self._sizes)
 
     async def run(self) -> DemoResult:
-        await self._learn()
         async with AsyncExitStack() as stack:
-            engines = await stack.enter_async_context(self._engines())
-            cells = [
-                Cell(name, await stack.enter_async_context(self._proxy(name, engine)))
-                for name, engine in zip("AB", engines, strict=True)
-            ]
+            cells = await self._start(stack)
             await asyncio.gather(*(self._warm_up(cell.url) for cell in cells))
             before, stats = cpu_times(), await _stats(cells[1].url)
             records = await self._run_agents(cells)
@@ -98,6 +94,19 @@ class _Demo:
             drawn=tuple(self._drawn(records)),
             busy=busy,
         )
+
+    async def _start(self, stack: AsyncExitStack) -> list[Cell]:
+        """Learn while the engines start, then start both proxies; `stack` stops everything."""
+        tasks = TaskSet()
+        stack.push_async_callback(tasks.close)
+        learning = tasks.spawn(self._learn(), name="learn patterns")
+        engines = await stack.enter_async_context(self._engines())
+        await learning
+        proxies = [
+            await stack.enter_async_context(child(self._proxy_command(cell, engine)))
+            for cell, engine in zip("AB", engines, strict=True)
+        ]
+        return [Cell(cell, await _listening(proxy, cell)) for cell, proxy in zip("AB", proxies, strict=True)]
 
     # -- before the clock starts --------------------------------------------------------------------------
 
@@ -141,16 +150,10 @@ class _Demo:
             async with child(command) as front:
                 yield await said(front, "the front of SGLang")
 
-    @asynccontextmanager
-    async def _proxy(self, cell: str, engine: str) -> AsyncIterator[str]:
+    def _proxy_command(self, cell: str, engine: str) -> Sequence[str]:
         config = self._folder / f"{cell}.yaml"
         config.write_bytes(orjson.dumps(self._config(cell, engine)))  # JSON is YAML
-        async with child((*self._settings.serve, "--config", str(config))) as process:
-            line = await said(process, f"the proxy of cell {cell}")
-            url = line.removeprefix("listening on ")
-            if url == line:
-                raise LabError(f"the proxy of cell {cell} said {line!r}, not where it listens", param=cell)
-            yield url
+        return (*self._settings.serve, "--config", str(config))
 
     def _config(self, cell: str, engine: str) -> dict[str, Any]:
         slots = self._workload.tool_slots
@@ -215,6 +218,15 @@ class _Demo:
             if record.cell == "A"
             for call in record.calls
         ]
+
+
+async def _listening(proxy: asyncio.subprocess.Process, cell: str) -> str:
+    """Where a proxy listens, as it says itself."""
+    line = await said(proxy, f"the proxy of cell {cell}")
+    url = line.removeprefix("listening on ")
+    if url == line:
+        raise LabError(f"the proxy of cell {cell} said {line!r}, not where it listens", param=cell)
+    return url
 
 
 async def _call(http: aiohttp.ClientSession, tool: str, arguments: dict[str, str]) -> None:
