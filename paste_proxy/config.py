@@ -128,10 +128,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     store: StoreConfig = StoreConfig()
 
 
+class _Loader(yaml.SafeLoader):
+    """Booleans as in YAML 1.2: true and false alone, so that `mode: off` is a word."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it
+        first: [(tag, shape) for tag, shape in shapes if not tag.endswith(":bool") or first in "tTfF"]
+        for first, shapes in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def load_config(path: Path) -> Config:
     """Read a YAML file. Raises `ConfigError`; relative plugin and store paths count from the file's folder."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", param=str(path)) from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date with month 13

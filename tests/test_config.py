@@ -143,3 +143,9 @@ def test_a_configuration_made_in_code_is_held_to_the_same_bounds(config: Config,
     with pytest.raises(ConfigError, match=f"^{key}: ") as caught:
         check_config(config)
     assert caught.value.param == key
+
+
+def test_off_is_a_word_and_true_a_truth(tmp_path: Path) -> None:
+    assert load_config(written(tmp_path, "speculation: {mode: off}")).speculation.mode == "off"
+    with pytest.raises(ConfigError, match="got `bool`"):
+        load_config(written(tmp_path, "listen: {host: true}"))

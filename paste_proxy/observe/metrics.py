@@ -41,7 +41,7 @@ def stats(core: Core) -> dict[str, Any]:
         "wasted_bytes": ledger.wasted_bytes,
         "saved_s": round(ledger.saved_s, 3),
         "staged_bytes": core.broker.staged_bytes,
-        "open_writes": core.broker.open_writes,
+        "open_writes": core.broker.open_scopes,
         "sessions": len(core.turns.sessions),
         "predictor_failures": core.turns.predictor_failures,
     }
@@ -59,7 +59,7 @@ class ProxyCollector(Collector):
         yield from _broker_metrics(core.broker.ledger)
         yield _gauge("paste_speculations_live", "Speculations queued, running or staged", core.broker.live)
         yield _gauge("paste_staged_bytes", "Bytes of staged results", core.broker.staged_bytes)
-        yield _gauge("paste_open_writes", "Scopes with a write open on them", core.broker.open_writes)
+        yield _gauge("paste_open_writes", "Scopes with a write open on them", core.broker.open_scopes)
         yield _gauge("paste_sessions", "Sessions remembered", len(core.turns.sessions))
         yield _gauge(
             "paste_core_failed", "1 after a bug in the core: all is served without it", self._runtime.failed
