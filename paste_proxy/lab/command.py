@@ -42,6 +42,8 @@ def demo(*, as_json: bool, engine: str, tasks: int | None) -> None:
     settings = _settings(engine, tasks)
     _print_heading(settings, to_stderr=as_json)
     result = asyncio.run(run_demo(settings))
+    for line in result.complaints:
+        click.echo(line, err=True)
     if as_json:
         click.echo(orjson.dumps(result.outcome.as_json(), option=orjson.OPT_INDENT_2))
     else:

@@ -20,7 +20,7 @@ from paste_proxy.lab import remote
 from paste_proxy.lab.learning import learn
 from paste_proxy.lab.machine import busy_share, cpu_times
 from paste_proxy.lab.policy import Policy
-from paste_proxy.lab.processes import child, module, said
+from paste_proxy.lab.processes import Child, child, module
 from paste_proxy.lab.records import AgentPlan, Cell, ServiceSpan, TaskRecord
 from paste_proxy.lab.sglang_server import INSTALL_COMMAND, SglangServer, find_install, venv_folder
 from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes
@@ -60,6 +60,8 @@ class DemoResult(msgspec.Struct, frozen=True):
     """Of every call of cell A, in the order of `records`: how long its run was meant to take, scaled."""
     busy: float | None
     """Share of the machine's cores that was in use, by whomever, while the tasks ran."""
+    complaints: tuple[str, ...] = ()
+    """What the proxies logged of things that went wrong."""
 
 
 async def run_demo(settings: DemoSettings) -> DemoResult:
@@ -76,6 +78,7 @@ class _Demo:
         self._folder = folder
         self._sizes = Sizes(workload, settings.token_scale)
         self._policy = Policy(workload, self._sizes)
+        self._proxies: list[Child] = []
 
     async def run(self) -> DemoResult:
         async with AsyncExitStack() as stack:
@@ -84,7 +87,8 @@ class _Demo:
             before, stats = cpu_times(), await _stats(cells[1].url)
             records = await self._run_agents(cells)
             busy = busy_share(before, cpu_times())
-            await _check_core(cells[1].url)
+            complaints = [line for proxy in self._proxies for line in proxy.complaints()]
+            await _check_core(cells[1].url, complaints)
             ahead = _ahead(stats, await _stats(cells[1].url), _wasted(records, self._services("B")))
         return DemoResult(
             settings=self._settings,
@@ -93,6 +97,7 @@ class _Demo:
             services=tuple(self._services("B")),
             drawn=tuple(self._drawn(records)),
             busy=busy,
+            complaints=tuple(complaints),
         )
 
     async def _start(self, stack: AsyncExitStack) -> list[Cell]:
@@ -102,11 +107,10 @@ class _Demo:
         learning = tasks.spawn(self._learn(), name="learn patterns")
         engines = await stack.enter_async_context(self._engines())
         await learning
-        proxies = [
-            await stack.enter_async_context(child(self._proxy_command(cell, engine)))
-            for cell, engine in zip("AB", engines, strict=True)
-        ]
-        return [Cell(cell, await _listening(proxy, cell)) for cell, proxy in zip("AB", proxies, strict=True)]
+        for cell, engine in zip("AB", engines, strict=True):
+            proxy = child(f"the proxy of cell {cell}", self._proxy_command(cell, engine), self._folder)
+            self._proxies.append(await stack.enter_async_context(proxy))
+        return [Cell(cell, await _listening(proxy)) for cell, proxy in zip("AB", self._proxies, strict=True)]
 
     # -- before the clock starts --------------------------------------------------------------------------
 
@@ -136,8 +140,8 @@ class _Demo:
                 yield url, url  # one engine for both: a second one would take the other's core
         else:
             command = module("paste_proxy.lab.scripted_engine", "2", str(self._settings.time_scale))
-            async with child(command) as process:
-                yield orjson.loads(await said(process, "the engine"))
+            async with child("the engine", command, self._folder) as engine:
+                yield orjson.loads(await engine.said())
 
     @asynccontextmanager
     async def _sglang(self) -> AsyncIterator[str]:
@@ -147,8 +151,8 @@ class _Demo:
         batch = 2 * self._settings.at_once
         async with SglangServer(install, self._folder, max_running_requests=batch) as server:
             command = module("paste_proxy.lab.scripting_front", server.url, str(self._settings.token_scale))
-            async with child(command) as front:
-                yield await said(front, "the front of SGLang")
+            async with child("the front of SGLang", command, self._folder) as front:
+                yield await front.said()
 
     def _proxy_command(self, cell: str, engine: str) -> Sequence[str]:
         config = self._folder / f"{cell}.yaml"
@@ -191,11 +195,9 @@ class _Demo:
             token_scale=self._settings.token_scale,
             timeout_s=REQUEST_TIMEOUT_S,
         )
-        async with child(module("paste_proxy.lab.agent")) as process:
-            said, _ = await process.communicate(msgspec.json.encode(plan))
-            if process.returncode != 0:
-                raise LabError("the agents did not finish; the reason stands above", param="agents")
-        return [msgspec.json.decode(line, type=TaskRecord) for line in said.splitlines()]
+        async with child("the agents", module("paste_proxy.lab.agent"), self._folder) as agents:
+            lines = (await agents.finish(msgspec.json.encode(plan))).splitlines()
+        return [msgspec.json.decode(line, type=TaskRecord) for line in lines]
 
     def _longest_first(self) -> tuple[int, ...]:
         """Tasks with many calls first, so that none of them runs alone at the end."""
@@ -220,12 +222,12 @@ class _Demo:
         ]
 
 
-async def _listening(proxy: asyncio.subprocess.Process, cell: str) -> str:
+async def _listening(proxy: Child) -> str:
     """Where a proxy listens, as it says itself."""
-    line = await said(proxy, f"the proxy of cell {cell}")
+    line = await proxy.said()
     url = line.removeprefix("listening on ")
     if url == line:
-        raise LabError(f"the proxy of cell {cell} said {line!r}, not where it listens", param=cell)
+        raise LabError(f"{proxy.name} said {line!r}, not where it listens", param=proxy.name)
     return url
 
 
@@ -241,10 +243,10 @@ async def _stats(url: str) -> dict[str, Any]:
     return await _get(f"{url}/paste/v1/stats")
 
 
-async def _check_core(url: str) -> None:
+async def _check_core(url: str, complaints: Sequence[str]) -> None:
     """A proxy whose core failed serves on without running ahead: nothing that could be compared."""
     if (await _get(f"{url}/paste/health"))["core"] != "ok":
-        raise LabError("the core of cell B's proxy failed; its traceback stands above", param="core")
+        raise LabError("the core of cell B's proxy failed: " + "; ".join(complaints), param="core")
 
 
 async def _get(url: str) -> dict[str, Any]:

@@ -1,40 +1,79 @@
-"""Child processes of the demo: each says on its first lines that it is ready, and ends with the demo."""
+"""Child processes of the demo: each says on its first line that it is ready, and ends with the demo."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from paste_proxy.errors import LabError
 
-READY_TIMEOUT_S = 30.0
-"""Importing everything takes a second or two on an idle core."""
+READY_TIMEOUT_S = 60.0
+"""Importing everything takes a second or two on an idle core; on a busy machine much longer."""
 STOP_TIMEOUT_S = 5.0
+LINE_LIMIT = 16 * 1024 * 1024
+"""Longest line that a child may say: a task's record is some 10 KB."""
+COMPLAINTS = (" WARNING ", " ERROR ", " CRITICAL ", "Traceback ")
+
+
+class Child:
+    """A running child with pipes; what it logs to its standard error goes to the file `log`."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.name = name
+        self._process = process
+        self._log = log
+
+    async def said(self) -> str:
+        """The next line that it writes. Raises `LabError` where none comes."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise self._failed(f"said nothing for {READY_TIMEOUT_S:g} s") from None
+        if not line:
+            raise self._failed("ended before it was ready")
+        return line.decode().strip()
+
+    async def finish(self, told: bytes) -> bytes:
+        """Tell it `told`, wait for its end, return all that it said. Raises `LabError` where it failed."""
+        said, _ = await self._process.communicate(told)
+        if self._process.returncode != 0:
+            raise self._failed("did not finish")
+        return said
+
+    def complaints(self) -> list[str]:
+        """The lines of its log that speak of something wrong."""
+        return [f"{self.name}: {line}" for line in self._lines() if any(word in line for word in COMPLAINTS)]
+
+    def _failed(self, what: str) -> LabError:
+        lines = [line for line in self._lines() if line.strip()]
+        return LabError(f"{self.name} {what}: {lines[-1] if lines else 'it left no word'}", param=self.name)
+
+    def _lines(self) -> list[str]:
+        return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
 
 
 @asynccontextmanager
-async def child(
-    command: Sequence[str], environment: Mapping[str, str] | None = None
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A child with pipes; its standard error is ours. Stopped at the end of the block, politely first."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=environment,
-        limit=LINE_LIMIT,
-    )
+async def child(name: str, command: Sequence[str], folder: Path) -> AsyncIterator[Child]:
+    """Run `command` as long as the block lasts; its log is in `folder`. Stopped politely first."""
+    log = folder / f"{name.replace(' ', '-')}.log"
+    with log.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+            limit=LINE_LIMIT,
+        )
     try:
-        yield process
+        yield Child(name, process, log)
     finally:
-        await stop(process)
+        await _stop(process)
 
 
-LINE_LIMIT = 16 * 1024 * 1024
-"""Longest line that a child may say: a task's record is some 10 KB."""
-
-
-async def stop(process: asyncio.subprocess.Process) -> None:
+async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.terminate()
     try:
@@ -43,19 +82,6 @@ async def stop(process: asyncio.subprocess.Process) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-
-
-async def said(process: asyncio.subprocess.Process, name: str) -> str:
-    """The next line that a child writes. Raises `LabError` where none comes."""
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(READY_TIMEOUT_S):
-            line = await process.stdout.readline()
-    except TimeoutError:
-        raise LabError(f"{name} said nothing for {READY_TIMEOUT_S:g} s", param=name) from None
-    if not line:
-        raise LabError(f"{name} ended before it was ready; its reason stands above", param=name)
-    return line.decode().strip()
 
 
 def module(name: str, *arguments: str) -> tuple[str, ...]:

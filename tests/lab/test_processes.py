@@ -1,0 +1,65 @@
+"""The demo's children: what they say, how they fail, that none is left."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from paste_proxy.errors import LabError
+from paste_proxy.lab import processes
+from paste_proxy.lab.processes import child
+
+
+def python(program: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", program)
+
+
+async def test_a_child_says_that_it_is_ready_and_ends_with_the_block(tmp_path: Path) -> None:
+    program = "import os, sys; print('ready', os.getpid(), flush=True); sys.stdin.read()"
+    async with child("it", python(program), tmp_path) as it:
+        ready, pid = (await it.said()).split()
+    assert ready == "ready"
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+async def test_its_last_words_are_the_reason(tmp_path: Path) -> None:
+    async with child("it", python("import sys; sys.exit('no room\\n\\n')"), tmp_path) as it:
+        with pytest.raises(LabError, match="it ended before it was ready: no room"):
+            await it.said()
+
+
+async def test_silence_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "READY_TIMEOUT_S", 0.05)
+    async with child("it", python("import sys; sys.stdin.read()"), tmp_path) as it:
+        with pytest.raises(LabError, match=r"it said nothing for 0.05 s: it left no word"):
+            await it.said()
+
+
+async def test_a_child_that_will_not_go_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "STOP_TIMEOUT_S", 0.05)
+    program = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)"
+    )
+    async with child("it", python(program), tmp_path) as it:
+        await it.said()
+
+
+async def test_finish_returns_all_that_was_said(tmp_path: Path) -> None:
+    async with child("it", python("print(input()[::-1])"), tmp_path) as it:
+        assert await it.finish(b"abc\n") == b"cba\n"
+    async with child("it", python("raise SystemExit('task 3 failed')"), tmp_path) as it:
+        with pytest.raises(LabError, match="it did not finish: task 3 failed"):
+            await it.finish(b"")
+
+
+async def test_complaints_are_what_a_log_says_of_trouble(tmp_path: Path) -> None:
+    program = "import sys; sys.exit('12:00 INFO a: fine\\n12:01 WARNING a: odd\\n12:02 ERROR b: broken')"
+    async with child("it", python(program), tmp_path) as it:
+        with pytest.raises(LabError):
+            await it.said()
+        assert it.complaints() == ["it: 12:01 WARNING a: odd", "it: 12:02 ERROR b: broken"]
