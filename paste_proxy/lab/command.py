@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 from importlib.util import find_spec
 
 import click
@@ -41,13 +42,21 @@ def demo(*, as_json: bool, engine: str, tasks: int | None) -> None:
         raise LabError("the demo's agents use the openai SDK: pip install 'paste-proxy[demo]'", param="openai")
     settings = _settings(engine, tasks)
     _print_heading(settings, to_stderr=as_json)
-    result = asyncio.run(run_demo(settings))
+    result = asyncio.run(_run(settings))
     for line in result.complaints:
         click.echo(line, err=True)
     if as_json:
         click.echo(orjson.dumps(result.outcome.as_json(), option=orjson.OPT_INDENT_2))
     else:
         _print_result(result)
+
+
+async def _run(settings: DemoSettings) -> DemoResult:
+    """A demo that is told to end takes its children with it."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run_demo(settings)
 
 
 def _settings(engine: str, tasks: int | None) -> DemoSettings:

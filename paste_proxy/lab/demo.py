@@ -68,7 +68,10 @@ async def run_demo(settings: DemoSettings) -> DemoResult:
     """Learn, start everything on loopback, run all tasks, stop everything. Raises `LabError`."""
     workload = load_workload()
     with tempfile.TemporaryDirectory(prefix="paste-demo-") as folder:
-        return await _Demo(settings, workload, Path(folder)).run()
+        try:
+            return await _Demo(settings, workload, Path(folder)).run()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise LabError(f"a proxy of the demo does not answer: {error or 'timed out'}") from error
 
 
 class _Demo:
