@@ -10,7 +10,7 @@ import click
 import orjson
 
 from paste_proxy.errors import LabError
-from paste_proxy.lab.demo import DemoResult, DemoSettings, run_demo
+from paste_proxy.lab.demo import FIRST_LEARNT, DemoResult, DemoSettings, run_demo
 from paste_proxy.lab.report import Setting, example, figures, heading, noise
 from paste_proxy.lab.workload import load_workload
 
@@ -34,7 +34,9 @@ LIVE_TASKS, LIVE_AT_ONCE = 8, 4
     help="`scripted` needs nothing; `sglang` runs a real SGLang where one is installed.",
 )
 @click.option(
-    "--tasks", type=click.IntRange(2), help="Tasks per cell, instead of the workload's 32 (sglang: 8)."
+    "--tasks",
+    type=click.IntRange(2, FIRST_LEARNT),
+    help="Tasks per cell, instead of the workload's 32 (sglang: 8).",
 )
 def demo(*, as_json: bool, engine: str, tasks: int | None) -> None:
     """Run research tasks with running ahead off and on, side by side, and compare."""

@@ -71,7 +71,7 @@ async def run_demo(settings: DemoSettings) -> DemoResult:
         try:
             return await _Demo(settings, workload, Path(folder)).run()
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise LabError(f"a proxy of the demo does not answer: {error or 'timed out'}") from error
+            raise LabError(f"a proxy of the demo does not answer: {str(error) or 'timed out'}") from error
 
 
 class _Demo:
