@@ -1,9 +1,10 @@
 """The composition root: builds everything from a `Config`, and takes it down again."""
 
 import asyncio
+import errno
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,13 +22,14 @@ from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.plane import LlmPlane
-from paste_proxy.proxy.server import make_runner
+from paste_proxy.proxy.server import SHUTDOWN_S, make_runner
 from paste_proxy.runtime import Runtime
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.loading import load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor
+from paste_proxy.tools.spec import Effect, ToolSpec
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ def build(config: Config, wrap_executor: Callable[[Executor], Executor] = lambda
     `wrap_executor` lets a test put faults between the runtime and the tools.
     """
     registry = load_plugins(config.plugins)
-    _check_names(config, set(registry.specs))
+    _check_allowed(config, registry.specs)
     store = PatternStore(config.store.path)
     table = store.load()
     core = Core(registry.specs, config, PatternPredictor(table))
@@ -66,14 +68,17 @@ def build(config: Config, wrap_executor: Callable[[Executor], Executor] = lambda
     return Proxy(app, runtime, counters, config)
 
 
-def _check_names(config: Config, tools: set[str]) -> None:
-    """An allow-list that names no tool is a typing error, and would silently allow nothing."""
+def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
+    """A name that can allow nothing is a mistake, and would be one without a word."""
     for name in config.speculation.allow:
-        if name not in tools:
-            known = ", ".join(sorted(tools)) or "none; is a plugin missing?"
-            raise ConfigError(
-                f"speculation.allow: there is no tool {name!r}; known: {known}", param="speculation.allow"
-            )
+        if name not in specs:
+            known = ", ".join(sorted(specs)) or "none; is a plugin missing?"
+            reason = f"there is no tool {name!r}; known: {known}"
+        elif specs[name].effect is not Effect.READ:
+            reason = f"{name} is not declared with effect `read`, so it can never run ahead"
+        else:
+            continue
+        raise ConfigError(f"speculation.allow: {reason}", param="speculation.allow")
 
 
 def _lifetime(
@@ -130,14 +135,19 @@ async def listening(proxy: Proxy) -> AsyncIterator[str]:
         except OSError as error:
             reason = error.strerror or str(error)
             raise ConfigError(
-                f"can't listen on {listen.host}:{listen.port}: {reason}; "
-                "stop what uses it, or choose another with listen.port or --port",
+                f"can't listen on {listen.host}:{listen.port}: {reason}; {_listen_advice(error)}",
                 param="listen",
             ) from error
         host, port = runner.addresses[0][:2]
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
         await runner.cleanup()
+
+
+def _listen_advice(error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "stop what uses it, or choose another with listen.port or --port"
+    return "listen.host (--host) must be an address of this machine, listen.port (--port) one that you may use"
 
 
 async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
@@ -154,3 +164,4 @@ async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
     async with listening(proxy) as url:
         on_listening(url)
         await stop.wait()
+        log.info("stopping; requests under way may go on for up to %g s", SHUTDOWN_S)

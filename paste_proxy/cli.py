@@ -10,6 +10,7 @@ from typing import TypeVar
 import click
 import msgspec
 import uvloop
+from aiohttp.http_exceptions import HttpProcessingError
 
 import paste_proxy
 from paste_proxy.config import Config, check_config, load_config
@@ -41,6 +42,7 @@ def serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it reports every session
+    logging.getLogger("aiohttp.server").addFilter(_without_traceback_of_bad_requests)
     config = load_config(config_file) if config_file else Config()
     config = msgspec.structs.replace(
         config,
@@ -56,6 +58,14 @@ def _given(section: Section, **options: object) -> Section:
     return msgspec.structs.replace(
         section, **{key: value for key, value in options.items() if value is not None}
     )
+
+
+def _without_traceback_of_bad_requests(record: logging.LogRecord) -> bool:
+    """Whoever reaches the port can send what is no HTTP: one line each, not a page."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.msg, record.args = "not HTTP: %s", (" ".join(str(record.exc_info[1]).split()),)
+        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
+    return True
 
 
 def _announce(url: str) -> None:

@@ -59,6 +59,8 @@ class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path: str = ""
     entry_point: str = ""
     options: dict[str, Any] = {}
+    folder: str = ""
+    """Where relative paths in `options` count from; set by `load_config` to the file's folder."""
 
 
 class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,6 +137,14 @@ class _Loader(yaml.SafeLoader):
         first: [(tag, shape) for tag, shape in shapes if not tag.endswith(":bool") or first in "tTfF"]
         for first, shapes in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """PyYAML keeps the last of equal keys; the first would be lost without a word."""
+        keys = [(key.value, key.start_mark.line) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, line in keys:
+            if [one for one, _ in keys].count(key) > 1:
+                raise yaml.YAMLError(f"key `{key}` occurs twice, first in line {line + 1}")
+        return super().construct_mapping(node, deep)
 
 
 def load_config(path: Path) -> Config:
@@ -223,7 +233,10 @@ def _with_key_path(message: str) -> tuple[str, str | None]:
 
 def _anchored(config: Config, folder: Path) -> Config:
     plugins = tuple(
-        msgspec.structs.replace(p, path=str(folder / p.path)) if p.path else p for p in config.plugins
+        msgspec.structs.replace(
+            plugin, path=str(folder / plugin.path) if plugin.path else "", folder=str(folder / plugin.folder)
+        )
+        for plugin in config.plugins
     )
     store = config.store
     if store.path:

@@ -12,6 +12,7 @@ from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, UnknownToolError
 from paste_proxy.events import (
     AdmitTurn,
+    AnswerCall,
     CallAbandoned,
     CallRequested,
     Decision,
@@ -50,13 +51,15 @@ class Core:
             prefixes=config.client_prefixes,
         )
         self._held: set[str] = set()
+        self._callers: dict[str, tuple[str, str]] = {}
+        """Session and tool of the calls that wait for their answer."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             TurnRequested: self._turn_requested,
             TurnSent: lambda event, now: self.turns.sent(event.turn, now),
             TurnStreamed: lambda event, now: self.turns.streamed(event.turn, event.event, now),
             TurnClosed: self._turn_closed,
             CallRequested: self._call_requested,
-            CallAbandoned: lambda event, now: self.broker.abandon(event.call, now),
+            CallAbandoned: self._call_abandoned,
             RunBegan: lambda event, now: self.broker.began(event.run, now),
             TimePassed: lambda event, now: self.turns.expire(now),
         }
@@ -70,6 +73,11 @@ class Core:
             self._handlers[type(event)](event, now)
         self._fill_slots(now)
         out, self.broker.out = self.broker.out, []
+        for decision in out:
+            if isinstance(decision, AnswerCall):
+                self._note_served(decision, now)
+            elif isinstance(decision, FailCall):
+                self._callers.pop(decision.call, None)
         return out
 
     def next_deadline(self) -> float | None:
@@ -105,7 +113,20 @@ class Core:
             return
         session = self.turns.session_of_call(event.identity, spec.name, canonical, event.tool_call_id)
         context = RunContext(event.identity.tenant, session)
+        self._callers[event.call] = (session, spec.name)
         self.broker.call(PendingCall(event.call, spec, arguments, context, now, event.fingerprint), now)
+
+    def _call_abandoned(self, event: CallAbandoned, now: float) -> None:
+        self._callers.pop(event.call, None)
+        self.broker.abandon(event.call, now)
+
+    def _note_served(self, answer: AnswerCall, now: float) -> None:
+        """For the timeline of its session."""
+        session_id, tool = self._callers.pop(answer.call)
+        session = self.turns.sessions.get(session_id)
+        if session is not None:
+            saved = round(answer.saved_s, 3)
+            session.note(now, "served", tool=tool, outcome=answer.outcome, saved_s=saved)
 
     def spec(self, tool: str) -> ToolSpec:
         """Raises `UnknownToolError`."""

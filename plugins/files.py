@@ -45,7 +45,7 @@ Limit = Annotated[int, msgspec.Meta(ge=1, le=5000, description="Largest number o
 class Options(msgspec.Struct, frozen=True):
     """The options of this plugin in the configuration."""
 
-    root: str
+    root: Path
 
 
 class Entry(msgspec.Struct):
@@ -81,7 +81,7 @@ class Matches(msgspec.Struct):
 
 def plugin(options: Options) -> list[Tool[..., Any]]:
     """The four tools over `options.root`."""
-    root = Path(options.root).expanduser().resolve()
+    root = options.root.resolve()
     if not root.is_dir():
         raise ConfigError(f"options.root: no such folder: {root}", param="root")
     tree = Tree(root)

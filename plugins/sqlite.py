@@ -45,7 +45,7 @@ Value = str | int | float | None
 class Options(msgspec.Struct, frozen=True):
     """The options of this plugin in the configuration."""
 
-    path: str
+    path: Path
 
 
 class Table(msgspec.Struct):
@@ -66,7 +66,7 @@ class Rows(msgspec.Struct):
 
 def plugin(options: Options) -> list[Tool[..., Any]]:
     """The two tools over `options.path`."""
-    path = Path(options.path).expanduser().resolve()
+    path = options.path.resolve()
     if not path.is_file():
         raise ConfigError(f"options.path: no such file: {path}", param="path")
 

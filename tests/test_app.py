@@ -171,7 +171,17 @@ async def test_the_timeline_of_a_session_explains_what_happened(tmp_path: Path) 
         assert len(sessions) == 1
         page = await (await http.get(f"/paste/v1/sessions/{sessions[0]['id']}")).json()
         assert page["turns"] == 4
-        assert [note["what"] for note in page["timeline"]][:3] == ["turn", "sealed", "turn ended"]
+        assert [note["what"] for note in page["timeline"]][:4] == ["turn", "sealed", "turn ended", "served"]
+        assert page["timeline"][0]["at_s"] == 0
+        assert page["timeline"][3] | {"at_s": 0, "saved_s": 0} == {
+            "at_s": 0,
+            "what": "served",
+            "tool": "find",
+            "outcome": "reused",
+            "saved_s": 0,
+        }
+        async with http.post("/paste/v1/stats") as wrong:
+            assert (wrong.status, (await wrong.json())["error"]["code"]) == (405, "method_not_allowed")
 
 
 @pytest.mark.parametrize(

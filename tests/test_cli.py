@@ -109,6 +109,31 @@ def test_a_tool_in_the_allow_list_that_is_not_there(tmp_path: Path) -> None:
     assert "speculation.allow: there is no tool 'serach'" in complaint("serve", "--config", str(config))
 
 
+def test_a_tool_in_the_allow_list_that_can_never_run_ahead(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(
+        "from paste_proxy.tools import tool\n@tool()\ndef send(x: int) -> int:\n    return x\n"
+    )
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "backend: {url: 'http://127.0.0.1:9'}\nplugins: [{path: p.py}]\nspeculation: {allow: [send]}"
+    )
+    assert "send is not declared with effect `read`" in complaint("serve", "--config", str(config))
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:30000/v1", "http://127.0.0.1:30000/v1/", "http://h?x=1"])
+def test_a_backend_s_address_that_is_more_than_the_base(url: str) -> None:
+    assert "give the base address alone, without /v1" in complaint("serve", "--backend", url)
+
+
+def test_an_address_of_another_machine(closed_port: int) -> None:
+    with socket.socket() as backend:
+        backend.bind(("127.0.0.1", 0))
+        backend.listen()
+        url = f"http://127.0.0.1:{backend.getsockname()[1]}"
+        said = complaint("serve", "--backend", url, "--host", "192.0.2.1", "--port", "0")
+    assert "listen.host (--host) must be an address of this machine" in said
+
+
 def test_an_unknown_command_and_the_version() -> None:
     assert complaint("serv") == "No such command 'serv'. Did you mean 'serve'?"
     assert paste_proxy("--version").stdout.startswith("paste-proxy, version ")

@@ -9,6 +9,7 @@ import pytest
 
 from paste_proxy.config import BackendConfig, Config, ListenConfig, check_config, load_config
 from paste_proxy.errors import ConfigError
+from paste_proxy.tools.loading import load_plugin
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 
@@ -149,3 +150,17 @@ def test_off_is_a_word_and_true_a_truth(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "speculation: {mode: off}")).speculation.mode == "off"
     with pytest.raises(ConfigError, match="got `bool`"):
         load_config(written(tmp_path, "listen: {host: true}"))
+
+
+def test_a_key_that_occurs_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="key `listen` occurs twice, first in line 1"):
+        load_config(written(tmp_path, "listen: {port: 1}\nlisten: {port: 2}"))
+
+
+def test_paths_in_a_plugin_s_options_count_from_the_file(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "note.txt").write_text("found")
+    text = "plugins: [{entry_point: files, options: {root: data}}]"
+    [plugin] = load_config(written(tmp_path, text)).plugins
+    tools = {tool.spec.name: tool for tool in load_plugin(plugin)}
+    assert tools["files_read"]("note.txt")

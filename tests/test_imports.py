@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": {*LEAVES, "events", "grammar", "tools", "core"},
     "proxy": {*LEAVES, "backends", "events", "grammar", "runtime", "sessions"},
     "gateway": {*LEAVES, "events", "runtime", "sessions", "tools"},
-    "observe": {*LEAVES, "broker", "core", "runtime", "proxy"},
+    "observe": {*LEAVES, "events", "broker", "core", "runtime", "proxy"},
 }
 """What each part may import of the package, beside itself. `app`, `cli`, `lab` are above everything."""
 

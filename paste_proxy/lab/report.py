@@ -8,6 +8,7 @@ import msgspec
 from paste_proxy.lab.records import ServiceSpan, TaskRecord
 from paste_proxy.lab.summary import Outcome, Pair, paired, quantile
 from paste_proxy.lab.timeline import timeline
+from paste_proxy.lab.workload import REALISATION
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -32,6 +33,8 @@ def heading(setting: Setting) -> list[str]:
     return [
         *lines,
         f"load         {setting.tasks} tasks in each cell, {setting.at_once} at once, both cells side by side",
+        f"draw         {REALISATION} of the workload's seed: of 100, the nearest to its stated numbers",
+        "             (from draw to draw the ratio varies by +-0.015)",
         f"patterns     learnt from {setting.learnt_from} other tasks in virtual time, before the clock starts",
     ]
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 import paste_proxy
 from paste_proxy.errors import PasteError, RequestError, openai_error
+from paste_proxy.events import Note
 from paste_proxy.guard import Guard
 from paste_proxy.observe.metrics import exposition, stats
 from paste_proxy.proxy.counters import RelayCounters
@@ -24,6 +25,11 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 class UnknownSessionError(RequestError):
     status = 404
     code = "unknown_session"
+
+
+class ReadOnlyError(RequestError):
+    status = 405
+    code = "method_not_allowed"
 
 
 class UnknownPageError(RequestError):
@@ -88,14 +94,21 @@ class ObserveRoutes:
                 "parent": session.parent,
                 "relation": session.relation,
                 "turns": session.turns,
-                "timeline": list(session.notes),
+                "timeline": [_since(note, session.notes[0].at) for note in session.notes],
             }
         )
 
     async def unknown(self, request: web.Request) -> web.Response:
+        if request.method not in ("GET", "HEAD"):
+            raise ReadOnlyError(f"{request.method} {request.path}: pages under /paste/ are read with GET")
         raise UnknownPageError(
             f"paste-proxy has no page {request.path}; see /paste/v1/stats", param=request.path
         )
+
+
+def _since(note: Note, start: float) -> dict[str, Any]:
+    """`at_s`: seconds since the first note that is still kept."""
+    return {"at_s": round(note.at - start, 3), "what": note.what, **note.detail}
 
 
 def _json(data: Any, status: int = 200) -> web.Response:

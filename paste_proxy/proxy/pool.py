@@ -109,6 +109,11 @@ def _address(address: str) -> tuple[str, int, bytes, bool]:
     is_host = url.hostname and re.fullmatch("[!-~]+", url.netloc) and port != 0
     if url.scheme not in ("http", "https") or not is_host:
         raise ConfigError(f"backend.url: {address!r} is no http:// or https:// address", param="backend.url")
+    if url.path.rstrip("/").endswith("/v1") or url.query or url.fragment:
+        raise ConfigError(
+            f"backend.url: {address!r}: give the base address alone, without /v1 and without a query",
+            param="backend.url",
+        )
     if "@" in url.netloc:
         raise ConfigError(
             "backend.url: holds credentials, which are not sent; clients send their own", param="backend.url"

@@ -93,7 +93,7 @@ def load_plugin(config: PluginConfig) -> list[Tool[..., Any]]:
         raise ConfigError("plugins: each needs either `path` or `entry_point`", param="plugins")
     file = _plugin_file(Path(config.path)) if config.path else None
     module = _module_at(file) if file is not None else _entry_point(config.entry_point)
-    tools = _tools_of(module, label, config.options)
+    tools = _tools_of(module, label, config)
     if not tools:
         raise PluginError(f"{module.__file__}:1: no tools: decorate a function with @tool", param=label)
     return tools
@@ -131,7 +131,11 @@ def _module_at(file: Path) -> ModuleType:
 def _entry_point(name: str) -> ModuleType:
     found = list(importlib.metadata.entry_points(group=ENTRY_POINTS, name=name))
     if not found:
-        raise PluginError(f"entry point {name!r}: none installed in group {ENTRY_POINTS}", param=name)
+        known = ", ".join(sorted(one.name for one in importlib.metadata.entry_points(group=ENTRY_POINTS)))
+        raise PluginError(
+            f"entry point {name!r}: none installed in group {ENTRY_POINTS}; known: {known or 'none'}",
+            param=name,
+        )
     try:
         module = found[0].load()
     except (Exception, SystemExit) as error:
@@ -143,16 +147,17 @@ def _entry_point(name: str) -> ModuleType:
     return module
 
 
-def _tools_of(module: ModuleType, label: str, options: dict[str, Any]) -> list[Tool[..., Any]]:
+def _tools_of(module: ModuleType, label: str, config: PluginConfig) -> list[Tool[..., Any]]:
     factory = getattr(module, "plugin", None)
     if factory is None:
-        if options:
-            raise ConfigError(f"plugin {label}: takes no options, got {', '.join(options)}", param=label)
+        if config.options:
+            named = ", ".join(config.options)
+            raise ConfigError(f"plugin {label}: takes no options, got {named}", param=label)
         tools = [value for value in vars(module).values() if isinstance(value, Tool)]
         return list({id(tool): tool for tool in tools}.values())
     file = Path(module.__file__ or label)
     try:
-        arguments = _options(factory, label, options)
+        arguments = _options(factory, label, config.options, Path(config.folder))
         made = _made(factory, arguments, label)
     except ConfigError:
         raise
@@ -171,8 +176,11 @@ def _made(factory: Any, arguments: tuple[Any, ...], label: str) -> Any:
         raise ConfigError(f"plugin {label}: {error.message}", param=error.param or label) from error
 
 
-def _options(factory: Any, label: str, options: dict[str, Any]) -> tuple[Any, ...]:
-    """The arguments of `plugin`: none, or the options in the struct that its parameter names."""
+def _options(factory: Any, label: str, options: dict[str, Any], folder: Path) -> tuple[Any, ...]:
+    """The arguments of `plugin`: none, or the options in the struct that its parameter names.
+
+    Options of type `pathlib.Path` count from `folder`, where the configuration is; `~` is the home folder.
+    """
     parameters = list(inspect.signature(factory).parameters)
     if not parameters:
         if options:
@@ -186,10 +194,16 @@ def _options(factory: Any, label: str, options: dict[str, Any]) -> tuple[Any, ..
         known = ", ".join(kind.__struct_encode_fields__)
         raise ConfigError(f"plugin {label}: options.{unknown[0]}: no such option; known: {known}", param=label)
     try:
-        return (msgspec.convert(options, kind),)
+        return (msgspec.convert(options, kind, dec_hook=lambda kind, value: _path(folder, kind, value)),)
     except msgspec.ValidationError as error:
         reason, _, where = str(error).partition(" - at `$")
         raise ConfigError(f"plugin {label}: options{where.rstrip('`')}: {reason}", param=label) from error
+
+
+def _path(folder: Path, kind: type, value: object) -> Path:
+    if kind is not Path or not isinstance(value, str):
+        raise ValueError(f"Expected `{kind.__name__}`, got `{type(value).__name__}`")
+    return folder / Path(value).expanduser()
 
 
 def _failure(file: Path, error: BaseException) -> PluginError:
