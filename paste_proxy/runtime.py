@@ -165,6 +165,8 @@ class Runtime:
         try:
             if self.tell(event):
                 return await answer
+            if answer.done():
+                answer.exception()  # the core failed on this very call: it has not begun, and is run below
         except asyncio.CancelledError:
             self.tell(CallAbandoned(call_id))
             raise

@@ -110,6 +110,7 @@ class Turns:
         self, session: SessionState, resolution: Resolution, turn: str, request: ChatRequest, now: float
     ) -> None:
         session.turns += 1
+        session.turn = turn
         session.names = self._names.resolve(request.tools)
         fresh = request.messages[resolution.fresh_from :]
         unseen: set[str] = set()
@@ -254,7 +255,8 @@ class Turns:
         session, complete = turn.session, complete and turn.ended
         if unread or not turn.one_reply:
             self._unclear(turn, "the reply was not read" if unread else "several replies were asked for", now)
-        self._broker.discard_waiting(session.id, now)
+        if session.turn == turn_id:
+            self._broker.discard_waiting(session.id, now)
         self.table.turn_closed(
             session.id, turn_id, now, complete=complete, text="".join(turn.text), calls=turn.calls
         )

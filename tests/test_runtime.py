@@ -1,6 +1,7 @@
 """The shell: it carries decisions out, and a bug in the core costs no request."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -247,4 +248,19 @@ async def test_a_bug_in_the_core_costs_no_request(monkeypatch: pytest.MonkeyPatc
     assert [run.tool for run in bench.executor.started].count("write") == 1
     with pytest.raises(UnknownToolError):
         await bench.call("nix")
+    await bench.runtime.close()
+
+
+async def test_the_call_on_which_the_core_fails_is_served_without_a_word_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench()
+    monkeypatch.setattr(bench.runtime.core, "handle", lambda event, now: 1 / 0)
+    call = bench.call("write")
+    await settle()
+    bench.executor.finish(text="done")
+    assert (await call).output.body == b"done"
+    del call
+    gc.collect()
+    assert "never retrieved" not in caplog.text
     await bench.runtime.close()

@@ -303,6 +303,23 @@ def test_a_predictor_that_answers_without_end_is_cut_off() -> None:
     assert t.core.broker.live == 3
 
 
+def test_the_late_end_of_a_turn_does_not_end_the_guesses_of_the_next() -> None:
+    guesses = (Candidate("read_a", {"k": k}, 0.9, "") for k in range(9))
+    config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0, candidates=3))
+    t = Talk(Core(SPECS, config, Nonsense(*guesses)))
+    t.ask()
+    first = t.turn
+    t.tell(TurnStreamed(first, TurnEnded("stop")))
+    t.messages.append({"role": "assistant", "content": ""})
+    t.messages.append({"role": "user", "content": "go on"})
+    t.ask()
+    waiting = t.core.broker.live
+    t.tell(TurnClosed(first, complete=True))
+    assert t.core.broker.live == waiting > 1
+    t.ends()
+    assert t.core.broker.live == 1
+
+
 def test_what_comes_for_a_session_that_is_forgotten_is_passed_over() -> None:
     t = talk()
     t.ask()

@@ -78,10 +78,11 @@ class Broker:
         return True
 
     def _hurry(self, known: Speculation, run_class: RunClass) -> None:
-        """A queued candidate whose call was sealed meanwhile moves up a class."""
-        waits_for_slot = known.state is State.QUEUED and not self._runs[known.id].handed_over
-        if waits_for_slot and run_class < known.run_class:
-            known.run_class = run_class
+        """A queued candidate whose call was sealed meanwhile moves up, also if it waits for a worker."""
+        if known.state is not State.QUEUED or run_class >= known.run_class:
+            return
+        known.run_class = run_class
+        if not self._runs[known.id].handed_over:
             self._queue.remove(known.id)
             self._queue.add(known.id, known.spec.name, run_class)
 

@@ -5,11 +5,10 @@ tenant equals it. Anything else stays untied, and is run fresh.
 """
 
 from collections.abc import Collection
-from typing import TypeVar
 
 import msgspec
 
-K = TypeVar("K")
+from paste_proxy.broker.index import discard
 
 
 class ModelCall(msgspec.Struct, frozen=True):
@@ -63,7 +62,7 @@ class Ties:
         if len({call.session for call in calls}) != 1:
             return ""
         call = min(calls, key=lambda one: one.call_id)
-        _remove(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
+        discard(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
         return call.session
 
     def answered(self, session: str, call_id: str) -> None:
@@ -76,18 +75,9 @@ class Ties:
             self._drop(call)
 
     def _drop(self, call: ModelCall) -> None:
-        _remove(self._by_id, (call.tenant, call.call_id), call)
-        _remove(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
+        discard(self._by_id, (call.tenant, call.call_id), call)
+        discard(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
         calls = self._by_session[call.session]
         del calls[call.call_id]
         if not calls:
             del self._by_session[call.session]
-
-
-def _remove(index: dict[K, set[ModelCall]], key: K, call: ModelCall) -> None:
-    """Nothing happens where it is not there."""
-    calls = index.get(key)
-    if calls is not None:
-        calls.discard(call)
-        if not calls:
-            del index[key]

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from paste_proxy.broker.index import discard
 from paste_proxy.broker.scopes import Epochs
 
 Place: TypeAlias = tuple[str, int]
@@ -67,16 +68,7 @@ class OpenWrites:
     def _close(self, places: list[Place]) -> bool:
         for place in places:
             write = self._open.pop(place)
-            _discard(self._of_session, write.session, place)
-            _discard(self._of_id, (write.tenant, write.call_id), place)
+            discard(self._of_session, write.session, place)
+            discard(self._of_id, (write.tenant, write.call_id), place)
             self._epochs.end_write(write.scopes)
         return bool(places)
-
-
-def _discard(
-    index: dict[str, set[Place]] | dict[tuple[str, str], set[Place]], key: object, place: Place
-) -> None:
-    places = index[key]  # type: ignore[index]
-    places.discard(place)
-    if not places:
-        del index[key]  # type: ignore[arg-type]

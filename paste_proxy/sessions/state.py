@@ -28,6 +28,8 @@ class SessionState:
     unlearnt: list[Call] | None = None
     """What the last turn asked for, until the predictor has learnt from it; empty: it asked for nothing."""
     turns: int = 0
+    turn: str = ""
+    """The latest turn: its request may come before the end of the one before is told."""
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
     history: SessionHistory = field(init=False)
 
