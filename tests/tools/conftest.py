@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable
@@ -47,7 +48,9 @@ def processes_of(parent: int) -> set[int]:
     """The children of a process, those included that have ended and were not reaped."""
     children: set[int] = set()
     for thread in Path(f"/proc/{parent}/task").iterdir():
-        children |= {int(pid) for pid in (thread / "children").read_text().split()}
+        # A thread may end between the listing and the reading; the kernel hands its children to another.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            children |= {int(pid) for pid in (thread / "children").read_text().split()}
     return children
 
 
