@@ -5,6 +5,8 @@ puts the tool's place in the tool list into `index`; llama-cpp-python repeats id
 send no id at all. So a call begins where a new id arrives, or a name that can't belong to the call at hand.
 """
 
+from collections.abc import Hashable
+
 from paste_proxy.grammar.events import ArgumentText, CallOpened, CallSealed, GrammarEvent, Malformed
 from paste_proxy.grammar.json_stream import ObjectScanner, check_object
 
@@ -41,14 +43,14 @@ class CallAssembler:
 
     def __init__(self) -> None:
         self._calls: list[_Call] = []
-        self._by_index: dict[int | None, _Call] = {}
+        self._by_index: dict[Hashable, _Call] = {}
         self._by_id: dict[str, _Call] = {}
         self._opened = 0
         self._size = 0
         self._spoilt = False
 
     def delta(
-        self, index: int | None, call_id: str, name: str, text: str, at: int, out: list[GrammarEvent]
+        self, index: Hashable, call_id: str, name: str, text: str, at: int, out: list[GrammarEvent]
     ) -> None:
         """One element of `delta.tool_calls`; empty strings where it says nothing. `at` is for `Malformed`."""
         call = self._find(index, call_id, name)
@@ -67,6 +69,12 @@ class CallAssembler:
         if text:
             self._read(call, text, at, out)
 
+    def close(self, index: Hashable, at: int, out: list[GrammarEvent]) -> None:
+        """Nothing more will come for this call; without any arguments they are `{}`."""
+        call = self._by_index.get(index)
+        if call is not None and not self._spoilt:
+            self._finish(call, at, out, finished=True)
+
     def spoil(self) -> None:
         """Part of the reply was lost, and any call may have lost text with it: nothing more is sealed."""
         self._spoilt = True
@@ -74,14 +82,17 @@ class CallAssembler:
     def end(self, at: int, out: list[GrammarEvent], *, finished: bool) -> None:
         """No more deltas. Calls without arguments are sealed as `{}` if the model finished by itself."""
         for call in () if self._spoilt else self._calls:
-            if call.done:
-                continue
-            if finished and call.name and not call.scanner.started:
-                self._seal(call, "{}", out)
-                continue
-            call.done = True
-            missing = "arguments are incomplete" if call.name else "no name"
-            out.append(call.fault(missing, at))
+            self._finish(call, at, out, finished=finished)
+
+    def _finish(self, call: _Call, at: int, out: list[GrammarEvent], *, finished: bool) -> None:
+        if call.done:
+            return
+        if finished and call.name and not call.scanner.started:
+            self._seal(call, "{}", out)
+            return
+        call.done = True
+        missing = "arguments are incomplete" if call.name else "no name"
+        out.append(call.fault(missing, at))
 
     def _over_limits(self, call: _Call | None, text: str, at: int, out: list[GrammarEvent]) -> bool:
         self._size += len(text)
@@ -95,7 +106,7 @@ class CallAssembler:
             self._spoilt = True
         return self._spoilt
 
-    def _find(self, index: int | None, call_id: str, name: str) -> _Call | None:
+    def _find(self, index: Hashable, call_id: str, name: str) -> _Call | None:
         """The call that a delta continues; None if it begins one."""
         call = self._by_index.get(index)
         if call is None and index is None and not call_id and not name and self._calls:
@@ -115,7 +126,7 @@ class CallAssembler:
             return None
         return self._by_id.get(call_id)
 
-    def _begin(self, index: int | None, call_id: str) -> _Call:
+    def _begin(self, index: Hashable, call_id: str) -> _Call:
         call = _Call(call_id)
         self._calls.append(call)
         self._by_index[index] = call

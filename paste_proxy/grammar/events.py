@@ -4,9 +4,12 @@ Every reader (SSE chunks or a whole JSON reply) emits the same events for the sa
 however its bytes were cut, up to the merging of neighbouring text events.
 """
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Where a value stands in the arguments: keys of objects and places in lists, from the outside."""
 
 
 class ReasoningText(msgspec.Struct, frozen=True):
@@ -22,7 +25,10 @@ class CallOpened(msgspec.Struct, frozen=True):
 
     ordinal: int
     call_id: str
+    """Empty where the engine gives none, and for calls that were read from raw text."""
     name: str
+    in_text: bool = False
+    """Read from text that the client sees as text: its history will hold that text, and no tool call."""
 
 
 class ArgumentText(msgspec.Struct, frozen=True):
@@ -32,6 +38,23 @@ class ArgumentText(msgspec.Struct, frozen=True):
     text: str
 
 
+class ArgumentGrown(msgspec.Struct, frozen=True):
+    """More of the string at `path` in the arguments of call `ordinal`, decoded."""
+
+    ordinal: int
+    path: Path
+    text: str
+
+
+class ArgumentSealed(msgspec.Struct, frozen=True):
+    """The value at `path` in the arguments of call `ordinal` is complete: scalars, lists and objects alike,
+    each as soon as its last character is known. The arguments as a whole are told by `CallSealed`."""
+
+    ordinal: int
+    path: Path
+    value: Any
+
+
 class CallSealed(msgspec.Struct, frozen=True):
     """The arguments of call `ordinal` are one complete JSON object; `arguments` is its raw text."""
 
@@ -39,6 +62,12 @@ class CallSealed(msgspec.Struct, frozen=True):
     call_id: str
     name: str
     arguments: str
+    canonical: str = ""
+    """The same arguments with sorted keys and no white space: equal for equal JSON values."""
+    invalid: str = ""
+    """Why the schema that the request gives for this tool refuses them; empty if it does not, or gives none."""
+    in_text: bool = False
+    """As in `CallOpened`."""
 
 
 class Usage(msgspec.Struct, frozen=True):
@@ -66,6 +95,25 @@ class Malformed(msgspec.Struct, frozen=True):
     at: int
 
 
+class Foreseen(msgspec.Struct, frozen=True):
+    """Read from the raw text behind a stream whose parser has not let it through yet (`raw_tap`).
+
+    The client has not seen it: what it says is a hint, and is told again when the parsed stream says it.
+    """
+
+    event: CallOpened | ArgumentText | ArgumentGrown | ArgumentSealed | CallSealed
+
+
 GrammarEvent: TypeAlias = (
-    ReasoningText | ContentText | CallOpened | ArgumentText | CallSealed | UsageReported | TurnEnded | Malformed
+    ReasoningText
+    | ContentText
+    | CallOpened
+    | ArgumentText
+    | ArgumentGrown
+    | ArgumentSealed
+    | CallSealed
+    | UsageReported
+    | TurnEnded
+    | Malformed
+    | Foreseen
 )

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from paste_proxy.grammar.chat import ChatStreamReader, read_chat_reply
+from paste_proxy.grammar.dialects import Api, read_reply, stream_reader
 from paste_proxy.grammar.events import GrammarEvent, TurnEnded
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.http1 import ReplyHead
@@ -69,7 +69,7 @@ class _WholeReply:
         return sum(map(len, self._parts))
 
     def end(self) -> Sequence[GrammarEvent]:
-        return read_chat_reply(b"".join(self._parts))
+        return read_reply(Api.CHAT, b"".join(self._parts))
 
 
 class Tap:
@@ -101,7 +101,7 @@ class Tap:
         media = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
         coding = (head.get(b"content-encoding") or b"identity").lower()
         if coding == b"identity" and media == b"text/event-stream":
-            self._reader = ChatStreamReader()
+            self._reader = stream_reader(Api.CHAT)
         elif coding == b"identity" and media == b"application/json":
             self._reader = _WholeReply(self._limit)
         else:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from paste_proxy.grammar import sse
 from paste_proxy.grammar.calls import CALL_LIMIT, SIZE_LIMIT
-from paste_proxy.grammar.chat import ChatStreamReader, read_chat_reply
+from paste_proxy.grammar.dialects import Api, read_reply, stream_reader
 from paste_proxy.grammar.events import (
     ArgumentText,
     CallOpened,
@@ -63,7 +63,7 @@ def merged(events: Iterable[GrammarEvent]) -> list[GrammarEvent]:
 
 
 def read(*pieces: bytes) -> list[GrammarEvent]:
-    reader = ChatStreamReader()
+    reader = stream_reader(Api.CHAT)
     events: list[GrammarEvent] = []
     for piece in pieces:
         events += reader.feed(piece)
@@ -125,7 +125,7 @@ def test_a_whole_reply_gives_the_events_of_its_stream() -> None:
     }
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": None}}
     reply = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": usage}
-    assert read_chat_reply(json.dumps(reply).encode()) == EXPECTED
+    assert read_reply(Api.CHAT, json.dumps(reply).encode()) == EXPECTED
 
 
 @given(st.lists(st.integers(0, 5000), max_size=12))
@@ -140,7 +140,7 @@ def test_one_byte_at_a_time() -> None:
 
 
 def test_the_seal_comes_with_the_closing_brace_though_the_turn_goes_on() -> None:
-    reader = ChatStreamReader()
+    reader = stream_reader(Api.CHAT)
     reader.feed(call(0, "a", "look", '{"at": 1'))
     assert reader.feed(call(0, None, None, "} \n")) == [
         ArgumentText(0, "}"),
@@ -215,7 +215,7 @@ def test_a_stream_that_just_stops_is_malformed() -> None:
     assert not sealed(events)
     assert faults(events) == [
         "tool call a: arguments are incomplete",
-        "the reply ended without a finish_reason",
+        "the reply ended before the model did",
     ]
 
 
@@ -250,8 +250,8 @@ def test_an_error_in_the_stream_ends_the_turn() -> None:
     events = read(chunk({"content": "a"}), call(0, "a", "f", ""), event(error), DONE)
     assert events[-1] == TurnEnded("error")
     assert not sealed(events)
-    assert read_chat_reply(json.dumps(error).encode()) == [TurnEnded("error")]
-    assert read_chat_reply(b'{"object":"error","message":"no"}') == [TurnEnded("error")]
+    assert read_reply(Api.CHAT, json.dumps(error).encode()) == [TurnEnded("error")]
+    assert read_reply(Api.CHAT, b'{"object":"error","message":"no"}') == [TurnEnded("error")]
 
 
 def test_usage_in_every_chunk_is_reported_when_the_turn_is_over() -> None:
@@ -296,7 +296,7 @@ def test_limits_on_calls_and_arguments() -> None:
 
 def test_an_event_over_the_limit_ends_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse.SseDecoder.__init__, "__defaults__", (100,))
-    reader = ChatStreamReader()
+    reader = stream_reader(Api.CHAT)
     events = reader.feed(b"data: " + b"x" * 200)
     assert len(faults(events)) == 2
     assert reader.feed(chunk({"content": "a"})) == ()
@@ -374,4 +374,4 @@ def test_whatever_comes_nothing_raises_and_no_split_matters(parts: list[bytes], 
 
 @given(JUNK.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
 def test_whole_replies_of_any_kind_never_raise(body: bytes) -> None:
-    assert all(isinstance(one, GrammarEvent) for one in read_chat_reply(body))
+    assert all(isinstance(one, GrammarEvent) for one in read_reply(Api.CHAT, body))
