@@ -1,5 +1,6 @@
 """One real SGLang for all tests of this folder, with the proxy in front of it."""
 
+import os
 from collections.abc import AsyncIterator
 
 import openai
@@ -20,6 +21,20 @@ async def engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
     if install is None:
         pytest.skip(f"no SGLang in {venv_folder()}; to install it: {INSTALL_COMMAND}")
     async with SglangServer(install, tmp_path_factory.mktemp("sglang"), max_running_requests=4) as server:
+        yield server.url
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pythonic_engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Another one, whose parser is `pythonic`: it holds a call back until all calls are complete."""
+    if url := os.environ.get("PASTE_SGLANG_PYTHONIC_URL"):
+        yield url
+        return
+    install = find_install()
+    if install is None:
+        pytest.skip(f"no SGLang in {venv_folder()}; to install it: {INSTALL_COMMAND}")
+    parser = ("--tool-call-parser=pythonic",)
+    async with SglangServer(install, tmp_path_factory.mktemp("pythonic"), extra_args=parser) as server:
         yield server.url
 
 

@@ -1,0 +1,75 @@
+"""The tools of all agents, and how they report. Imported by the programs beside it, not by the tests."""
+
+import json
+import sys
+from typing import Any
+
+MODEL = "tiny"
+QUESTION = "What is the weather in Paris, and what do my notes say?"
+ANSWER_TOKENS = 16
+"""The final answer of a model with random weights says nothing at any length."""
+CALL_TOKENS = 400
+"""Enough for some calls, each of about 40 tokens; the grammar ends them by itself."""
+
+WEATHER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string", "enum": ["London", "Paris"]},
+        "unit": {"type": "string", "enum": ["C", "F"]},
+    },
+    "required": ["city", "unit"],
+    "additionalProperties": False,
+}
+"""Only choices: a model with random weights fills free strings with noise without end."""
+NOTES: dict[str, Any] = {
+    "type": "object",
+    "properties": {"path": {"type": "string", "enum": ["notes.txt", "todo.txt"]}},
+    "required": ["path"],
+    "additionalProperties": False,
+}
+SCHEMAS = {"get_weather": WEATHER, "read_file": NOTES}
+DESCRIPTIONS = {"get_weather": "The weather in a city.", "read_file": "The text of a file."}
+
+
+def run_tool(name: str, arguments: dict[str, Any]) -> str:
+    return f"{name} of {json.dumps(arguments, sort_keys=True)}: fine"
+
+
+def get_weather(city: str, unit: str) -> str:
+    return run_tool("get_weather", {"city": city, "unit": unit})
+
+
+def read_file(path: str) -> str:
+    return run_tool("read_file", {"path": path})
+
+
+def chat_tools() -> list[Any]:
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": name,
+                "description": DESCRIPTIONS[name],
+                "parameters": SCHEMAS[name],
+                "strict": True,
+            },
+        }
+        for name in SCHEMAS
+    ]
+
+
+def call(call_id: str, name: str, arguments: Any) -> dict[str, Any]:
+    """`arguments` is an object, or its JSON text."""
+    return {
+        "id": call_id,
+        "name": name,
+        "arguments": json.loads(arguments) if isinstance(arguments, str) else arguments,
+    }
+
+
+def report(calls: list[dict[str, Any]], turns: int) -> None:
+    print("\n" + json.dumps({"calls": calls, "turns": turns}))  # frameworks leave half lines behind
+
+
+def base_url() -> str:
+    return sys.argv[1]

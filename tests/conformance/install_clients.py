@@ -1,0 +1,59 @@
+"""Build a virtual environment with the agent frameworks that `test_clients.py` drives.
+
+    python -m tests.conformance.install_clients
+
+Needs nothing but Python and pip. The folder is `.venvs/clients` here, or `$PASTE_CLIENTS_VENV`: apart from the
+project's own, since the frameworks disagree about versions with each other enough. About 600 MB, half a minute.
+Done once, a second run returns at once; a change of `clients/requirements.txt` starts over.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conformance.install_sglang import MARKER, installed_version, remove_old, step
+
+REQUIREMENTS = Path(__file__).parent / "clients" / "requirements.txt"
+INSTALL_COMMAND = "python -m tests.conformance.install_clients"
+
+
+def clients_folder() -> Path:
+    default = Path(__file__).resolve().parents[2] / ".venvs" / "clients"
+    return Path(os.environ.get("PASTE_CLIENTS_VENV") or default)
+
+
+def find_clients() -> Path | None:
+    """The environment's Python, or None where it is not installed, or not as the requirements say."""
+    folder = clients_folder()
+    return folder / "bin" / "python" if installed_version(folder) == wanted_version() else None
+
+
+def wanted_version() -> str:
+    return hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
+
+
+def main() -> int:
+    folder = clients_folder().resolve()
+    if find_clients() is not None:
+        print(f"{folder}: already there ({wanted_version()})")
+        return 0
+    try:
+        remove_old(folder)
+        step(f"virtual environment {folder}", sys.executable, "-m", "venv", str(folder))
+        python = str(folder / "bin" / "python")
+        step("packages", python, "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS))
+    except subprocess.CalledProcessError as error:
+        print(f"{folder}: not installed: code {error.returncode} from {error.cmd}", file=sys.stderr)
+        return 1
+    except FileExistsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    (folder / MARKER).write_text(json.dumps({"version": wanted_version()}), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
