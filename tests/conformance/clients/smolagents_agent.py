@@ -34,7 +34,7 @@ model = OpenAIServerModel(
     client_kwargs={"max_retries": 0},
 )
 agent = ToolCallingAgent(
-    tools=[Weather(), FinalAnswer()], model=model, max_steps=3, stream_outputs=True, verbosity_level=0
+    tools=[Weather(), FinalAnswer()], model=model, max_steps=12, stream_outputs=True, verbosity_level=0
 )
 agent.run(QUESTION)
 steps = [step for step in agent.memory.steps if getattr(step, "model_output_message", None) is not None]
