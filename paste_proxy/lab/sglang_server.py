@@ -37,7 +37,6 @@ _FLAGS = (
     "--sleep-on-idle",
     "--enable-metrics",
     "--enable-cache-report",
-    "--tool-call-parser=qwen",
     "--constrained-json-disable-any-whitespace",
     "--host=127.0.0.1",
 )
@@ -84,7 +83,8 @@ class SglangServer:
     """`async with SglangServer(install, folder) as server:` runs an engine at `server.url` inside the block.
 
     Its log, `server.log`, and its temporary files go to `folder`. `max_running_requests` is the size of its
-    batch. Raises `BackendUnreachableError` with the log's last lines if the engine does not get ready.
+    batch, `tool_call_parser` the name of its parser; empty: it has none, and calls stay in the text. Raises
+    `BackendUnreachableError` with the log's last lines if the engine does not get ready.
     """
 
     model = "tiny"
@@ -96,13 +96,16 @@ class SglangServer:
         folder: Path,
         *,
         max_running_requests: int = 16,
+        tool_call_parser: str = "qwen",
         extra_args: Sequence[str] = (),
         ready_timeout_s: float = READY_TIMEOUT_S,
     ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "sglang.log"
-        self._command = _command(install, self.model, self.port, max_running_requests, extra_args)
+        parser = (f"--tool-call-parser={tool_call_parser}",) if tool_call_parser else ()
+        flags = (f"--max-running-requests={max_running_requests}", *_FLAGS, *parser, *extra_args)
+        self._command = _command(install, self.model, self.port, flags)
         self._ready_timeout_s = ready_timeout_s
 
     async def __aenter__(self) -> Self:
@@ -183,9 +186,7 @@ def free_port() -> int:
         return port
 
 
-def _command(
-    install: SglangInstall, model: str, port: int, max_running_requests: int, extra_args: Sequence[str]
-) -> list[str]:
+def _command(install: SglangInstall, model: str, port: int, flags: Sequence[str]) -> list[str]:
     return [
         install.python,
         "-m",
@@ -194,9 +195,7 @@ def _command(
         f"--chat-template={install.chat_template}",
         f"--served-model-name={model}",
         f"--port={port}",
-        f"--max-running-requests={max_running_requests}",
-        *_FLAGS,
-        *extra_args,
+        *flags,
     ]
 
 
