@@ -81,9 +81,14 @@ class CodeReader:
             if self._scanner.line_ended:
                 self._end_line()
 
-    def end(self) -> None:
-        """The block is over, and its last line with it."""
-        self._end_line()
+    def end(self, *, whole: bool) -> None:
+        """The block is over, and if it is `whole`, so is its last line. Another block may follow."""
+        if whole:
+            self._end_line()
+        self._scanner = SourceScanner()
+        self._parts.clear()
+        self._size = 0
+        self._first = True
 
     def _end_line(self) -> None:
         line = "".join(self._parts)

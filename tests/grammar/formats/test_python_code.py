@@ -1,0 +1,150 @@
+"""Of Python code those calls are told that are sure to be made, with the arguments they will have."""
+
+import textwrap
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paste_proxy.grammar.formats.python_code import LINE_LIMIT, CodeReader
+from paste_proxy.grammar.formats.pythonic import Found
+from tests.grammar.formats.found import CUTS, calls, pieces
+
+TOOLS = {"search": ("query", "limit"), "visit": ("url",), "now": ()}
+
+
+def run(code: str, lengths: list[int] | None = None, tools: dict[str, tuple[str, ...]] = TOOLS) -> list[Found]:
+    reader = CodeReader(tools)
+    for piece in pieces(code, lengths or []):
+        reader.feed(piece)
+    reader.end(whole=True)
+    return reader.found
+
+
+CODE = textwrap.dedent(
+    '''\
+    pages = search(query="a b")
+    print(search("c", limit=2), visit(url=f"{pages[0]}"), now())
+    first = [visit("u")[0], *search("""two
+    lines""")]
+    answer: str = visit(  # why
+        url='x',
+    ).text + search("d"); now()
+    total += search("e") == search("not sure")
+    search("f") or search("not sure")
+    x = search("g") if now() else 0
+    print(f"{search('h')}", {"k": visit("i")}, (y := search("j")))
+    '''
+)
+
+
+@given(CUTS)
+def test_calls_that_are_sure_to_be_made_are_told_in_their_order(lengths: list[int]) -> None:
+    assert calls(run(CODE, lengths)) == [
+        ("search", {"query": "a b"}),
+        ("search", {"query": "c", "limit": 2}),
+        ("now", {}),
+        ("visit", {"url": "u"}),
+        ("search", {"query": "two\nlines"}),
+        ("visit", {"url": "x"}),
+        ("search", {"query": "d"}),
+        ("now", {}),
+        ("search", {"query": "e"}),
+        ("now", {}),
+        ("search", {"query": "h"}),
+        ("visit", {"url": "i"}),
+        ("search", {"query": "j"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "if x:\n    search('a')",
+        "if x: search('a')",
+        "for q in ['a']:\n    search(q)\n    search('a')",
+        "while search('a'): pass",
+        "def f():\n    search('a')",
+        "try:\n    search('a')\nexcept E:\n    search('b')",
+        "with f() as g: search('a')",
+        "[search('a') for _ in x]",
+        "lambda: search('a')",
+        "x and search('a')",
+        "search(x)",
+        "search(query=x)",
+        "search(query='a' + b)",
+        "search('a', *b)",
+        "search('a', **b)",
+        "search('a', 1, 2)",
+        "search('a', query='b')",
+        "search(query={1, 2})",
+        "search(query=b'x')",
+        "search(query=1e999)",
+        "search(query=1j)",
+        "other('a')",
+        "obj.search('a')",
+        "search('a'",
+        "search('a') search('b')",
+        "def search(query):",
+        "# search('a')",
+        "'''search('a')'''",
+        "\x00search('a')",
+    ],
+)
+def test_calls_that_may_not_be_made_or_not_so_are_not_told(code: str) -> None:
+    assert run(code + "\n") == []
+
+
+def test_a_call_is_told_when_its_line_is_over() -> None:
+    reader = CodeReader(TOOLS)
+    reader.feed("x = search(\n 'a'\n)")
+    assert reader.found == []
+    reader.feed("\n")
+    assert calls(reader.found) == [("search", {"query": "a"})]
+
+
+def test_a_last_line_counts_only_if_it_is_whole() -> None:
+    reader = CodeReader(TOOLS)
+    reader.feed("now()")
+    reader.end(whole=False)
+    assert reader.found == []
+
+
+def test_names_that_the_code_makes_are_no_tools() -> None:
+    code = "def search(q):\n    return q\nsearch('a')\nfrom m import visit, a as now\nvisit('b')\nnow()\n"
+    assert run(code) == []
+
+
+def test_without_known_tools_plain_names_are_told_with_named_arguments() -> None:
+    code = "print(find(a=1))\nfind(2)\nlen(obj=3)\nimport numpy as np\nnp(a=4)\ngo()\n"
+    assert calls(run(code, tools={})) == [("find", {"a": 1}), ("go", {})]
+
+
+def test_the_beginning_of_a_block_may_be_indented() -> None:
+    assert calls(run("\n  now()\n")) == [("now", {})]
+    assert run("x = 1\n  now()\n") == []
+
+
+def test_a_line_of_any_length_costs_no_memory_and_the_next_one_is_read() -> None:
+    code = f"search('{'a' * LINE_LIMIT}')\nsearch('b')\n"
+    assert calls(run(code, [50_000])) == [("search", {"query": "b"})]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("-" * 60000 + "now()", "(" * 60000, "now(" * 15000, "now()" + "+1" * 30000, "a." * 30000 + "now()"),
+        *("now()" + "()" * 30000, "now()" + "[0]" * 20000, "search(" + "-" * 50000 + "1)", "not " * 15000),
+        *("search(" + "1+" * 30000 + "1)", "search(" + "9" * 50000 + ")", "lambda:" * 9000, "x=" * 30000 + "1"),
+    ],
+)
+def test_hostile_lines_neither_raise_nor_hang(line: str) -> None:
+    begun = time.process_time()
+    assert run(line) in ([], run("now()"))
+    assert time.process_time() - begun < 2
+
+
+@given(st.text(st.sampled_from("now()search'a\"=,\n \\#[]{}:"), max_size=40), CUTS)
+def test_no_text_raises_and_no_cut_matters(code: str, lengths: list[int]) -> None:
+    assert run(code, lengths) == run(code)
