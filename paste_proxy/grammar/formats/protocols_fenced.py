@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from paste_proxy.grammar.formats.python_code import CodeReader
-from paste_proxy.grammar.formats.python_literal import json_string_body
+from paste_proxy.grammar.formats.python_string import json_string_body
 from paste_proxy.grammar.formats.pythonic import Found
 from paste_proxy.grammar.formats.until import Trim, Until
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from paste_proxy.grammar.formats.python_literal import json_string_body
 from paste_proxy.grammar.formats.python_source import SourceScanner
+from paste_proxy.grammar.formats.python_string import json_string_body
 from paste_proxy.grammar.formats.pythonic import Found
 from paste_proxy.grammar.formats.until import Trim, Until
 

@@ -3,30 +3,26 @@
 What Python reads is read the same, and written as `json.dumps` writes it (a tuple is a list, a number as a key
 is a string). Beyond Python, three things that models write and engines let pass: raw control characters in
 strings and leading zeros of whole numbers (SGLang's lfm2 parser), and `true`, `false`, `null` (that one, and
-vLLM's pythonic parser). Names, expressions, sets, bytes and f-strings are faults: they are no data before they
-have run.
+vLLM's pythonic parser). Names, expressions, sets, bytes and strings with placeholders are faults: they are
+no data before they have run.
 """
 
-import json
 import math
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import TypeAlias
 
+from paste_proxy.grammar.formats.python_string import StringStream
 from paste_proxy.grammar.json_stream import DEPTH_LIMIT
 
 NUMBER_LIMIT = 1024
 """Characters of one number. Python itself refuses more than 4300 digits; no tool takes a hundred."""
-_NAME_LIMIT = 128
-"""Characters of `\\N{...}`; the longest Unicode name has 88."""
 _WORD_LIMIT = 16
 """Characters of a bare word; `False` has five, a prefix of a string two."""
 
 _BLANK = re.compile(r"[ \t\r\n\f]*")
 _WORD = re.compile(r"\w*")
 _DIGITS = re.compile(r"[0-9A-Za-z_.]*")
-_PLAIN = {quote: re.compile(rf"[^{quote}\\]+") for quote in "\"'"}
 _WHOLE = re.compile(r"[0-9](?:_?[0-9])*")
 _BASED = re.compile(r"0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+")
 _REAL = re.compile(r"[0-9_.]*(?:[eE][+-]?[0-9_]+)?")
@@ -38,28 +34,8 @@ _WORDS = {
     "false": "false",
     "null": "null",
 }
-_ESCAPES = {
-    "\\": "\\",
-    "'": "'",
-    '"': '"',
-    "a": "\a",
-    "b": "\b",
-    "f": "\f",
-    "n": "\n",
-    "r": "\r",
-    "t": "\t",
-    "v": "\v",
-    "\n": "",
-}
-_HEX_LENGTH = {"x": 2, "u": 4, "U": 8}
-_HEX = frozenset("0123456789abcdefABCDEF")
-_OCTAL = frozenset("01234567")
+_PREFIXES = frozenset({"r", "u", "f", "rf", "fr"})
 _CLOSERS = {"[": "]", "(": ")", "{": "}"}
-
-
-def json_string_body(text: str) -> str:
-    """`text` as it stands between the quotes of a JSON string."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 class _Frame:
@@ -85,15 +61,12 @@ class LiteralStream:
     """
 
     __slots__ = (
-        "_escape",
         "_frames",
         "_held",
         "_holds",
-        "_quote",
-        "_quotes",
-        "_raw",
         "_sign",
         "_step",
+        "_string",
         "_token",
         "complete",
         "fault",
@@ -112,12 +85,8 @@ class LiteralStream:
         """Parentheses that may yet be a tuple or mere grouping: what is in them waits in `_held`."""
         self._token = ""
         self._sign = ""
-        self._quote = ""
-        """Of the string that is open: one character, or three."""
-        self._quotes = 0
-        """Quotes just read that may open or close a triple-quoted string."""
-        self._raw = False
-        self._escape = ""
+        self._string = StringStream('"')
+        """The one that is open, or was the last."""
 
     @property
     def depth(self) -> int:
@@ -127,7 +96,8 @@ class LiteralStream:
     @property
     def quote(self) -> str:
         """The quotes of the string that is open; empty outside of strings."""
-        return self._quote
+        inside = self._step is LiteralStream._in_string
+        return self._string.quote if inside else ""
 
     def feed(self, text: str, at: int = 0) -> int:
         """Read `text[at:]`; returns where it stopped: the end of `text`, or the first character behind the
@@ -241,13 +211,12 @@ class LiteralStream:
         at = self._gather(_WORD, text, at, _WORD_LIMIT, "a name")
         if at == len(text) or self.fault:
             return at
-        word, self._token = self._token, ""
         if text[at] in "\"'":
-            if word not in {"r", "R", "u", "U"}:
-                return self._fail(f"a string with the prefix {word!r}", at)
-            self._raw = word in "rR"
+            if self._token.lower() not in _PREFIXES:
+                return self._fail(f"a string with the prefix {self._token!r}", at)
             self._emit('"')
             return self._open_string(text, at)
+        word, self._token = self._token, ""
         if word in _WORDS:
             self._scalar(_WORDS[word])
         else:
@@ -296,119 +265,22 @@ class LiteralStream:
     # Strings.
 
     def _open_string(self, text: str, at: int) -> int:
-        self._quote = text[at]
-        self._quotes = 1
-        self._step = LiteralStream._begin_string
+        prefix, self._token = self._token, ""
+        self._string = StringStream(text[at], prefix)
+        self._step = LiteralStream._in_string
         return at + 1
 
-    def _begin_string(self, text: str, at: int) -> int:
-        """One or two quotes were read: a string, the empty string, or the opening of a triple-quoted one."""
-        if text[at] == self._quote:
-            self._quotes += 1
-            if self._quotes == 3:
-                self._quote *= 3
-                self._quotes = 0
-                self._step = LiteralStream._string
-            return at + 1
-        if self._quotes == 2:
-            self._end_string()
-        else:
-            self._quotes = 0
-            self._step = LiteralStream._string
+    def _in_string(self, text: str, at: int) -> int:
+        string = self._string
+        at = string.feed(text, at)
+        if string.out:
+            self._emit("".join(string.out))
+            string.out.clear()
+        if string.complete:
+            self._step = LiteralStream._after_string
+        elif string.fault:
+            return self._fail(string.fault, at)
         return at
-
-    def _string(self, text: str, at: int) -> int:
-        char = self._quote[0]
-        plain = _PLAIN[char].match(text, at)
-        if plain is not None:
-            self._flush_quotes()
-            self._emit(json_string_body(plain[0]))
-            return plain.end()
-        if text[at] == "\\":
-            self._flush_quotes()
-            self._escape = "\\"
-            self._step = LiteralStream._raw_pair if self._raw else LiteralStream._escaped
-        else:
-            self._quotes += 1
-            if self._quotes == len(self._quote):
-                self._end_string()
-        return at + 1
-
-    def _flush_quotes(self) -> None:
-        """Quotes that did not close the triple-quoted string are of its text."""
-        if self._quotes:
-            self._emit(json_string_body(self._quote[0] * self._quotes))
-            self._quotes = 0
-
-    def _raw_pair(self, text: str, at: int) -> int:
-        """In a raw string a backslash stays, and so does what it protects."""
-        self._emit(json_string_body("\\" + text[at]))
-        self._step = LiteralStream._string
-        return at + 1
-
-    def _escaped(self, text: str, at: int) -> int:
-        """One more character of an escape."""
-        escape, char = self._escape, text[at]
-        kind = escape[1:2]
-        if not kind:
-            return self._begin_escape(char, at)
-        if kind == "\r":  # A line that is continued, with a carriage return: its line feed belongs to it.
-            return self._end_escape("", at + 1 if char == "\n" else at)
-        if kind == "N":
-            return self._name_escape(char, at)
-        if kind in _HEX_LENGTH:
-            return self._hex_escape(kind, char, at)
-        if char in _OCTAL and len(escape) < 4:
-            self._escape += char
-            return at + 1
-        return self._end_escape(chr(int(escape[1:], 8)), at)
-
-    def _begin_escape(self, char: str, at: int) -> int:
-        if char in _ESCAPES:
-            return self._end_escape(_ESCAPES[char], at + 1)
-        if char in _OCTAL or char in _HEX_LENGTH or char in "N\r":
-            self._escape += char
-            return at + 1
-        return self._end_escape("\\" + char, at + 1)
-
-    def _hex_escape(self, kind: str, char: str, at: int) -> int:
-        if char not in _HEX:
-            return self._fail(f"the escape {self._escape!r} is cut short", at)
-        self._escape += char
-        if len(self._escape) < 2 + _HEX_LENGTH[kind]:
-            return at + 1
-        code = int(self._escape[2:], 16)
-        if code > 0x10FFFF:
-            return self._fail(f"the escape {self._escape!r} is no character", at)
-        return self._end_escape(chr(code), at + 1)
-
-    def _name_escape(self, char: str, at: int) -> int:
-        self._escape += char
-        if self._escape[2:3] != "{" or len(self._escape) > _NAME_LIMIT:
-            return self._fail("an escape `\\N` without a name", at)
-        if char != "}":
-            return at + 1
-        try:
-            named = unicodedata.lookup(self._escape[3:-1])
-        except KeyError:
-            return self._fail(f"the escape {self._escape!r} is no character", at)
-        return self._end_escape(named, at + 1)
-
-    def _end_escape(self, decoded: str, at: int) -> int:
-        if "\ud800" <= decoded[:1] <= "\udfff":
-            # Two of them are one character for every JSON reader, which is what was meant.
-            self._emit(f"\\u{ord(decoded):04x}")
-        else:
-            self._emit(json_string_body(decoded))
-        self._escape = ""
-        self._step = LiteralStream._string
-        return at
-
-    def _end_string(self) -> None:
-        self._quote = ""
-        self._quotes = 0
-        self._raw = False
-        self._step = LiteralStream._after_string
 
     def _after_string(self, text: str, at: int) -> int:
         """Strings side by side are one string."""

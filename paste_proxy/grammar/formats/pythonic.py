@@ -36,6 +36,7 @@ class CallList:
     """
 
     __slots__ = (
+        "_bare",
         "_first",
         "_literal",
         "_names",
@@ -50,17 +51,21 @@ class CallList:
         "refused",
     )
 
-    def __init__(self, names: Collection[str] = ()) -> None:
+    def __init__(self, names: Collection[str] = (), *, marked: bool = False) -> None:
+        """`marked`: the list stands behind a special token, so that there is no doubt; one call may stand there
+        without a list too."""
         self.found: list[Found] = []
         """In order; the caller takes and clears. Empty until `decided`."""
-        self.decided = False
+        self.decided = marked
         self.refused = False
         self.complete = False
-        """The list's `]` was read."""
+        """The list's `]` was read, or the end of a call without one."""
         self.fault = ""
         """Why a list that was decided can't be read on; the calls before are whole."""
         self._names = names
         self._step: _Step = CallList._bracket
+        self._bare = False
+        """One call without a list."""
         self._token = ""
         self._pending = ""
         """The name of a call that is not yet decided to be one."""
@@ -80,10 +85,14 @@ class CallList:
         at = skip_blank(text, at)
         if at == len(text):
             return at
-        if text[at] != "[":
+        if text[at] == "[":
+            self._step = CallList._item
+            return at + 1
+        self._bare = self.decided
+        if not self._bare:
             return self._refuse("no list", at)
-        self._step = CallList._item
-        return at + 1
+        self._step = CallList._name
+        return at
 
     def _item(self, text: str, at: int) -> int:
         """Where a call begins, or the list ends behind a comma."""
@@ -177,8 +186,12 @@ class CallList:
     def _close(self, at: int) -> int:
         self.found.append(("text", "{}" if self._first else "}"))
         self.found.append(("close", ""))
-        self._step = CallList._behind_call
+        self._end_call()
         return at + 1
+
+    def _end_call(self) -> None:
+        self.complete = self._bare
+        self._step = CallList._behind_call
 
     def _behind_call(self, text: str, at: int) -> int:
         at = skip_blank(text, at)
@@ -204,7 +217,7 @@ class CallList:
     def _skip(self, text: str, at: int) -> int:
         at = self._skipper.feed(text, at)
         if self._skipper.depth == 0:
-            self._step = CallList._behind_call
+            self._end_call()
         return at
 
     def _gather(self, pattern: re.Pattern[str], text: str, at: int) -> int:

@@ -108,6 +108,7 @@ def test_all_ways_to_write_a_value(source: str, lengths: list[int]) -> None:
         ("{True: 1, None: 2}", '{"true": 1, "null": 2}'),
         ("'a\\\r\nb'", '"ab"'),
         ("'a\\\rb'", '"ab"'),
+        ("[F'a\\n', fR'\\n\"' '{']", '["a\\n", "\\\\n\\"{"]'),
     ],
 )
 @pytest.mark.parametrize("lengths", [[], [1]])
@@ -120,7 +121,9 @@ def test_what_goes_beyond_python_or_json_dumps(source: str, expected: str, lengt
     [
         ("x", "the name 'x'"),
         ("nan", "the name 'nan'"),
-        ("f'x'", "a string with the prefix 'f'"),
+        ("f'x{1}'", "a string with a placeholder"),
+        ("rf'x\\{1}'", "a string with a placeholder"),
+        ("f'x\\}'", "a string with a placeholder"),
         ("b'x'", "a string with the prefix 'b'"),
         ("{1, 2}", "where `:` should follow a key"),
         ("{[1]: 2}", "a key that is no string or number"),

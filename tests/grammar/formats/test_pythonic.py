@@ -1,6 +1,7 @@
 """Lists of calls are read as Python reads them, and text that only begins like one stays text."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -114,6 +115,18 @@ def test_what_is_no_list_any_more_is_a_fault_and_the_calls_before_stay() -> None
     assert reader.feed(text) == text.index("+")
     assert reader.fault == "'+' behind a call"
     assert calls(reader.found) == [("f", {"a": 1})]
+
+
+def test_behind_a_token_there_is_no_doubt() -> None:
+    for text in ("f(1)", "[f(1)]"):
+        assert read(partial(CallList, {"g"}, marked=True), text)[:1] == [("open", "f")]
+    one = CallList(marked=True)
+    assert one.feed("\nf(a=1) ,") == 7
+    assert one.complete
+    assert calls(one.found) == [("f", {"a": 1})]
+    prose = CallList(marked=True)
+    prose.feed("f is")
+    assert prose.fault == "'f ' where a call should begin"
 
 
 def test_names_have_an_end() -> None:
