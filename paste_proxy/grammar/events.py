@@ -88,6 +88,13 @@ class TurnEnded(msgspec.Struct, frozen=True):
     reason: str
 
 
+class ReplyNamed(msgspec.Struct, frozen=True):
+    """The id of this reply, by which a later request may name it as the turn that it continues
+    (`previous_response_id`): told once, and only where the API has such requests."""
+
+    reply_id: str
+
+
 class Malformed(msgspec.Struct, frozen=True):
     """Something that is not of the dialect: what, and at which byte of the reply."""
 
@@ -114,6 +121,7 @@ GrammarEvent: TypeAlias = (
     | CallSealed
     | UsageReported
     | TurnEnded
+    | ReplyNamed
     | Malformed
     | Foreseen
 )

@@ -3,6 +3,10 @@
 from enum import Enum
 
 from paste_proxy.grammar.dialects.chat import ChatDialect
+from paste_proxy.grammar.dialects.completions import CompletionsDialect
+from paste_proxy.grammar.dialects.generate import GenerateDialect
+from paste_proxy.grammar.dialects.messages import MessagesDialect
+from paste_proxy.grammar.dialects.responses import ResponsesDialect
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.reply import Dialect, Reply, StreamReader
 
@@ -11,6 +15,10 @@ class Api(Enum):
     """The APIs whose replies can be read."""
 
     CHAT = "/v1/chat/completions"
+    RESPONSES = "/v1/responses"
+    MESSAGES = "/v1/messages"
+    COMPLETIONS = "/v1/completions"
+    GENERATE = "/generate"
 
 
 def stream_reader(api: Api) -> StreamReader:
@@ -31,3 +39,11 @@ def _dialect(api: Api, reply: Reply) -> Dialect:
     match api:
         case Api.CHAT:
             return ChatDialect(reply)
+        case Api.RESPONSES:
+            return ResponsesDialect(reply)
+        case Api.MESSAGES:
+            return MessagesDialect(reply)
+        case Api.COMPLETIONS:
+            return CompletionsDialect(reply)
+        case Api.GENERATE:
+            return GenerateDialect(reply)

@@ -1,18 +1,24 @@
 """The chat dialect: `chat.completion.chunk` streams and whole `chat.completion` replies (OpenAI API reference;
 SGLang 0.5.23 and vLLM 0.33 `protocol.py` for what engines add).
 
-Only choice 0 is read. Engines write explicit nulls, so presence says nothing: truth values do.
+Only choice 0 is read. Engines write explicit nulls, so presence says nothing: truth values do. Reasoning is
+`reasoning_content` (SGLang) or `reasoning` (vLLM); who sends both, for clients of either kind, sends one text
+twice. llama-cpp-python tells a call twice too, as `tool_calls` and as the older `function_call`.
 """
 
 from typing import Any
 
 import msgspec
 
+from paste_proxy.grammar.dialects.decoding import UNDECODABLE
 from paste_proxy.grammar.events import Usage
 from paste_proxy.grammar.reply import Reply
 
 FINISHED = frozenset({"tool_calls", "stop", "function_call"})
 """Reasons that mean that the model said all it wanted, so that a call without arguments is a whole call."""
+
+_LEGACY = "function_call"
+"""The index of the one call of a reply that has no list of calls."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -33,6 +39,7 @@ class _Delta(msgspec.Struct, gc=False):
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[_ToolCall] | None = None
+    function_call: _Function | None = None
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -46,17 +53,27 @@ class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct, gc=False):
+class TokenCounts(msgspec.Struct, gc=False):
+    """The `usage` of the chat and completions APIs."""
+
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
+
+    def told(self) -> Usage:
+        details = self.prompt_tokens_details
+        return Usage(
+            self.prompt_tokens or 0,
+            self.completion_tokens or 0,
+            (details.cached_tokens or 0) if details is not None else 0,
+        )
 
 
 class _Reply(msgspec.Struct, gc=False):
     """A chunk of a stream, or a whole reply."""
 
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+    usage: TokenCounts | None = None
     error: Any = None
     object: Any = None
 
@@ -67,15 +84,17 @@ _decode = msgspec.json.Decoder(_Reply).decode
 class ChatDialect:
     """Chunks of a stream and whole replies alike; what can't be decoded spoils the calls that are open."""
 
-    __slots__ = ("_reply",)
+    __slots__ = ("_listed", "_reply")
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
+        self._listed = False
+        """Calls came in a list: then a legacy call says nothing new."""
 
     def read(self, payload: bytes, at: int) -> None:
         try:
             read = _decode(payload)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        except UNDECODABLE as error:
             self._reply.unreadable(f"not a chat completion: {error}", at)
             return
         if read.choices:
@@ -85,41 +104,48 @@ class ChatDialect:
         elif read.error or read.object == "error":
             self._reply.end("error", at, finished=False)
         if read.usage is not None and (self._reply.ended or not read.choices):
-            self._reply.usage(_usage(read.usage))
+            self._reply.usage(read.usage.told())
 
     def _read_choice(self, choice: _Choice, at: int) -> None:
         delta = choice.delta or choice.message
         if delta is not None:
             if delta.reasoning_content or delta.reasoning:
                 self._reply.reasoning(delta.reasoning_content or delta.reasoning or "")
-            content = delta.content if isinstance(delta.content, str) else _text_of(delta.content)
-            if content:
-                self._reply.content(content)
+            if isinstance(delta.content, str):
+                if delta.content:
+                    self._reply.content(delta.content)
+            elif delta.content:
+                self._read_parts(delta.content)
             if delta.tool_calls:
                 self._read_calls(delta.tool_calls, at, whole=choice.delta is None)
+            elif delta.function_call is not None and not self._listed:
+                call = delta.function_call
+                self._reply.call(_LEGACY, "", call.name or "", call.arguments or "", at)
         if choice.finish_reason:
             self._reply.end(choice.finish_reason, at, finished=choice.finish_reason in FINISHED)
 
     def _read_calls(self, calls: list[_ToolCall], at: int, *, whole: bool) -> None:
+        self._listed = True
         for place, call in enumerate(calls):
             function = call.function
             if function is not None:
                 index = place if whole else call.index
                 self._reply.call(index, call.id or "", function.name or "", function.arguments or "", at)
 
+    def _read_parts(self, parts: list[Any]) -> None:
+        """A list of content parts, as Mistral's API streams them. A `thinking` part has such a list itself."""
+        for part in parts:
+            if isinstance(part, dict):
+                if part.get("type") == "thinking":
+                    if reasoning := _text_of(part.get("thinking")):
+                        self._reply.reasoning(reasoning)
+                elif content := _text_of([part]):
+                    self._reply.content(content)
 
-def _usage(usage: _Usage) -> Usage:
-    details = usage.prompt_tokens_details
-    return Usage(
-        usage.prompt_tokens or 0,
-        usage.completion_tokens or 0,
-        (details.cached_tokens or 0) if details is not None else 0,
-    )
 
-
-def _text_of(parts: list[Any] | None) -> str:
-    """The text of a list of content parts (Mistral's models stream such lists)."""
-    if not parts:
+def _text_of(parts: Any) -> str:
+    """The text of a list of text parts."""
+    if not isinstance(parts, list):
         return ""
     texts = [part.get("text") for part in parts if isinstance(part, dict) and part.get("type") == "text"]
     return "".join(text for text in texts if isinstance(text, str))
