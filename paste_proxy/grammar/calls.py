@@ -75,6 +75,13 @@ class CallAssembler:
         if call is not None and not self._spoilt:
             self._finish(call, at, out, finished=True)
 
+    def fail(self, index: Hashable, why: str, at: int, out: list[GrammarEvent]) -> None:
+        """The arguments of this call can't be told whole, though they may look so."""
+        call = self._by_index.get(index)
+        if call is not None and not call.done and not self._spoilt:
+            call.done = True
+            out.append(call.fault(why, at))
+
     def spoil(self) -> None:
         """Part of the reply was lost, and any call may have lost text with it: nothing more is sealed."""
         self._spoilt = True
