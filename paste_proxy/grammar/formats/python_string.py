@@ -10,6 +10,9 @@ _NAME_LIMIT = 128
 """Characters of `\\N{...}`; the longest Unicode name has 88."""
 
 _PLAIN = {quote: re.compile(rf"[^{quote}\\]+") for quote in "\"'"}
+_COMMON = {quote: re.compile(rf"(?:[^{quote}\\]++|\\[nrt\\'\"])++") for quote in "\"'"}
+"""Plain text and the escapes that models write all the time: these are decoded many at a time."""
+_ESCAPE = re.compile(r"\\(.)")
 _UNBRACED = {quote: re.compile(rf"[^{quote}\\{{}}]+") for quote in "\"'"}
 _ESCAPES = {
     "\\": "\\",
@@ -41,7 +44,18 @@ class StringStream:
     triple-quoted one. Raw line ends are let pass in all strings.
     """
 
-    __slots__ = ("_escape", "_formatted", "_quotes", "_raw", "_step", "complete", "fault", "out", "quote")
+    __slots__ = (
+        "_escape",
+        "_formatted",
+        "_plain",
+        "_quotes",
+        "_raw",
+        "_step",
+        "complete",
+        "fault",
+        "out",
+        "quote",
+    )
 
     def __init__(self, quote: str, prefix: str = "") -> None:
         """`prefix`: of `r`, `u`, `f`. An f-string is a literal as long as nothing is put into it."""
@@ -53,6 +67,7 @@ class StringStream:
         """One character, or three."""
         self._raw = "r" in prefix.lower()
         self._formatted = "f" in prefix.lower()
+        self._plain = _UNBRACED if self._formatted else _PLAIN if self._raw else _COMMON
         self._step: _Step = StringStream._begin
         self._quotes = 1
         """Quotes just read that may open a triple-quoted string, or close it."""
@@ -81,10 +96,13 @@ class StringStream:
 
     def _inside(self, text: str, at: int) -> int:
         char = self.quote[0]
-        plain = (_UNBRACED if self._formatted else _PLAIN)[char].match(text, at)
+        plain = self._plain[char].match(text, at)
         if plain is not None:
             self._flush_quotes()
-            self.out.append(json_string_body(plain[0]))
+            piece = plain[0]
+            if "\\" in piece:
+                piece = _ESCAPE.sub(_unescape, piece)
+            self.out.append(json_string_body(piece))
             return plain.end()
         if text[at] == "\\":
             self._flush_quotes()
@@ -171,6 +189,10 @@ class StringStream:
     def _fail(self, why: str, at: int) -> int:
         self.fault = why
         return at
+
+
+def _unescape(match: re.Match[str]) -> str:
+    return _ESCAPES[match[1]]
 
 
 _Step: TypeAlias = Callable[[StringStream, str, int], int]
