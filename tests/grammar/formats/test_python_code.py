@@ -1,7 +1,9 @@
 """Of Python code those calls are told that are sure to be made, with the arguments they will have."""
 
+import json
 import textwrap
 import time
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -148,3 +150,42 @@ def test_hostile_lines_neither_raise_nor_hang(line: str) -> None:
 @given(st.text(st.sampled_from("now()search'a\"=,\n \\#[]{}:"), max_size=40), CUTS)
 def test_no_text_raises_and_no_cut_matters(code: str, lengths: list[int]) -> None:
     assert run(code, lengths) == run(code)
+
+
+LINES = (
+    "x = search('a')",
+    "print(search(query='b', limit=1), visit('u'))",
+    "if x:\n    search('c')",
+    "for q in ['d', 'e']:\n    search(q)",
+    "y = [search(q) for q in 'fg'] + [visit('v')]",
+    "search(x)",
+    "now() or search('h')",
+    "search('i') if now() else visit('w')",
+    "search(\n  '''j\n''',\n  # (\n  limit=[1, (2, {'k': None})])",
+    "def helper():\n    return search('l')",
+    "helper(); now()",
+    "z = {now(): visit(url='x')}; z |= {1: search('m' 'n', -2)}",
+    "print(f'{search(\"o\")!r:>5}', *[now()], sep=search('p'))",
+    "try:\n    search('q')\nfinally:\n    now()",
+    "assert now() != search('r')",
+)
+
+
+@given(st.lists(st.sampled_from(LINES), max_size=8), CUTS)
+def test_calls_that_are_told_are_made_in_this_order(lines: list[str], lengths: list[int]) -> None:
+    code = "x = 1\nz = {}\n" + "\n".join(lines)
+    made: list[tuple[str, dict[str, object]]] = []
+
+    def tool(name: str) -> Callable[..., str]:
+        def call(*values: object, **named: object) -> str:
+            made.append((name, json.loads(json.dumps(dict(zip(TOOLS[name], values, strict=False)) | named))))
+            return name
+
+        return call
+
+    names: dict[str, object] = {name: tool(name) for name in TOOLS}
+    names |= {"helper": lambda: None, "print": lambda *_, **__: None}
+    exec(compile(code, "block", "exec"), names)
+    actual = iter(made)
+    for call in calls(run(code, lengths)):
+        assert call in actual  # Which takes all before it from the iterator, too.
