@@ -14,10 +14,23 @@ from paste_proxy.proxy.rewrite_calls import CallWriter
 from paste_proxy.proxy.rewrite_chat import ChatStreamWriter
 from paste_proxy.proxy.rewrite_stream import EventRewriter, RewriteEvent
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES
-from paste_proxy.proxy.upstream import Sink
+from paste_proxy.proxy.upstream import Exchange, Outgoing, Sink
 
 Report = Callable[[str, Exception], None]
 """Counts and logs a failure: `tap.Failures.report`."""
+
+Begin = Callable[[ReplyHead], Sink]
+"""Sends the head to the client; gives the sink for the body, which the tap sees."""
+
+
+class OptIn(Protocol):
+    """What an opt-in does to one request and its reply."""
+
+    def sent_as(self, outgoing: Outgoing) -> Outgoing: ...
+
+    async def relay(self, head: ReplyHead, exchange: Exchange, begin: Begin) -> None:
+        """Carries the reply to its end. Raises as `Exchange.relay`."""
+        ...
 
 
 class Rewriter(Protocol):
@@ -116,12 +129,11 @@ class WholeReplySink:
     def __init__(
         self,
         head: ReplyHead,
-        begin: Callable[[ReplyHead], Sink],
+        begin: Begin,
         rewrite: Callable[[bytes], bytes],
         report: Report,
         limit: int,
     ) -> None:
-        """`begin` sends a head, and gives the sink for the body."""
         self._head = head
         self._begin = begin
         self._rewrite = rewrite

@@ -7,11 +7,11 @@ sees a chunk only after it was written to the client.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from paste_proxy.grammar.dialects import Api, read_reply, stream_reader
-from paste_proxy.grammar.events import GrammarEvent, TurnEnded
+from paste_proxy.grammar.events import Foreseen, GrammarEvent, TurnEnded
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.http1 import ReplyHead
 from paste_proxy.proxy.upstream import Sink
@@ -20,6 +20,19 @@ log = logging.getLogger(__name__)
 
 OFF_LOOP_BYTES = 256 * 1024
 """Larger bodies are parsed in a thread: decoding them holds the loop for more than about a millisecond."""
+
+
+EVENT_STREAM = b"text/event-stream"
+JSON = b"application/json"
+
+
+def media_type(head: ReplyHead) -> bytes:
+    return (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
+
+
+def is_identity(head: ReplyHead) -> bool:
+    """The body is not compressed."""
+    return (head.get(b"content-encoding") or b"identity").lower() == b"identity"
 
 
 class Turn(Protocol):
@@ -86,6 +99,8 @@ class Tap:
         """The client got a reply that was not read, or not to its end."""
         self.ended = False
         """The model has stopped: a client that leaves now misses nothing of the turn."""
+        self.heard: Callable[[Sequence[GrammarEvent]], None] | None = None
+        """Is told the same events as the turn."""
 
     def sent(self) -> None:
         if self._turn is not None:
@@ -98,11 +113,10 @@ class Tap:
         """The reply begins: chooses how to read it. An error's body says nothing of the turn."""
         if self._turn is None or head.status != 200:
             return
-        media = (head.get(b"content-type") or b"").partition(b";")[0].strip().lower()
-        coding = (head.get(b"content-encoding") or b"identity").lower()
-        if coding == b"identity" and media == b"text/event-stream":
+        media = media_type(head) if is_identity(head) else b""
+        if media == EVENT_STREAM:
             self._reader = stream_reader(Api.CHAT)
-        elif coding == b"identity" and media == b"application/json":
+        elif media == JSON:
             self._reader = _WholeReply(self._limit)
         else:
             self._counters.untapped_replies += 1
@@ -141,6 +155,12 @@ class Tap:
             except Exception as error:  # noqa: BLE001 - the boundary
                 self._failures.report("turn close", error)
 
+    def foresee(self, events: Sequence[Foreseen]) -> None:
+        """What was read behind the reply's back. Raises what the turn raises."""
+        if events and self._turn is not None:
+            self._counters.events += len(events)
+            self._turn.feed(events)
+
     def _tell(self, events: Sequence[GrammarEvent]) -> None:
         self._counters.events += len(events)
         for event in events:
@@ -148,6 +168,8 @@ class Tap:
                 self.ended = True
         if events and self._turn is not None:
             self._turn.feed(events)
+        if events and self.heard is not None:
+            self.heard(events)
 
 
 class TappedSink:

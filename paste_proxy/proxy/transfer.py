@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from aiohttp import StreamReader, web
@@ -11,10 +11,11 @@ from paste_proxy.errors import PasteError, RequestError, openai_error
 from paste_proxy.proxy.client_leg import ClientLeg
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.headers import REQUEST_ID
-from paste_proxy.proxy.http1 import SWITCHING_PROTOCOLS
+from paste_proxy.proxy.http1 import SWITCHING_PROTOCOLS, ReplyHead
+from paste_proxy.proxy.rewrite import OptIn
 from paste_proxy.proxy.tap import Tap, TappedSink
 from paste_proxy.proxy.tunnel import TunnelInlet
-from paste_proxy.proxy.upstream import Exchange, Outgoing, Upstream
+from paste_proxy.proxy.upstream import Exchange, Outgoing, Sink, Upstream
 from paste_proxy.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,17 @@ class Transfer:
     """Carries one request. `run` returns the response; `complete` tells afterwards how it went."""
 
     def __init__(
-        self, request: web.Request, outgoing: Outgoing, tap: Tap | None, counters: RelayCounters, tasks: TaskSet
+        self,
+        request: web.Request,
+        outgoing: Outgoing,
+        tap: Tap | None,
+        counters: RelayCounters,
+        tasks: TaskSet,
+        opt_in: OptIn | None = None,
     ) -> None:
         self._request = request
-        self._outgoing = outgoing
+        self._outgoing = outgoing if opt_in is None else opt_in.sent_as(outgoing)
+        self._opt_in = opt_in
         self._tap = tap
         self._counters = counters
         self._tasks = tasks
@@ -72,22 +80,27 @@ class Transfer:
 
     async def _relay(self, exchange: Exchange) -> web.StreamResponse:
         head = await exchange.reply()
+        if self._opt_in is None:
+            sink = self._begin(head)
+            if head.status == SWITCHING_PROTOCOLS:
+                TunnelInlet(self._request, exchange, self._tasks).open()
+            await exchange.relay(sink)
+        else:
+            await self._opt_in.relay(head, exchange, self._begin)
+        leg = cast(ClientLeg, self._leg)
+        leg.end()
+        self.complete = True
+        if self._tap is not None:
+            await self._tap.finish()
+        return leg
+
+    def _begin(self, head: ReplyHead) -> Sink:
         leg = self._leg = ClientLeg(self._request, head, self._request_id)
         leg.begin()
-        tap = self._tap
-        if head.status == SWITCHING_PROTOCOLS:
-            TunnelInlet(self._request, exchange, self._tasks).open()
-        if tap is None:
-            await exchange.relay(leg)
-            leg.end()
-            self.complete = True
-        else:
-            tap.opened(head)
-            await exchange.relay(TappedSink(leg, tap))
-            leg.end()
-            self.complete = True
-            await tap.finish()
-        return leg
+        if self._tap is None:
+            return leg
+        self._tap.opened(head)
+        return TappedSink(leg, self._tap)
 
     def _fail(self, error: PasteError) -> web.StreamResponse:
         """The backend failed: says so, or where the reply has begun, ends it visibly unfinished."""
