@@ -160,8 +160,9 @@ class MessagesDialect:
             self._reply.content(block.text)
         elif block.type == "thinking" and block.thinking:
             self._reply.reasoning(block.thinking)
-        elif block.type == "tool_use" and len(self._inputs) < CALL_LIMIT:
-            self._inputs[index] = given
+        elif block.type == "tool_use":
+            if len(self._inputs) < CALL_LIMIT:
+                self._inputs[index] = given
             self._reply.call(index, block.id or "", block.name or "", "", at)
 
     def _stop_block(self, index: int | None, at: int) -> None:

@@ -152,10 +152,12 @@ class ResponsesDialect:
         self._told = True
         self._close_call(index, at)
         item = self._item(raw, at)
-        if item is not None and len(self._items) < CALL_LIMIT:
+        if item is None:
+            return
+        if len(self._items) < CALL_LIMIT:
             self._items[index] = False
-            if item.type == "function_call":
-                self._reply.call(index, item.call_id or "", item.name or "", "", at)
+        if item.type == "function_call":
+            self._reply.call(index, item.call_id or "", item.name or "", "", at)
 
     def _end_item(self, index: _Index, raw: msgspec.Raw, at: int) -> None:
         """An item is complete: reads what has not come yet, which is nothing or all of it."""

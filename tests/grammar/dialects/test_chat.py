@@ -1,6 +1,4 @@
-import itertools
 import json
-from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 
 from paste_proxy.grammar import sse
 from paste_proxy.grammar.calls import CALL_LIMIT, SIZE_LIMIT
-from paste_proxy.grammar.dialects import Api, read_reply, stream_reader
+from paste_proxy.grammar.dialects import Api, stream_reader
 from paste_proxy.grammar.events import (
     ArgumentText,
     CallOpened,
@@ -22,10 +20,8 @@ from paste_proxy.grammar.events import (
     Usage,
     UsageReported,
 )
-
-
-def event(payload: Any) -> bytes:
-    return b"data: " + json.dumps(payload).encode() + b"\n\n"
+from tests.grammar.dialects import support
+from tests.grammar.dialects.support import DONE, cut, event, faults, read_whole, recording, sealed
 
 
 def chunk(delta: dict[str, Any] | None = None, finish: str | None = None, index: int = 0) -> bytes:
@@ -43,39 +39,10 @@ def call(
 
 
 END = chunk(finish="tool_calls")
-DONE = b"data: [DONE]\n\n"
-
-
-def merged(events: Iterable[GrammarEvent]) -> list[GrammarEvent]:
-    """Neighbouring texts of one kind put together."""
-    out: list[GrammarEvent] = []
-    for one in events:
-        last = out[-1] if out else None
-        if isinstance(one, ContentText) and isinstance(last, ContentText):
-            out[-1] = ContentText(last.text + one.text)
-        elif isinstance(one, ReasoningText) and isinstance(last, ReasoningText):
-            out[-1] = ReasoningText(last.text + one.text)
-        elif isinstance(one, ArgumentText) and isinstance(last, ArgumentText) and one.ordinal == last.ordinal:
-            out[-1] = ArgumentText(one.ordinal, last.text + one.text)
-        else:
-            out.append(one)
-    return out
 
 
 def read(*pieces: bytes) -> list[GrammarEvent]:
-    reader = stream_reader(Api.CHAT)
-    events: list[GrammarEvent] = []
-    for piece in pieces:
-        events += reader.feed(piece)
-    return merged([*events, *reader.end()])
-
-
-def sealed(events: Iterable[GrammarEvent]) -> list[tuple[str, str, str]]:
-    return [(one.call_id, one.name, one.arguments) for one in events if isinstance(one, CallSealed)]
-
-
-def faults(events: Iterable[GrammarEvent]) -> list[str]:
-    return [one.why for one in events if isinstance(one, Malformed)]
+    return support.read(Api.CHAT, *pieces)
 
 
 SGLANG = [
@@ -125,18 +92,12 @@ def test_a_whole_reply_gives_the_events_of_its_stream() -> None:
     }
     usage = {"prompt_tokens": 7, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": None}}
     reply = {"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}], "usage": usage}
-    assert read_reply(Api.CHAT, json.dumps(reply).encode()) == EXPECTED
+    assert read_whole(Api.CHAT, reply) == EXPECTED
 
 
 @given(st.lists(st.integers(0, 5000), max_size=12))
 def test_any_split_gives_the_same_events(cuts: list[int]) -> None:
-    stream = b"".join(SGLANG)
-    at = [0, *sorted(place % len(stream) for place in cuts), len(stream)]
-    assert read(*(stream[a:b] for a, b in itertools.pairwise(at))) == EXPECTED
-
-
-def test_one_byte_at_a_time() -> None:
-    assert read(*(bytes([byte]) for byte in b"".join(SGLANG))) == EXPECTED
+    assert read(*cut(b"".join(SGLANG), cuts)) == EXPECTED
 
 
 def test_the_seal_comes_with_the_closing_brace_though_the_turn_goes_on() -> None:
@@ -245,13 +206,90 @@ def test_the_other_name_of_reasoning_and_lists_of_parts() -> None:
     ]
 
 
+def test_a_recorded_stream_of_sglang() -> None:
+    events = read(recording("chat_calls.sse"))
+    assert len(sealed(events)) == 7
+    assert {json.loads(arguments)["path"] for _, name, arguments in sealed(events) if name == "read_file"}
+    assert events[-2:] == [TurnEnded("tool_calls"), UsageReported(Usage(346, 195, 345))]
+    assert not faults(events)
+
+
+def test_reasoning_under_both_names_counts_once() -> None:
+    both = chunk({"reasoning_content": "hm", "reasoning": "hm"})
+    assert read(both, both)[0] == ReasoningText("hmhm")
+
+
+def test_parts_that_think() -> None:
+    """As Mistral's reasoning models stream."""
+    thought = [{"type": "thinking", "thinking": [{"type": "text", "text": "h"}, {"type": "text", "text": "m"}]}]
+    events = read(chunk({"content": thought}), chunk({"content": [{"type": "text", "text": "a"}, 7, {}]}))
+    assert events[:2] == [ReasoningText("hm"), ContentText("a")]
+
+
+def llama(name: str, arguments: str, call_id: str = "call__0_look_cmpl-1") -> bytes:
+    """As llama-cpp-python writes it: id and name in every delta, and all of it once more in the older form."""
+    function = {"name": name, "arguments": arguments}
+    listed = {"index": 0, "id": call_id, "type": "function", "function": function}
+    return chunk({"function_call": function, "tool_calls": [listed]})
+
+
+def test_a_call_that_llama_cpp_python_tells_in_two_forms() -> None:
+    start = chunk({"role": "assistant", "function_call": None})
+    events = read(start, llama("look", '{"at":'), llama("look", ' "x"}'), chunk(finish="tool_calls"), DONE)
+    assert sealed(events) == [("call__0_look_cmpl-1", "look", '{"at": "x"}')]
+    assert not faults(events)
+    whole = {"tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]}
+    message = {**whole, "content": None, "function_call": {"name": "f", "arguments": "{}"}}
+    assert sealed(read_whole(Api.CHAT, {"choices": [{"message": message}]})) == [("a", "f", "{}")]
+
+
+def test_a_call_in_the_older_form_alone() -> None:
+    pieces = [{"name": "look", "arguments": ""}, {"arguments": '{"at":'}, {"name": None, "arguments": ' "x"}'}]
+    stream = [chunk({"function_call": piece}) for piece in pieces]
+    assert sealed(read(*stream, chunk(finish="function_call"))) == [("", "look", '{"at": "x"}')]
+    message = {"content": None, "function_call": {"name": "look", "arguments": '{"at": "x"}'}}
+    whole = {"choices": [{"message": message, "finish_reason": "function_call"}]}
+    assert sealed(read_whole(Api.CHAT, whole)) == [("", "look", '{"at": "x"}')]
+
+
+def test_a_stream_of_vllm() -> None:
+    """No nulls, `reasoning`, an id per call, `stop` after a named call, usage with no details."""
+
+    def vllm(delta: dict[str, Any], finish: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish, "token_ids": None}
+        return event({"id": "chatcmpl-1", "object": "chat.completion.chunk", "choices": [choice]})
+
+    def part(**function: str) -> dict[str, Any]:
+        return {"index": 0, "function": function}
+
+    named = {"id": "chatcmpl-tool-1", "type": "function", **part(name="look", arguments="")}
+    usage = {"prompt_tokens": 7, "total_tokens": 12, "completion_tokens": 5}
+    assert read(
+        vllm({"role": "assistant", "content": ""}),
+        vllm({"reasoning": "hm"}),
+        vllm({"tool_calls": [named]}),
+        vllm({"tool_calls": [part(arguments='{"at":')]}),
+        vllm({"tool_calls": [part(arguments=' "x"}')]}),
+        vllm({"content": ""}, "stop"),
+        event({"id": "chatcmpl-1", "choices": [], "usage": usage}),
+        DONE,
+    ) == [
+        ReasoningText("hm"),
+        CallOpened(0, "chatcmpl-tool-1", "look"),
+        ArgumentText(0, '{"at": "x"}'),
+        CallSealed(0, "chatcmpl-tool-1", "look", '{"at": "x"}'),
+        TurnEnded("stop"),
+        UsageReported(Usage(7, 5, 0)),
+    ]
+
+
 def test_an_error_in_the_stream_ends_the_turn() -> None:
     error = {"error": {"message": "out of memory", "type": "server_error"}}
     events = read(chunk({"content": "a"}), call(0, "a", "f", ""), event(error), DONE)
     assert events[-1] == TurnEnded("error")
     assert not sealed(events)
-    assert read_reply(Api.CHAT, json.dumps(error).encode()) == [TurnEnded("error")]
-    assert read_reply(Api.CHAT, b'{"object":"error","message":"no"}') == [TurnEnded("error")]
+    assert read_whole(Api.CHAT, error) == [TurnEnded("error")]
+    assert read_whole(Api.CHAT, b'{"object":"error","message":"no"}') == [TurnEnded("error")]
 
 
 def test_usage_in_every_chunk_is_reported_when_the_turn_is_over() -> None:
@@ -304,23 +342,8 @@ def test_an_event_over_the_limit_ends_the_reading(monkeypatch: pytest.MonkeyPatc
 
 
 FIELDS = st.sampled_from(
-    [
-        "choices",
-        "delta",
-        "message",
-        "index",
-        "tool_calls",
-        "function",
-        "name",
-        "arguments",
-        "id",
-        "content",
-        "finish_reason",
-        "usage",
-        "error",
-        "reasoning",
-        "prompt_tokens",
-    ]
+    "choices delta message index tool_calls function function_call name arguments id content finish_reason "
+    "usage error reasoning prompt_tokens".split()
 )
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from(["", "f", "{}", '{"a":', "}", "stop"]),
@@ -360,8 +383,7 @@ STREAMS = st.lists(
 def test_whatever_comes_nothing_raises_and_no_split_matters(parts: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(parts)
     events = read(stream)
-    at = [0, *sorted(place % (len(stream) + 1) for place in cuts), len(stream)]
-    assert read(*(stream[a:b] for a, b in itertools.pairwise(at))) == events
+    assert read(*cut(stream, cuts)) == events
     ordinals = [one.ordinal for one in events if isinstance(one, CallSealed)]
     assert len(ordinals) == len(set(ordinals))
     assert [one.ordinal for one in events if isinstance(one, CallOpened)] == list(
@@ -370,8 +392,3 @@ def test_whatever_comes_nothing_raises_and_no_split_matters(parts: list[bytes], 
     for one in events:
         if isinstance(one, CallSealed):
             assert isinstance(json.loads(one.arguments), dict)
-
-
-@given(JUNK.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
-def test_whole_replies_of_any_kind_never_raise(body: bytes) -> None:
-    assert all(isinstance(one, GrammarEvent) for one in read_reply(Api.CHAT, body))
