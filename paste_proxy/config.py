@@ -51,6 +51,14 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Longest silence of the backend; agents' SDKs give up after 600 s by default."""
     max_turns: CountOrNone = 0
     """LLM turns sent at once; 0: no limit, the engine's own queue orders them."""
+    tool_format: str = ""
+    """How the model writes tool calls, a name of `grammar.formats`; empty: as the engine's own parser says."""
+    reasoning_format: str = ""
+    """That of reasoning."""
+    raw_tap: Literal["off", "logprobs"] = "off"
+    """`logprobs` asks for what the client did not ask for, so it is off unless asked for."""
+    parse: Literal["engine", "proxy"] = "engine"
+    """`proxy` changes replies, so it is off unless asked for."""
 
 
 class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,6 +183,11 @@ def check_config(config: Config) -> None:
     _converted(msgspec.to_builtins(msgspec.structs.replace(config, plugins=())))
     _check_host("listen.host", config.listen.host)
     _check_path("store.path", config.store.path)
+    if config.backend.parse == "proxy" and not config.backend.tool_format:
+        raise ConfigError(
+            "backend.parse: proxy needs backend.tool_format, which says how the model writes its calls",
+            param="backend.parse",
+        )
     _check_orders(config.limits)
 
 

@@ -14,7 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "grammar": set(),
     "events": {"grammar", "tools", "errors"},
     "tools": {*LEAVES},
-    "backends": {*LEAVES},
+    "backends": {*LEAVES, "grammar"},
     "predict": set(),
     "schedule": {"tools"},
     "sessions": {"grammar", "predict", "events"},

@@ -11,12 +11,18 @@ class Backend(msgspec.Struct, frozen=True):
     """Chat requests may carry a `rid` of ours."""
     abort_path: str = ""
     """POST {"rid": ...} there ends that request; empty: only a closed connection does."""
+    tells_tokens: bool = False
+    """`logprobs: true` makes a chat stream tell every token as it is made, also what a parser holds back."""
+    says_parsers: bool = False
+    """`/model_info` says which parsers the engine runs."""
 
 
 OPENAI = Backend(name="openai")
 
 # SGLang 0.5.23: a streaming request is aborted when its connection closes; one that does not stream
 # is looked at every 4 s only, so it is aborted by id as well (entrypoints/http_server.py).
-SGLANG = Backend(name="sglang", splices_rid=True, abort_path="/abort_request")
+SGLANG = Backend(
+    name="sglang", splices_rid=True, abort_path="/abort_request", tells_tokens=True, says_parsers=True
+)
 
 BY_KIND = {"openai": OPENAI, "sglang": SGLANG}

@@ -1,4 +1,4 @@
-"""What we ask of, or tell, the backend on our own account: its kind, and the end of a request."""
+"""What we ask of, or tell, the backend on our own account: its kind, its parsers, and the end of a request."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ import aiohttp
 import msgspec
 
 from paste_proxy.backends.adapters import BY_KIND, OPENAI, SGLANG, Backend
+from paste_proxy.backends.text import ModelInfo, ReplyText
 from paste_proxy.config import BackendConfig
 from paste_proxy.tasks import TaskSet
 
@@ -24,28 +25,36 @@ ABORT_S = 5.0
 """SGLang's own router gives an abort as long; it is best effort."""
 
 
-class _ModelInfo(msgspec.Struct):
-    model_path: str
+class Found(msgspec.Struct, frozen=True):
+    """What is known of a backend; `info` is None where it says nothing of its parsers."""
+
+    backend: Backend
+    info: ModelInfo | None = None
 
 
-async def detect_backend(session: aiohttp.ClientSession, config: BackendConfig) -> Backend | None:
-    """The backend's kind: as configured, else as it answers; None while it does not answer."""
-    if config.kind != "auto":
-        return BY_KIND[config.kind]
+async def detect_backend(session: aiohttp.ClientSession, config: BackendConfig) -> Found | None:
+    """The backend's kind, as configured, else as it answers, and its parsers; None while it does not answer."""
+    configured = BY_KIND.get(config.kind)
+    if configured is not None and not configured.says_parsers:
+        return Found(configured)
     for path in MODEL_INFO_PATHS:
         status, body = await _ask(session, config.url.rstrip("/") + path)
         if status == 0 or status >= 500:
             return None
-        if status == 200 and _is_model_info(body):
-            return SGLANG
+        if status == 200 and (info := _model_info(body)) is not None:
+            return Found(configured or SGLANG, info)
         if status in (401, 403):
-            log.warning(
-                "%s wants a key for %s: served as plain openai; set backend.kind if it is SGLang",
-                config.url,
-                path,
-            )
-            return OPENAI
-    return OPENAI
+            _wants_a_key(config, path)
+            break
+    return Found(configured or OPENAI)
+
+
+def _wants_a_key(config: BackendConfig, path: str) -> None:
+    if config.kind == "auto":
+        advice = "served as plain openai; set backend.kind if it is SGLang"
+    else:
+        advice = "what parsers it runs is not known; see backend.tool_format"
+    log.warning("%s wants a key for %s: %s", config.url, path, advice)
 
 
 async def _ask(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
@@ -58,31 +67,39 @@ async def _ask(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
         return 0, b""
 
 
-def _is_model_info(body: bytes) -> bool:
+def _model_info(body: bytes) -> ModelInfo | None:
     try:
-        msgspec.json.decode(body, type=_ModelInfo)
+        return msgspec.json.decode(body, type=ModelInfo)
     except msgspec.DecodeError:
-        return False
-    return True
+        return None
 
 
 class BackendControl:
     """Knows the backend's kind as soon as it can be known, and aborts requests that nobody waits for."""
 
     def __init__(self, config: BackendConfig) -> None:
+        """Raises `ConfigError` where a format is configured that is not known."""
         self.config = config
         self._tasks = TaskSet()
         self._session: aiohttp.ClientSession | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.current: Backend = BY_KIND.get(config.kind, OPENAI)
         """Plain `openai` until the backend has answered."""
-        self.known = config.kind != "auto" or not config.url
+        self.known = config.kind == "openai" or not config.url
+        self.text = ReplyText(config)
+        if self.known:
+            self.text.found(self.current, None)
 
     async def start(self) -> None:
-        """Asks for the kind. Waits for the answer a moment only; goes on asking in the background."""
+        """Asks for kind and parsers. Waits for the answer a moment only; goes on asking in the background."""
         self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        if not self.known:
-            watch = self._tasks.spawn(self._watch(self._session), name="backend detection")
+        if not self.known and (watch := self._watch()) is not None:
             await asyncio.wait({watch}, timeout=FIRST_ASK_S)
+
+    def doubt(self) -> None:
+        """A request failed, or a reply was not what it should be: it may be another engine now. Asks again."""
+        if self.current.says_parsers or not self.known:
+            self._watch()
 
     async def close(self) -> None:
         await self._tasks.close()
@@ -98,13 +115,20 @@ class BackendControl:
         if self._session is not None and self.current.abort_path:
             self._tasks.spawn(self._abort(self._session, rid, authorization), name=f"abort of {rid}")
 
-    async def _watch(self, session: aiohttp.ClientSession) -> None:
+    def _watch(self) -> asyncio.Task[None] | None:
+        if self._session is not None and (self._watching is None or self._watching.done()):
+            self._watching = self._tasks.spawn(self._detect(self._session), name="backend detection")
+        return self._watching
+
+    async def _detect(self, session: aiohttp.ClientSession) -> None:
         attempt = 0
         while (found := await detect_backend(session, self.config)) is None:
             await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
             attempt += 1
-        self.current, self.known = found, True
-        log.info("the backend at %s is %s", self.config.url, found.name)
+        if not self.known:
+            log.info("the backend at %s is %s", self.config.url, found.backend.name)
+        self.current, self.known = found.backend, True
+        self.text.found(found.backend, found.info)
 
     async def _abort(self, session: aiohttp.ClientSession, rid: str, authorization: str | None) -> None:
         url = self.config.url.rstrip("/") + self.current.abort_path

@@ -16,7 +16,9 @@ from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.headers import RequestHead, request_id
+from paste_proxy.proxy.opt_ins import OptIns
 from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
+from paste_proxy.proxy.rewrite import OptIn
 from paste_proxy.proxy.rid import splice_rid
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
@@ -49,6 +51,7 @@ class LlmPlane:
         self.backend = BackendControl(config.backend)
         self._tasks = TaskSet()
         self._failures = Failures(counters)
+        self._opt_ins = OptIns(self.backend, self._failures, self._body_limit)
         self.counters = counters
 
     def add_routes(self, app: web.Application) -> None:
@@ -94,16 +97,27 @@ class LlmPlane:
             # One random id of a fixed length per attempt: the scheduler matches rids by prefix.
             rid = secrets.token_hex(16)
             body = splice_rid(body, rid)
-        transfer = Transfer(request, Outgoing(head=head, body=body), tap, self.counters, self._tasks)
+        opt_in = self._opt_in(body, chat, tap)
+        outgoing = Outgoing(head=head, body=body)
+        transfer = Transfer(request, outgoing, tap, self.counters, self._tasks, opt_in)
         try:
             return await transfer.run(self.upstream)
         finally:
             self._over(request, transfer, tap, rid)
 
+    def _opt_in(self, body: bytes, chat: ChatRequest | None, tap: Tap) -> OptIn | None:
+        try:
+            return self._opt_ins.of(body, chat, tap) if chat is not None else None
+        except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
+            self._failures.report("choosing an opt-in", error)
+            return None
+
     def _over(self, request: web.Request, transfer: Transfer, tap: Tap, rid: str) -> None:
         """The turn has ended, one way or another: the backend must not work for nobody."""
         unwanted = not (transfer.complete or tap.ended)
         tap.close(complete=transfer.complete)
+        if transfer.failed:
+            self.backend.doubt()
         if unwanted and not transfer.failed:
             self.counters.client_disconnects += 1
         if unwanted and transfer.sent and rid:

@@ -1,14 +1,15 @@
 """Finding out what a backend is, and telling it that nobody waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from paste_proxy.backends import OPENAI, SGLANG, Backend, BackendControl, detect_backend
+from paste_proxy.backends import OPENAI, SGLANG, Backend, BackendControl, Found, ModelInfo, detect_backend
 from paste_proxy.config import BackendConfig
 
 Answers = dict[str, tuple[int, object]]
@@ -54,12 +55,45 @@ async def backend(answers: Answers) -> AsyncIterator[tuple[str, list[web.Request
 )
 async def test_detection(answers: Answers, found: Backend | None) -> None:
     async with backend(answers) as (url, _, _), aiohttp.ClientSession() as session:
-        assert await detect_backend(session, BackendConfig(url=url + "/")) == found
+        answer = await detect_backend(session, BackendConfig(url=url + "/"))
+        assert (answer and answer.backend) == found
 
 
 async def test_a_configured_kind_is_believed() -> None:
-    async with aiohttp.ClientSession() as session:
-        assert await detect_backend(session, BackendConfig(url="http://127.0.0.1:1", kind="sglang")) == SGLANG
+    async with backend({}) as (url, _, _), aiohttp.ClientSession() as session:
+        assert await detect_backend(session, BackendConfig(url=url, kind="sglang")) == Found(SGLANG)
+        assert await detect_backend(session, BackendConfig(url=url, kind="auto")) == Found(OPENAI)
+
+
+async def test_plain_openai_is_not_asked() -> None:
+    async with backend({}) as (url, requests, _), aiohttp.ClientSession() as session:
+        assert await detect_backend(session, BackendConfig(url=url, kind="openai")) == Found(OPENAI)
+        assert requests == []
+
+
+@pytest.mark.parametrize("kind", ["auto", "sglang"])
+async def test_a_backend_says_its_parsers(kind: Literal["auto", "sglang"]) -> None:
+    info = INFO | {"tool_call_parser": "pythonic", "reasoning_parser": None}
+    async with backend({"model_info": (200, info)}) as (url, _, _), aiohttp.ClientSession() as session:
+        found = await detect_backend(session, BackendConfig(url=url, kind=kind))
+        assert found == Found(SGLANG, ModelInfo("m", "pythonic", None))
+
+
+async def test_a_backend_in_doubt_is_asked_again() -> None:
+    answers: Answers = {"model_info": (200, INFO)}
+    async with backend(answers) as (url, requests, _):
+        control = BackendControl(BackendConfig(url=url))
+        await control.start()
+        parses: Callable[[], bool] = lambda: control.text.engine_parses  # noqa: E731
+        assert not parses()
+        answers["model_info"] = (200, INFO | {"tool_call_parser": "hermes"})
+        control.doubt()
+        control.doubt()
+        async with asyncio.timeout(2):
+            while not parses():  # noqa: ASYNC110 - what changes is a property
+                await asyncio.sleep(0.001)
+        assert len(requests) == 2
+        await control.close()
 
 
 async def test_a_backend_that_is_not_up_yet_is_openai_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +129,7 @@ async def test_an_abort_carries_the_id_and_the_clients_key() -> None:
             await asyncio.sleep(0.001)
         await control.close()
         assert bodies == [{"rid": "a" * 32}]
-        assert requests[0].headers["Authorization"] == "Bearer k"
+        assert requests[-1].headers["Authorization"] == "Bearer k"
 
 
 async def test_an_abort_is_not_sent_where_there_is_none() -> None:

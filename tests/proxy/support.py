@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 
@@ -100,18 +101,22 @@ async def proxy(
     connect_s: float = 5.0,
     body_bytes: int = 64 << 20,
     prefix: str = "",
+    backend: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Proxy]:
+    """`backend` are more of its settings."""
     config = Config(
         backend=BackendConfig(
             url=f"http://127.0.0.1:{backend_port}{prefix}",
             kind=kind,  # type: ignore[arg-type]
             silence_timeout_s=silence_s,
             connect_timeout_s=connect_s,
+            **(backend or {}),
         ),
         limits=LimitsConfig(body_bytes=body_bytes),
     )
     runtime = runtime or FakeRuntime()
     plane = LlmPlane(runtime, config, RelayCounters())
+    plane.backend.known = True  # or it would ask a backend that knows one conversation only
     app = web.Application()
     plane.add_routes(app)
     runner = make_runner(app)

@@ -1,0 +1,145 @@
+"""How the text behind a backend's replies is to be read, and which of the two opt-ins its engine allows.
+
+The engine says what parsers it runs (`/model_info`); the configuration may say it in its place. A parser of the
+engine's is believed: what it lets through as a call is one, what it lets through as content is none.
+"""
+
+import logging
+from typing import Any
+
+import msgspec
+
+from paste_proxy.backends.adapters import Backend
+from paste_proxy.config import BackendConfig
+from paste_proxy.errors import ConfigError
+from paste_proxy.grammar.requests import RequestTool
+
+Format = str
+TextReader = Any
+
+
+class formats:  # noqa: N801 - until `grammar.formats` has its table
+    class UnknownFormatError(ValueError): ...
+
+    @staticmethod
+    def find(name: str) -> Format:
+        raise formats.UnknownFormatError(f"{name!r} is not known")
+
+
+log = logging.getLogger(__name__)
+
+DISAGREEMENTS = 3
+"""Replies in a row whose raw text said other calls than the parsed stream: one may be cut off or odd."""
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """What SGLang's `/model_info` says; None where the engine runs no such parser."""
+
+    model_path: str
+    tool_call_parser: str | None = None
+    reasoning_parser: str | None = None
+
+
+class ReplyText:
+    """What is known of the text of replies. Changes when the backend has answered, and when an opt-in fails."""
+
+    def __init__(self, config: BackendConfig) -> None:
+        """Raises `ConfigError` where the configuration names a format that is not known."""
+        self._config = config
+        self._configured = _configured("tool_format", config.tool_format)
+        self._configured_reasoning = _configured("reasoning_format", config.reasoning_format)
+        self._info: ModelInfo | None = None
+        self._backend: Backend | None = None
+        self._raw_tap_off = False
+        self._disagreements = 0
+        self._said: set[str] = set()
+        self.calls: Format | None = self._configured
+        """The format of calls in the raw text."""
+        self.reasoning: Format | None = self._configured_reasoning
+
+    def found(self, backend: Backend, info: ModelInfo | None) -> None:
+        """The backend has answered; `info` is None where it does not say what parsers it runs."""
+        if (backend, info) == (self._backend, self._info):
+            return
+        self._backend, self._info = backend, info
+        self._raw_tap_off, self._disagreements = False, 0
+        self.calls = self._configured or self._known(info.tool_call_parser if info else None, "tool-call")
+        self.reasoning = self._configured_reasoning or self._known(
+            info.reasoning_parser if info else None, "reasoning"
+        )
+        if self._config.parse == "proxy" and (why := self._not_parsed_here()):
+            self._once(f"backend.parse: proxy is refused, replies are left as they are: {why}")
+        if self._config.raw_tap == "logprobs" and (why := self._not_tapped()):
+            self._once(f"backend.raw_tap: logprobs has no use here and is off: {why}")
+
+    def reader(
+        self, tools: tuple[RequestTool, ...], *, calls: bool = True, reasoning: bool = True
+    ) -> TextReader:
+        raise NotImplementedError
+
+    @property
+    def engine_parses(self) -> bool:
+        """The engine turns calls in its text into tool calls."""
+        return self._info is not None and bool(self._info.tool_call_parser)
+
+    @property
+    def passive(self) -> Format | None:
+        """The format of calls in chat replies that nobody parses, so that the client sees them as text."""
+        return None if self.engine_parses or self.parsed_here else self._configured
+
+    @property
+    def parsed_here(self) -> bool:
+        """`parse: proxy`, and the engine was verified to run no parser."""
+        return self._config.parse == "proxy" and self._backend is not None and not self._not_parsed_here()
+
+    @property
+    def tapped(self) -> bool:
+        """`raw_tap: logprobs`, and the engine parses in a format that is known."""
+        wanted = self._config.raw_tap == "logprobs" and not self._raw_tap_off
+        return wanted and self._backend is not None and not self._not_tapped()
+
+    def raw_tap_fails(self, why: str) -> None:
+        """No raw text comes, though it was asked for: it is not asked for again."""
+        self._raw_tap_off = True
+        self._once(f"backend.raw_tap: logprobs is off from now on: {why}")
+
+    def raw_tap_read(self, *, agrees: bool) -> None:
+        """One reply's raw text was read beside its parsed stream."""
+        self._disagreements = 0 if agrees else self._disagreements + 1
+        if self._disagreements == DISAGREEMENTS:
+            self.raw_tap_fails(f"in {DISAGREEMENTS} replies in a row it said other calls than the engine")
+
+    def _not_parsed_here(self) -> str:
+        if self._info is None:
+            return "the backend does not say whether it runs a parser (SGLang's /model_info does)"
+        if self._info.tool_call_parser:
+            return f"the engine runs the parser {self._info.tool_call_parser} itself"
+        return "no backend.tool_format is set" if self._configured is None else ""
+
+    def _not_tapped(self) -> str:
+        if self._backend is None or not self._backend.tells_tokens:
+            return "the backend is no SGLang"
+        if self._info is not None and not self._info.tool_call_parser:
+            return "the engine runs no tool-call parser, so its text holds nothing back"
+        return "the format is not known; set backend.tool_format" if self.calls is None else ""
+
+    def _known(self, parser: str | None, what: str) -> Format | None:
+        if not parser:
+            return None
+        try:
+            return formats.find(parser)
+        except formats.UnknownFormatError as error:
+            self._once(f"the engine's {what} parser {parser} is none whose format is known here: {error}")
+            return None
+
+    def _once(self, message: str) -> None:
+        if message not in self._said:
+            self._said.add(message)
+            log.warning("%s", message)
+
+
+def _configured(key: str, name: str) -> Format | None:
+    try:
+        return formats.find(name) if name else None
+    except formats.UnknownFormatError as error:
+        raise ConfigError(f"backend.{key}: {error}", param=f"backend.{key}") from error
