@@ -118,7 +118,7 @@ class ChatDialect:
                 self._read_parts(delta.content)
             if delta.tool_calls:
                 self._read_calls(delta.tool_calls, at, whole=choice.delta is None)
-            elif delta.function_call is not None and not self._listed:
+            if delta.function_call is not None and not self._listed:
                 call = delta.function_call
                 self._reply.call(_LEGACY, "", call.name or "", call.arguments or "", at)
         if choice.finish_reason:

@@ -92,7 +92,6 @@ class GenerateDialect:
 
     def _read_text(self, text: str, at: int) -> None:
         if self._incremental:
-            self._text = ""
             new = text
         elif text.startswith(self._text):
             new = text[len(self._text) :]

@@ -25,7 +25,6 @@ _EVENTS = frozenset(
         "content_block_delta",
         "content_block_stop",
         "message_delta",
-        "message_stop",
         "error",
     }
 )
@@ -130,8 +129,6 @@ class MessagesDialect:
                 self._read_start(event.message, at)
             case "message_delta":
                 self._end(event.delta.stop_reason if event.delta is not None else None, event.usage, at)
-            case "message_stop":
-                self._reply.cut(at)
             case "message":
                 for index, block in enumerate(event.content or ()):
                     self._start_block(index, block, at)

@@ -150,7 +150,7 @@ class ResponsesDialect:
     def _add_item(self, index: _Index, raw: msgspec.Raw, at: int) -> None:
         """An item begins. Arguments that it has already are left for later: vLLM repeats them in a delta."""
         self._told = True
-        self._close_call(index, at)
+        self._close_call(at)
         item = self._item(raw, at)
         if item is None:
             return
@@ -162,7 +162,7 @@ class ResponsesDialect:
     def _end_item(self, index: _Index, raw: msgspec.Raw, at: int) -> None:
         """An item is complete: reads what has not come yet, which is nothing or all of it."""
         self._told = True
-        self._close_call(index, at)
+        self._close_call(at)
         known = self._items.pop(index, None)
         item = self._item(raw, at)
         if item is None:
@@ -177,14 +177,13 @@ class ResponsesDialect:
             self._read_texts(item)
 
     def _item(self, raw: msgspec.Raw, at: int) -> _Item | None:
-        """None where it is not one of ours."""
+        """None where it can't be decoded, and need not be where it is none of ours."""
         try:
-            item = _decode_item(raw)
+            return _decode_item(raw)
         except UNDECODABLE as error:
             if not is_foreign(raw, _ITEMS):
                 self._reply.unreadable(f"not an item of a response: {error}", at)
             return None
-        return item if item.type in _ITEMS else None
 
     def _read_texts(self, item: _Item) -> None:
         if item.type == "message":
@@ -196,10 +195,10 @@ class ResponsesDialect:
                 if part.text:
                     self._reply.reasoning(part.text)
 
-    def _close_call(self, index: _Index, at: int) -> None:
+    def _close_call(self, at: int) -> None:
         """The model goes on after its last call, so that one was whole, even if it has no arguments. Not known
         before: SGLang calls the item of a call that the token limit cut off `completed` just as well."""
-        if self._last_call is not None and self._last_call[0] != index:
+        if self._last_call is not None:
             self._reply.close_call(self._last_call[0], at)
             self._last_call = None
 

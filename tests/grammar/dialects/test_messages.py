@@ -5,6 +5,7 @@ import pytest
 
 from paste_proxy.grammar.calls import CALL_LIMIT
 from paste_proxy.grammar.dialects import Api
+from paste_proxy.grammar.dialects.messages import MessagesDialect
 from paste_proxy.grammar.events import (
     ArgumentText,
     CallOpened,
@@ -16,6 +17,7 @@ from paste_proxy.grammar.events import (
     Usage,
     UsageReported,
 )
+from paste_proxy.grammar.reply import Reply
 from tests.grammar.dialects.support import (
     DONE,
     event,
@@ -185,9 +187,9 @@ def test_a_call_without_arguments_that_was_cut_off(reason: str) -> None:
 def test_arguments_that_the_block_begins_with() -> None:
     given = start(0, tool("a", given={"at": "x"}))
     assert sealed(get(given, stop(0), ends())) == [("a", "look", '{"at": "x"}')]
-    assert sealed(get(given, piece(0, '{"at":'), piece(0, '"y"}'), stop(0), ends())) == [
-        ("a", "look", '{"at":"y"}')
-    ]
+    events = get(given, piece(0, '{"at":'), piece(0, '"y"}'), stop(0), ends())
+    assert sealed(events) == [("a", "look", '{"at":"y"}')]
+    assert not faults(events)
     assert not sealed(get(given)), "deltas may yet replace them"
 
 
@@ -310,6 +312,11 @@ def test_news_after_the_end() -> None:
 
 
 def test_blocks_without_end_are_held_in_bounds() -> None:
-    events = get(*(start(index, tool(f"c{index}")) for index in range(CALL_LIMIT + 10)), ends())
+    started = [start(index, tool(f"c{index}")) for index in range(CALL_LIMIT + 10)]
+    events = get(*started, ends())
     assert faults(events) == [f"more than {CALL_LIMIT} tool calls"]
     assert not sealed(events)
+    dialect = MessagesDialect(Reply())
+    for one in started:
+        dialect.read(one.partition(b"data: ")[2], 0)
+    assert len(dialect._inputs) == CALL_LIMIT

@@ -6,6 +6,7 @@ import pytest
 
 from paste_proxy.grammar.calls import CALL_LIMIT
 from paste_proxy.grammar.dialects import Api
+from paste_proxy.grammar.dialects.responses import ResponsesDialect
 from paste_proxy.grammar.events import (
     ArgumentText,
     CallOpened,
@@ -18,6 +19,7 @@ from paste_proxy.grammar.events import (
     Usage,
     UsageReported,
 )
+from paste_proxy.grammar.reply import Reply
 from tests.grammar.dialects.support import (
     event,
     faults,
@@ -357,8 +359,13 @@ def test_news_after_the_end() -> None:
 
 
 def test_a_refusal_is_not_the_text() -> None:
-    parts = [{"type": "refusal", "refusal": "no"}, {"type": "output_text", "text": "a"}]
+    parts = [{"type": "refusal", "refusal": "no", "text": "no"}, {"type": "output_text", "text": "a"}]
     assert text(read_whole(Api.RESPONSES, response(output=[{"type": "message", "content": parts}]))) == "a"
+
+
+def test_a_response_that_begins_as_if_it_were_complete() -> None:
+    begun = event({"type": "response.created", "response": response("completed")})
+    assert get(begun, *EVERYTHING[1:], ends(output=OUTPUT)) == EXPECTED
 
 
 def test_items_without_end_are_held_in_bounds() -> None:
@@ -366,3 +373,10 @@ def test_items_without_end_are_held_in_bounds() -> None:
     assert sum(isinstance(one, CallOpened) for one in events) == CALL_LIMIT
     assert faults(events) == [f"more than {CALL_LIMIT} tool calls"]
     assert not sealed(events)
+    dialect = ResponsesDialect(Reply())
+    for index in range(CALL_LIMIT + 10):
+        for kind in ("output_item.added", "output_text.delta"):
+            place = 2 * index + (kind == "output_text.delta")
+            news = {"type": f"response.{kind}", "output_index": place, "delta": "a", "item": call()}
+            dialect.read(json.dumps(news).encode(), 0)
+    assert len(dialect._items) == CALL_LIMIT
