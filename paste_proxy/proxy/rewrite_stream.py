@@ -37,6 +37,14 @@ class EventRewriter:
         """What to send on. Where `rewrite` raises, `release` has all that was not sent."""
         if self._blind:
             return data
+        if (
+            not self._held
+            and data.startswith(b"data: ")
+            and data.endswith(b"\n\n")
+            and data.find(b"\n") == len(data) - 2
+            and data.find(b"\r") < 0
+        ):  # one whole event, as engines send them
+            return self._whole(data)
         searched = max(0, len(self._held) - _END_BYTES + 1)
         self._held = held = self._held + data if self._held else data
         self._at = 0
@@ -49,6 +57,12 @@ class EventRewriter:
             return self.release()
         done, self._done = self._done, []
         return done[0] if len(done) == 1 else b"".join(done)
+
+    def _whole(self, event: bytes) -> bytes:
+        self._held = event
+        rewritten = self._rewrite(event[6:-2])
+        self._held = b""
+        return event if rewritten is None else rewritten
 
     def release(self) -> bytes:
         """What is held, as it came; for the end of a stream, and where rewriting failed."""
