@@ -1,7 +1,9 @@
 """What makes two messages, and two histories, the same."""
 
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -10,6 +12,12 @@ DIGEST_BYTES = 16
 
 _WHITE_SPACE = b" \t\n\r\x0b\x0c"
 _THINKING_END = "</think>"
+_TEXT = b"text;"
+"""What the digest of a text begins with: no message's does."""
+_WRITTEN_OTHERWISE = re.compile(r"\d(\.0|[eE])")
+"""Stands in every number that JavaScript may write without a point."""
+_SAFE_INTEGER = 2**53
+"""Doubles below tell all integers apart."""
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder(order="sorted").encode
@@ -54,6 +62,54 @@ def canonical(arguments: str) -> bytes:
         return _encode(_decode(arguments or "{}"))
     except (msgspec.DecodeError, ValueError, RecursionError):
         return squeeze(arguments)
+
+
+def of_doubles(arguments: str) -> str:
+    """The arguments as a client writes them back that knows doubles only, as JavaScript does: 1.0 is 1."""
+    if not _WRITTEN_OTHERWISE.search(arguments):
+        return arguments
+    try:
+        return _encode(_whole(_decode(arguments))).decode()
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return arguments
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _whole(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_whole(part) for part in value]
+    return (
+        int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _SAFE_INTEGER else value
+    )
+
+
+class TextDigest:
+    """Digest of a text that goes on. What is added must be squeezed: white space counts nothing."""
+
+    __slots__ = ("_hash", "size")
+
+    def __init__(self, squeezed: bytes) -> None:
+        self._hash = blake2b(_TEXT, digest_size=DIGEST_BYTES)
+        self._hash.update(squeezed)
+        self.size = len(squeezed)
+
+    def add(self, squeezed: bytes) -> None:
+        self._hash.update(squeezed)
+        self.size += len(squeezed)
+
+    def value(self) -> bytes:
+        return self._hash.digest()
+
+
+def prefix_digests(squeezed: bytes, sizes: Iterable[int]) -> dict[int, bytes]:
+    """The digests of the beginnings of a text that have these sizes, in one pass; `sizes` in rising order."""
+    text = TextDigest(b"")
+    found = {}
+    for size in sizes:
+        text.add(squeezed[text.size : size])
+        found[size] = text.value()
+    return found
 
 
 def without_thinking(text: str) -> str:

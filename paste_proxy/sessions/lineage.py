@@ -3,7 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from paste_proxy.grammar.digests import extend_chain, message_digest, without_thinking
+from paste_proxy.grammar.digests import (
+    TextDigest,
+    extend_chain,
+    message_digest,
+    of_doubles,
+    squeeze,
+    without_thinking,
+)
 from paste_proxy.grammar.requests import ChatRequest, MessageCall
 
 SEEN_KEPT = 32
@@ -34,6 +41,12 @@ class Lineage:
     """Digest of its bytes."""
     tips: tuple[bytes, ...] = ()
     """Where it waits for its next request: chain digests of which one must be that request's prefix."""
+    prompt_end: int = 0
+    """How much of a prompt, without white space, must have that digest; 0 where the history has messages."""
+    prompt: TextDigest | None = None
+    """Of the last request, where its history is one text."""
+    reply_id: str = ""
+    """The id of the last request's reply, where a later request may name it."""
     contested: bool = False
     """Others waited with the same history and the same reply, and one of them has gone on."""
     seen: list[bytes] = field(default_factory=list)
@@ -44,6 +57,8 @@ class Lineage:
         self.chain = request.chain[-1] if request.chain else b""
         self.first = request.chain[0] if request.chain else b""
         self.body = request.body_digest
+        self.prompt = TextDigest(request.prompt) if request.prompt else None
+        self.reply_id = ""
         self.in_flight = True
         self.answered = False
         self.failed = False
@@ -59,10 +74,27 @@ def reply_tips(chain: bytes, text: str, calls: Iterable[MessageCall]) -> tuple[b
     """Digests of the history `chain` with this reply, as clients write it into their next request.
 
     They drop the thinking that some engines leave in the text, and some drop the text beside calls. Calls
-    must come back with their ids, names and arguments.
+    must come back with their ids, names and arguments, but where arguments are no text, JavaScript writes 1.0
+    as 1.
     """
     said = [(call.call_id, call.name, call.arguments) for call in calls]
+    rewritten = [(call_id, name, of_doubles(arguments)) for call_id, name, arguments in said]
     texts = [text, without_thinking(text)]
     if said:
         texts.append("")
-    return tuple(dict.fromkeys(extend_chain(chain, message_digest("assistant", one, said)) for one in texts))
+    return tuple(
+        dict.fromkeys(
+            extend_chain(chain, message_digest("assistant", one, spelling))
+            for spelling in ([said, rewritten] if rewritten != said else [said])
+            for one in texts
+        )
+    )
+
+
+def prompt_tip(prompt: TextDigest, text: str) -> tuple[bytes, int]:
+    """Digest and size of the prompt with this reply; size 0 where the reply says nothing to know it by."""
+    reply = squeeze(text)
+    if not reply:
+        return b"", 0
+    prompt.add(reply)
+    return prompt.value(), prompt.size

@@ -6,6 +6,10 @@ is its next one. Call ids and text of the reply are in the digest, so two sessio
 requests part with their first replies. If not even those differ, nobody can tell their next requests apart:
 each then begins a new session, in doubt, rather than perhaps continue another's.
 
+Some requests bring only what is new, and name the reply that they go on from; others are one text, a prompt,
+which begins with the last one and its reply. `SessionTable.whole` tells either as a history that begins where a
+session waits; all else is the same for them.
+
 A name (header or field) narrows the search to the sessions of that name, and allows several: sub-tasks and
 title generators run under the name of their agent. Tenants never meet.
 """
@@ -15,11 +19,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from paste_proxy.events import Identity
-from paste_proxy.grammar.digests import digest
-from paste_proxy.grammar.requests import ChatRequest, MessageCall
-from paste_proxy.sessions.lineage import SEEN_KEPT, Lineage, reply_tips
+from paste_proxy.grammar.digests import digest, prefix_digests
+from paste_proxy.grammar.requests import ChatRequest, Message, MessageCall, chain_of, new_message
+from paste_proxy.sessions.lineage import SEEN_KEPT, Lineage, prompt_tip, reply_tips
+from paste_proxy.sessions.named_replies import NamedReplies, NamedReply
+from paste_proxy.sessions.prompts import PromptEnds
 
 Relation = Literal["new", "continued", "retry", "child", "edited"]
 Scope = tuple[str, str]
@@ -46,8 +53,8 @@ class SessionTable:
     """Bounded: beyond `limit` sessions the one longest not heard of is dropped, after `idle_s` seconds any; but
     none whose turn is in flight.
 
-    The owner reports every turn: `resolve`, `turn_opened`, perhaps `turn_replied`, `turn_closed`. Turns and
-    sessions that are not, or no longer, known are ignored.
+    The owner reports every turn: `whole`, `resolve`, `turn_opened`, perhaps `reply_named` and `turn_replied`,
+    `turn_closed`. Turns and sessions that are not, or no longer, known are ignored.
     """
 
     def __init__(self, limit: int, idle_s: float) -> None:
@@ -60,6 +67,8 @@ class SessionTable:
         self._seen: dict[tuple[Scope, bytes], str] = {}
         self._named: dict[Scope, dict[str, Lineage]] = {}
         """The latest last."""
+        self._replies = NamedReplies()
+        self._prompt_ends = PromptEnds()
         self._dropped: list[str] = []
 
     def __len__(self) -> int:
@@ -67,8 +76,34 @@ class SessionTable:
 
     # -- requests -----------------------------------------------------------------------------------------
 
+    def whole(self, identity: Identity, request: ChatRequest) -> ChatRequest:
+        """The request as if it told its history in messages, as far as that is known here."""
+        scope = (identity.tenant, identity.session)
+        if request.reply_to:
+            return self._after_reply(scope, request)
+        return self._after_prompt(scope, request) if request.prompt else request
+
+    def _after_reply(self, scope: Scope, request: ChatRequest) -> ChatRequest:
+        """The messages of a reply that is not known go on from nothing that is."""
+        reply = self._replies.find(scope, request.reply_to)
+        if reply is None:
+            chain = chain_of(request.messages, digest(b"reply;" + request.reply_to.encode()))
+            return replace(request, chain=chain)
+        messages = (reply.message, *request.messages)
+        return replace(request, messages=messages, chain=chain_of(messages, reply.chain))
+
+    def _after_prompt(self, scope: Scope, request: ChatRequest) -> ChatRequest:
+        """In two messages, if a session waits where the first one ends."""
+        sizes = self._prompt_ends.below(scope, len(request.prompt))
+        tips = prefix_digests(request.prompt, reversed(sizes))
+        for size in sizes:
+            if self._waiting(scope, tips[size]):
+                said = Message("assistant", digest=tips[size])
+                return replace(request, messages=(said, *request.messages), chain=(tips[size], *request.chain))
+        return request
+
     def resolve(self, identity: Identity, request: ChatRequest, now: float) -> Resolution:
-        """Find or begin the session of a request, which then counts as in flight."""
+        """Find or begin the session of a `whole` request, which then counts as in flight."""
         scope = (identity.tenant, identity.session)
         candidates, at = self._candidates(scope, request)
         if len(candidates) == 1 and not candidates[0].contested:
@@ -178,6 +213,12 @@ class SessionTable:
             lineage.turn = turn
             self._touch(lineage, now)
 
+    def reply_named(self, session: str, turn: str, reply_id: str) -> None:
+        """The reply has an id, by which a later request may name it."""
+        lineage = self._lineages.get(session)
+        if lineage is not None and lineage.turn == turn:
+            lineage.reply_id = reply_id
+
     def turn_replied(
         self, session: str, turn: str, now: float, *, text: str, calls: Sequence[MessageCall]
     ) -> None:
@@ -188,7 +229,10 @@ class SessionTable:
         lineage = self._lineages.get(session)
         if lineage is not None and lineage.turn == turn and lineage.in_flight and not lineage.answered:
             lineage.answered = True
-            self._wait(lineage, reply_tips(lineage.chain, text, calls))
+            self._wait_for_next(lineage, text, calls)
+            if lineage.reply_id:
+                said = new_message("assistant", text, calls)
+                self._replies.add(lineage.reply_id, NamedReply(lineage, lineage.chain, replace(said, text="")))
             self._touch(lineage, now)
 
     def turn_closed(
@@ -209,8 +253,9 @@ class SessionTable:
             self.turn_replied(session, turn, now, text=text, calls=calls)
         elif not lineage.answered:
             lineage.failed = True
-            partly = reply_tips(lineage.chain, text, calls) if text or calls else ()
-            self._wait(lineage, (*partly, lineage.chain))
+            if text or calls:
+                self._wait_for_next(lineage, text, calls)
+            self._wait(lineage, lineage.chain)
         lineage.in_flight = False
         self._touch(lineage, now)
 
@@ -252,6 +297,7 @@ class SessionTable:
         if lineage is None:
             return
         self._unwait(lineage)
+        self._replies.forget(lineage)
         for point in lineage.seen:
             self._unsee(lineage, point)
         named = self._named.get(lineage.scope)
@@ -264,8 +310,18 @@ class SessionTable:
         lineage.last = now
         self._lineages.move_to_end(lineage.id)
 
-    def _wait(self, lineage: Lineage, tips: tuple[bytes, ...]) -> None:
-        lineage.tips = tips
+    def _wait_for_next(self, lineage: Lineage, text: str, calls: Sequence[MessageCall]) -> None:
+        """The next request goes on from this reply."""
+        if lineage.prompt is None:
+            self._wait(lineage, *reply_tips(lineage.chain, text, calls))
+            return
+        tip, lineage.prompt_end = prompt_tip(lineage.prompt, text)
+        if lineage.prompt_end:
+            self._prompt_ends.add(lineage.scope, lineage.prompt_end)
+            self._wait(lineage, tip)
+
+    def _wait(self, lineage: Lineage, *tips: bytes) -> None:
+        lineage.tips += tips
         for tip in tips:
             self._tips.setdefault((lineage.scope, tip), {})[lineage.id] = lineage
 
@@ -276,7 +332,9 @@ class SessionTable:
             del waiting[lineage.id]
             if not waiting:
                 del self._tips[key]
-        lineage.tips = ()
+        if lineage.prompt_end:
+            self._prompt_ends.remove(lineage.scope, lineage.prompt_end)
+        lineage.tips, lineage.prompt_end = (), 0
         lineage.contested = False
 
     def _see(self, lineage: Lineage, point: bytes) -> None:
