@@ -5,43 +5,68 @@ puts the tool's place in the tool list into `index`; llama-cpp-python repeats id
 send no id at all. So a call begins where a new id arrives, or a name that can't belong to the call at hand.
 """
 
+import io
 from collections.abc import Hashable
+from typing import Literal, TypeAlias
 
-from paste_proxy.grammar.events import ArgumentText, CallOpened, CallSealed, GrammarEvent, Malformed
-from paste_proxy.grammar.json_stream import ObjectScanner, check_object
+import msgspec
+
+from paste_proxy.grammar.events import (
+    ArgumentGrown,
+    ArgumentSealed,
+    ArgumentText,
+    CallOpened,
+    CallSealed,
+    GrammarEvent,
+    Malformed,
+)
+from paste_proxy.grammar.json_stream import BLANKS, STRICT, Grown, JsonStream, Tolerance
 
 CALL_LIMIT = 1024
 """Calls of one reply: far above what agents run, and a bound on what a broken stream can make us hold."""
 
-SIZE_LIMIT = 4 * 1024 * 1024
-"""Characters of all arguments of one reply. More than any model writes (128 k tokens are about 512 KB)."""
+SIZE_LIMIT = 16 * 1024 * 1024
+"""Characters of all arguments of one reply. More than any model writes (a million tokens are about 4 MB), and
+room for a file of 10 MB."""
+
+Standing: TypeAlias = Literal["open", "sealed", "broken"]
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class _Call:
     """One call as far as it has come."""
 
-    __slots__ = ("call_id", "done", "early", "name", "ordinal", "scanner")
+    __slots__ = ("call_id", "done", "early", "faulty", "name", "ordinal", "stream", "text")
 
-    def __init__(self, call_id: str) -> None:
+    def __init__(self, call_id: str, tolerant: Tolerance) -> None:
         self.call_id = call_id
         self.name = ""
         self.ordinal = -1
-        self.scanner = ObjectScanner()
+        self.stream = JsonStream(tolerant=tolerant)
+        self.text = io.StringIO()
+        """The arguments as they came."""
         self.early: list[str] = []
         """Arguments that came before the name."""
         self.done = False
         """Sealed, or beyond sealing."""
+        self.faulty = False
+        """Something was wrong with it, and has been said."""
 
     def fault(self, why: str, at: int) -> Malformed:
+        self.done = self.faulty = True
         return Malformed(f"tool call {self.call_id or self.ordinal}: {why}", at)
 
 
 class CallAssembler:
     """Reads the deltas of one reply in order; each method appends what they mean to `out`."""
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_opened", "_size", "_spoilt")
+    __slots__ = ("_by_id", "_by_index", "_calls", "_in_text", "_opened", "_size", "_spoilt", "_tolerant")
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_text: bool = False, tolerant: Tolerance = STRICT) -> None:
+        """`in_text`: the calls are read from text that the client sees as text (`CallOpened.in_text`)."""
+        self._in_text = in_text
+        self._tolerant = tolerant
         self._calls: list[_Call] = []
         self._by_index: dict[Hashable, _Call] = {}
         self._by_id: dict[str, _Call] = {}
@@ -69,6 +94,24 @@ class CallAssembler:
         if text:
             self._read(call, text, at, out)
 
+    def read(
+        self, index: Hashable, text: str, place: int, at: int, out: list[GrammarEvent]
+    ) -> tuple[int, Standing]:
+        """`text[place:]` goes on with the arguments of a call that has its name, but only they say how far:
+        where they stop, and how they stand then."""
+        call = self._by_index.get(index)
+        if call is None or self._spoilt:
+            return len(text), "broken"
+        stop = call.stream.feed(text, place)
+        if self._over_limits(call, text[place:stop], at, out):
+            return len(text), "broken"
+        if stop > place:
+            self._tell(call, text[place:stop], out)
+        self._judge(call, at, out)
+        if call.faulty:
+            return stop, "broken"
+        return stop, "sealed" if call.done else "open"
+
     def close(self, index: Hashable, at: int, out: list[GrammarEvent]) -> None:
         """Nothing more will come for this call; without any arguments they are `{}`."""
         call = self._by_index.get(index)
@@ -79,7 +122,6 @@ class CallAssembler:
         """The arguments of this call can't be told whole, though they may look so."""
         call = self._by_index.get(index)
         if call is not None and not call.done and not self._spoilt:
-            call.done = True
             out.append(call.fault(why, at))
 
     def spoil(self) -> None:
@@ -94,10 +136,9 @@ class CallAssembler:
     def _finish(self, call: _Call, at: int, out: list[GrammarEvent], *, finished: bool) -> None:
         if call.done:
             return
-        if finished and call.name and not call.scanner.started:
-            self._seal(call, "{}", out)
+        if finished and call.name and not call.stream.started:
+            self._seal(call, "{}", {}, out)
             return
-        call.done = True
         missing = "arguments are incomplete" if call.name else "no name"
         out.append(call.fault(missing, at))
 
@@ -121,7 +162,7 @@ class CallAssembler:
         if call_id and (call is None or call.call_id != call_id):
             return self._find_by_id(call, call_id, name)
         if name and not call_id and call is not None and call.name:
-            over = call.done and call.scanner.started
+            over = call.done and call.stream.started
             return None if over or call.name != name else call
         return call
 
@@ -134,7 +175,7 @@ class CallAssembler:
         return self._by_id.get(call_id)
 
     def _begin(self, index: Hashable, call_id: str) -> _Call:
-        call = _Call(call_id)
+        call = _Call(call_id, self._tolerant)
         self._calls.append(call)
         self._by_index[index] = call
         if call_id:
@@ -145,7 +186,7 @@ class CallAssembler:
         call.name = name
         call.ordinal = self._opened
         self._opened += 1
-        out.append(CallOpened(call.ordinal, call.call_id, name))
+        out.append(CallOpened(call.ordinal, call.call_id, name, self._in_text))
 
     def _wait_for_name(self, call: _Call, text: str) -> str:
         """The text that can be read now: arguments may come before the name."""
@@ -158,29 +199,40 @@ class CallAssembler:
         return text
 
     def _read(self, call: _Call, text: str, at: int, out: list[GrammarEvent]) -> None:
-        scanner = call.scanner
-        if scanner.fault:
-            return
-        own = scanner.feed(text)
-        if own:
-            out.append(ArgumentText(call.ordinal, own))
-        if scanner.complete and not call.done:
-            self._complete(call, out)
-        self._complain(call, at, out)
+        stream = call.stream
+        if not call.done:
+            if not stream.started:
+                text = text.lstrip(BLANKS)
+            stop = stream.feed(text)
+            if stop:
+                self._tell(call, text[:stop], out)
+                text = text[stop:]
+            self._judge(call, at, out)
+        if text and call.done and not call.faulty and text.strip(BLANKS):
+            out.append(call.fault("text after the complete JSON object", at))
 
-    def _complain(self, call: _Call, at: int, out: list[GrammarEvent]) -> None:
-        if call.scanner.fault:
-            call.done = True
-            out.append(call.fault(call.scanner.fault, at))
+    def _judge(self, call: _Call, at: int, out: list[GrammarEvent]) -> None:
+        """Are the arguments complete, or at fault?"""
+        stream = call.stream
+        if stream.fault:
+            out.append(call.fault(f"arguments are not valid JSON: {stream.fault}", at))
+        elif stream.complete:
+            self._seal(call, call.text.getvalue(), stream.value, out)
 
-    def _complete(self, call: _Call, out: list[GrammarEvent]) -> None:
-        text = call.scanner.text
-        fault = check_object(text)
-        if fault:
-            call.scanner.fault = fault
-        else:
-            self._seal(call, text, out)
+    def _tell(self, call: _Call, text: str, out: list[GrammarEvent]) -> None:
+        """More of the arguments, and what became known by it."""
+        ordinal = call.ordinal
+        call.text.write(text)
+        out.append(ArgumentText(ordinal, text))
+        found = call.stream.found
+        for one in found:
+            if isinstance(one, Grown):
+                out.append(ArgumentGrown(ordinal, one.path, one.text))
+            else:
+                out.append(ArgumentSealed(ordinal, one.path, one.value))
+        found.clear()
 
-    def _seal(self, call: _Call, text: str, out: list[GrammarEvent]) -> None:
+    def _seal(self, call: _Call, text: str, value: dict[str, object], out: list[GrammarEvent]) -> None:
         call.done = True
-        out.append(CallSealed(call.ordinal, call.call_id, call.name, text))
+        canonical = _encode(value).decode()
+        out.append(CallSealed(call.ordinal, call.call_id, call.name, text, canonical, "", self._in_text))

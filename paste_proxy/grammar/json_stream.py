@@ -1,120 +1,370 @@
-"""Finds the end of one JSON object in text that arrives in pieces."""
+"""Reads one JSON value from text that arrives in pieces, and tells each value inside it as soon as it is known.
 
-import json
+Strict RFC 8259, in time linear in the text however it is cut: every character is looked at once, long runs of
+them by compiled patterns.
+"""
+
+import io
 import re
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from paste_proxy.grammar import json_text
+from paste_proxy.grammar.events import Path
+
 DEPTH_LIMIT = 128
 """Levels of nesting. Tool schemas have a handful; decoders give up at about a thousand."""
-_BLANK = " \t\r\n"
-_MARK = re.compile(r'["{}\[\]]')
-_STRING_MARK = re.compile(r'["\\]')
+
+REPORT_LIMIT = 16_384
+"""Values told one by one, the first of each document. Batches of edits have some hundreds; and 10 MB of
+`[1,1,...` would else become a GB of news that nobody can use."""
+
+VALUE_LIMIT = 1_000_000
+"""Values of one document: more than a million tokens spell. A bound on memory: an object takes 64 bytes and
+more where its text takes three."""
+
+BLANKS = " \t\n\r"
+"""The white space of JSON."""
 
 
-class ObjectScanner:
-    """Reads one JSON object piece by piece, in time linear in its length.
+class Grown(msgspec.Struct, frozen=True, gc=False):
+    """More of the string at `path`, decoded; half an escape or half a surrogate pair waits for the rest."""
 
-    Only strings, escapes and nesting are followed: `check_object` says whether what was found is valid.
-    Keeps all the text: whoever feeds it bounds its length.
+    path: Path
+    text: str
+
+
+class Sealed(msgspec.Struct, frozen=True, gc=False):
+    """The value at `path` is complete. It is a part of the whole value: not to be changed."""
+
+    path: Path
+    value: Any
+
+
+class Tolerance(msgspec.Struct, frozen=True):
+    """Where a reader of a format departs from RFC 8259."""
+
+    control_characters: bool = False
+    """Line ends, tabs and other control characters may stand unescaped in strings: models write long texts so,
+    and SGLang's GigaChat 3 parser reads them (`json.loads(..., strict=False)`)."""
+
+
+STRICT: Final = Tolerance()
+
+_Box: TypeAlias = dict[str, Any] | list[Any]
+
+# States: what comes next, and what is being read.
+_VALUE, _ITEM_OR_END, _KEY, _KEY_OR_END, _COLON, _COMMA_OR_END, _STRING, _NAME, _NUMBER, _WORD, _OVER = range(
+    11
+)
+
+_BLANK = re.compile(f"[{BLANKS}]*+")
+_NUMERIC = re.compile(r"[-+.0-9eE]*+")
+_WORDS: dict[str, tuple[str, Any]] = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
+
+_decode_number = msgspec.json.Decoder().decode
+
+
+class JsonStream:
+    """Reads one value. Keeps it, and so all of its text: whoever feeds it bounds its length.
+
+    About 1 us per value and 1 us per piece; the characters of long strings cost next to nothing.
     """
 
-    __slots__ = ("_depth", "_escaped", "_in_string", "_parts", "complete", "fault")
+    __slots__ = (
+        "_body",
+        "_box",
+        "_escape",
+        "_key",
+        "_left",
+        "_meaning",
+        "_path",
+        "_prefix",
+        "_room",
+        "_root_object",
+        "_sink",
+        "_stack",
+        "_state",
+        "_word",
+        "complete",
+        "fault",
+        "found",
+        "value",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, *, root_object: bool = True, tolerant: Tolerance = STRICT) -> None:
+        """`root_object`: anything but an object is a fault, at its first character."""
+        self.found: list[Grown | Sealed] = []
+        """What became known, in this order; whoever reads it clears it. Each value inside the whole one, the
+        first `REPORT_LIMIT` of them: items before their list. A string that is the whole grows at path `()`."""
         self.complete = False
         self.fault = ""
-        """Why this can't be an object; once set, it stays."""
-        self._parts: list[str] = []
-        self._depth = 0
-        self._in_string = False
-        self._escaped = False
+        """Why this can't become a value; once set, it stays."""
+        self.value: Any = None
+        """The whole value, when complete."""
+        self._root_object = root_object
+        self._body = json_text.TOLERANT_BODY if tolerant.control_characters else json_text.STRICT_BODY
+        self._state = _VALUE
+        self._box: _Box | None = None
+        """The innermost list or object that is open, its path, and the key in it that has no value yet."""
+        self._prefix: Path = ()
+        self._key = ""
+        self._stack: list[tuple[_Box | None, Path, str]] = []
+        self._left = REPORT_LIMIT
+        self._room = VALUE_LIMIT
+        """How many more values are told, and how many may come."""
+        self._path: Path = ()
+        """Of the string that is being read."""
+        self._sink: io.StringIO | None = None
+        """Earlier pieces of the string or number that is being read."""
+        self._escape = ""
+        """The beginning of an escape."""
+        self._word = ""
+        self._meaning: bool | None = None
+        """What is missing of `true`, `false` or `null`, and its value."""
 
     @property
     def started(self) -> bool:
         """Something other than white space has come."""
-        return self.complete or self._depth > 0 or bool(self.fault)
+        return self._state != _VALUE or self._box is not None
 
-    @property
-    def text(self) -> str:
-        """The object as far as it has come, without white space before it."""
-        return "".join(self._parts)
+    def feed(self, text: str, at: int = 0) -> int:
+        """Reads `text[at:]`. Returns where it stopped: at the end of `text`, just behind the last character of
+        the value, or at the one that is at fault, which is the same character however the text is cut."""
+        if self._state >= _STRING and at < len(text):
+            at = self._resume(text, at)
+        while at < len(text) and (state := self._state) < _STRING:
+            if (char := text[at]) not in BLANKS:
+                at = self._read_mark(text, at, char, state)
+            else:
+                at = _end(_BLANK, text, at)
+        return at
 
-    def feed(self, piece: str) -> str:
-        """Read on. Returns that part of `piece` that belongs to the object; look at `complete` and `fault`."""
-        if self.fault:
-            return ""
-        if self._depth == 0:
-            piece = piece.lstrip(_BLANK)
-            if not piece:
-                return ""
-            if self.complete:
-                self.fault = "text after the complete JSON object"
-                return ""
-            if piece[0] != "{":
-                self.fault = "arguments are not a JSON object"
-                return ""
-        end = self._scan(piece)
-        own = piece if end < 0 else piece[:end]
-        self._parts.append(own)
-        if 0 <= end < len(piece) and not self.fault and piece[end:].strip(_BLANK):
-            self.fault = "text after the complete JSON object"
-        return own
+    def _resume(self, text: str, at: int) -> int:
+        """On with what the last text was cut in."""
+        state = self._state
+        if state <= _NAME:
+            return self._read_string(text, at)
+        if state == _NUMBER:
+            return self._read_number(text, at)
+        if state == _WORD:
+            return self._read_word(text, at)
+        return at
 
-    def _scan(self, piece: str) -> int:
-        """Where the object ends in `piece`, or -1."""
-        at = 0
-        while at < len(piece):
-            if self._in_string:
-                at = self._scan_string(piece, at)
-                continue
-            mark = _MARK.search(piece, at)
-            if mark is None:
-                break
-            at = mark.end()
-            if self._nest(mark[0]):
-                return at
-        return -1
+    def end(self) -> None:
+        """No more text: what is not complete is at fault. Only a number can become complete by that."""
+        if self._state == _NUMBER:
+            self._end_number("", 0)
+        if self._state != _OVER:
+            self._fail("incomplete", 0)
 
-    def _scan_string(self, piece: str, at: int) -> int:
-        if self._escaped:
-            self._escaped = False
+    def _read_mark(self, text: str, at: int, char: str, state: int) -> int:
+        """The first character of something; no white space."""
+        if state == _COMMA_OR_END:
+            if char == ",":
+                self._state = _KEY if type(self._box) is dict else _VALUE
+            elif char == ("}" if type(self._box) is dict else "]"):
+                self._close()
+            else:
+                return self._fail("no comma and no end behind a value", at)
             return at + 1
-        mark = _STRING_MARK.search(piece, at)
-        if mark is None:
-            return len(piece)
-        if mark[0] == '"':
-            self._in_string = False
+        if state == _COLON:
+            if char != ":":
+                return self._fail("no colon behind a key", at)
+            self._state = _VALUE
+            return at + 1
+        if state >= _KEY:
+            return self._begin_key(text, at, char, state)
+        return self._begin_value(text, at, char, state)
+
+    def _begin_key(self, text: str, at: int, char: str, state: int) -> int:
+        if char == '"':
+            self._state = _NAME
+            return self._read_string(text, at + 1)
+        if char == "}" and state == _KEY_OR_END:
+            self._close()
+            return at + 1
+        return self._fail("no key where one must be", at)
+
+    def _begin_value(self, text: str, at: int, char: str, state: int) -> int:
+        if char == "]" and state == _ITEM_OR_END:
+            self._close()
+            return at + 1
+        if not self._room:
+            return self._fail(f"more than {VALUE_LIMIT} values", at)
+        self._room -= 1
+        if char == "{":
+            return self._open({}, _KEY_OR_END, at)
+        if self._root_object and self._box is None:
+            return self._fail("not a JSON object", at)
+        if char == '"':
+            self._state = _STRING
+            if self._left:
+                self._path = self._place()
+            return self._read_string(text, at + 1)
+        if char in "-0123456789":
+            self._state = _NUMBER
+            return self._read_number(text, at)
+        if char == "[":
+            return self._open([], _ITEM_OR_END, at)
+        if char in _WORDS:
+            self._state = _WORD
+            self._word, self._meaning = _WORDS[char]
+            return self._read_word(text, at)
+        return self._fail("no value where one must be", at)
+
+    def _open(self, box: _Box, state: int, at: int) -> int:
+        if len(self._stack) == DEPTH_LIMIT:
+            return self._fail(f"nested deeper than {DEPTH_LIMIT} levels", at)
+        prefix = self._place() if self._left else ()
+        self._stack.append((self._box, self._prefix, self._key))
+        self._box, self._prefix, self._state = box, prefix, state
+        return at + 1
+
+    def _close(self) -> None:
+        value = self._box
+        self._box, self._prefix, self._key = self._stack.pop()
+        self._put(value)
+
+    def _place(self) -> Path:
+        """Where the next value stands."""
+        box = self._box
+        if box is None:
+            return ()
+        return (*self._prefix, self._key if type(box) is dict else len(box))
+
+    def _put(self, value: Any) -> None:
+        """A value is complete."""
+        box = self._box
+        if box is None:
+            self.value = value
+            self.complete = True
+            self._state = _OVER
+            return
+        if self._left:
+            self._left -= 1
+            self.found.append(Sealed(self._place(), value))
+        if type(box) is dict:
+            box[self._key] = value
         else:
-            self._escaped = True
-        return mark.end()
+            box.append(value)  # type: ignore[union-attr]
+        self._state = _COMMA_OR_END
 
-    def _nest(self, mark: str) -> bool:
-        """Follow one structural character; true at the end of the object, or where it can't go on."""
-        if mark == '"':
-            self._in_string = True
-        elif mark in "{[":
-            self._depth += 1
-            if self._depth > DEPTH_LIMIT:
-                self.fault = f"arguments nested deeper than {DEPTH_LIMIT} levels"
-                return True
+    def _read_string(self, text: str, at: int) -> int:
+        """On from inside a string."""
+        head = ""
+        if self._escape:
+            at, head = self._end_escape(text, at)
+            if not head:
+                return at
+        end = _end(self._body, text, at)
+        run = text[at:end]
+        if "\\" in run:
+            run = json_text.unescape(run)
+        if head:
+            run = head + run
+        if run and self._left and self._state == _STRING:
+            self.found.append(Grown(self._path, run))
+        if end < len(text) and text[end] == '"':
+            self._end_string(run)
+            if self.fault:
+                return end
+            return end + 1
+        self._keep(run)
+        return self._stop_in_string(text, end)
+
+    def _stop_in_string(self, text: str, at: int) -> int:
+        """At the end of the text, at half an escape, or at what can't stand in a string."""
+        if at == len(text):
+            return at
+        if text[at] == "\\":
+            rest = text[at : at + json_text.ESCAPE_SIZE]
+            begun = json_text.begun(rest)
+            if begun == len(rest):
+                self._escape = rest
+                return at + begun
+            return self._fail("an invalid escape in a string", at + begun)
+        lone = json_text.is_half(text[at])
+        return self._fail("half a surrogate pair" if lone else "a control character in a string", at)
+
+    def _end_escape(self, text: str, at: int) -> tuple[int, str]:
+        """Reads on in an escape; the text that it stands for is empty while it is not complete."""
+        before = len(self._escape)
+        escape = self._escape + text[at : at + json_text.ESCAPE_SIZE]
+        match = json_text.ESCAPE.match(escape)
+        if match is not None:
+            self._escape = ""
+            return at + match.end() - before, json_text.unescape(match[0])
+        begun = json_text.begun(escape)
+        if begun == len(escape):
+            self._escape = escape
+            return len(text), ""
+        return self._fail("an invalid escape in a string", at + begun - before), ""
+
+    def _end_string(self, run: str) -> None:
+        if self._sink is not None:
+            run = self._take(run)
+        if self._state == _STRING:
+            self._put(run)
+        elif run in self._box:  # type: ignore[operator]
+            self._fail("an object with duplicate keys", 0)
         else:
-            self._depth -= 1
-            self.complete = self._depth == 0
-            return self.complete
-        return False
+            self._key = run
+            self._state = _COLON
+
+    def _read_number(self, text: str, at: int) -> int:
+        """It ends where another character stands."""
+        end = _end(_NUMERIC, text, at)
+        if end == len(text):
+            self._keep(text[at:end])
+            return end
+        return self._end_number(text[at:end], end)
+
+    def _end_number(self, run: str, at: int) -> int:
+        if self._sink is not None:
+            run = self._take(run)
+        try:
+            value = _decode_number(run)
+        except msgspec.ValidationError:
+            return self._fail("a number out of range", at)
+        except msgspec.DecodeError:
+            return self._fail("an invalid number", at)
+        self._put(value)
+        return at
+
+    def _read_word(self, text: str, at: int) -> int:
+        word = self._word
+        come = text[at : at + len(word)]
+        if not word.startswith(come):
+            wrong = next(n for n, char in enumerate(come) if char != word[n])
+            return self._fail("no value where one must be", at + wrong)
+        self._word = word[len(come) :]
+        if not self._word:
+            self._put(self._meaning)
+        return at + len(come)
+
+    def _keep(self, run: str) -> None:
+        if self._sink is None:
+            self._sink = io.StringIO()
+        self._sink.write(run)
+
+    def _take(self, run: str) -> str:
+        """All of the string or number, with its last run."""
+        sink = self._sink
+        assert sink is not None
+        self._sink = None
+        sink.write(run)
+        return sink.getvalue()
+
+    def _fail(self, why: str, at: int) -> int:
+        self.fault = why
+        self._state = _OVER
+        return at
 
 
-def check_object(text: str) -> str:
-    """Why `text` is not one valid JSON object (RFC 8259) without duplicate keys; empty if it is one."""
-    try:
-        msgspec.json.decode(text, type=dict)
-        json.loads(text, object_pairs_hook=_distinct)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        return f"arguments are not valid JSON: {error}"
-    return ""
-
-
-def _distinct(pairs: list[tuple[str, object]]) -> None:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise ValueError("an object with duplicate keys")
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    """Where what matches from `at` on ends; the pattern matches nothing, too."""
+    match = pattern.match(text, at)
+    assert match is not None
+    return match.end()

@@ -9,6 +9,7 @@ from paste_proxy.grammar import sse
 from paste_proxy.grammar.calls import CALL_LIMIT, SIZE_LIMIT
 from paste_proxy.grammar.dialects import Api, stream_reader
 from paste_proxy.grammar.events import (
+    ArgumentSealed,
     ArgumentText,
     CallOpened,
     CallSealed,
@@ -100,7 +101,8 @@ def test_the_seal_comes_with_the_closing_brace_though_the_turn_goes_on() -> None
     reader.feed(call(0, "a", "look", '{"at": 1'))
     assert reader.feed(call(0, None, None, "} \n")) == [
         ArgumentText(0, "}"),
-        CallSealed(0, "a", "look", '{"at": 1}'),
+        ArgumentSealed(0, ("at",), 1),
+        CallSealed(0, "a", "look", '{"at": 1}', '{"at":1}'),
     ]
     assert reader.feed(call(0, None, None, "\n")) == []
     assert reader.feed(chunk({"content": "and"})) == [ContentText("and")]
