@@ -1,6 +1,7 @@
 """One family of errors. Each says what happened, which key or id, and what to do about it.
 
-The planes turn them into their own wire form: `openai_error` here for the LLM plane, `gateway/` for MCP's.
+The planes turn them into their own wire form: `openai_error` and `anthropic_error` here for the LLM plane,
+`gateway/` for MCP's.
 """
 
 from typing import Any
@@ -111,4 +112,20 @@ def openai_error(error: PasteError) -> dict[str, Any]:
             "param": error.param,
             "code": error.code,
         }
+    }
+
+
+_ANTHROPIC_TYPES = {400: "invalid_request_error", 413: "request_too_large", 504: "timeout_error"}
+
+
+def anthropic_error(error: PasteError) -> dict[str, Any]:
+    """The same in the shape of Anthropic's API, whose clients look for the type and the message."""
+    return {
+        "type": "error",
+        "error": {
+            "type": _ANTHROPIC_TYPES.get(error.status, "api_error"),
+            "message": error.message,
+            "param": error.param,
+            "code": error.code,
+        },
     }

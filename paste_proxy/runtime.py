@@ -42,6 +42,7 @@ from paste_proxy.grammar.events import (
     ContentText,
     GrammarEvent,
     Malformed,
+    ReplyNamed,
     TurnEnded,
 )
 from paste_proxy.grammar.requests import ChatRequest
@@ -54,7 +55,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-TOLD = frozenset({CallOpened, CallSealed, Malformed, TurnEnded})
+TOLD = frozenset({CallOpened, CallSealed, Malformed, ReplyNamed, TurnEnded})
 """The events of a reply that the core hears of one by one."""
 TEXT_LIMIT = 4 * 1024 * 1024
 """Characters of a reply's text that are kept to recognise it by: a million tokens. A session whose reply was

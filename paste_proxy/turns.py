@@ -20,6 +20,7 @@ from paste_proxy.grammar.events import (
     ContentText,
     GrammarEvent,
     Malformed,
+    ReplyNamed,
     TurnEnded,
 )
 from paste_proxy.grammar.requests import ChatRequest, MessageCall
@@ -49,6 +50,8 @@ class Turn:
     request: ChatRequest | None
     opened: float
     calls: list[MessageCall] = field(default_factory=list)
+    in_text: bool = False
+    """The calls were read from the text: the client's history will hold that text, and no calls."""
     text: list[str] = field(default_factory=list)
     ended: bool = False
     final: bool = False
@@ -58,6 +61,11 @@ class Turn:
     def one_reply(self) -> bool:
         """With several replies asked for (`n`), nobody can say which one the agent will follow."""
         return self.request is not None and self.request.choices == 1
+
+    @property
+    def told_calls(self) -> list[MessageCall]:
+        """The calls that the client's history will hold as calls."""
+        return [] if self.in_text else self.calls
 
     @property
     def offers_tools(self) -> bool:
@@ -91,6 +99,8 @@ class Turns:
 
     def requested(self, turn: str, identity: Identity, request: ChatRequest | None, now: float) -> None:
         session = None
+        if request is not None:
+            request = self.table.whole(identity, request)
         if request is not None and request.messages:
             resolution = self.table.resolve(identity, request, now)
             session = self._session(resolution, identity)
@@ -199,7 +209,10 @@ class Turns:
             self._open_write(turn, event.ordinal, event.call_id, self._writes_of(turn.session, event.name), now)
         elif isinstance(event, CallSealed):
             turn.calls.append(MessageCall(event.call_id, event.name, event.arguments))
+            turn.in_text = event.in_text
             self._sealed(turn, turn.session, event, now)
+        elif isinstance(event, ReplyNamed):
+            self.table.reply_named(turn.session.id, turn.id, event.reply_id)
         elif isinstance(event, Malformed):
             self._unclear(turn, event.why, now)
         elif isinstance(event, TurnEnded):
@@ -242,7 +255,7 @@ class Turns:
     def _ended(self, turn: Turn, session: SessionState, now: float) -> None:
         """The model has stopped. The client may go on before the reply's last bytes are through."""
         turn.ended = True
-        self.table.turn_replied(session.id, turn.id, now, text="".join(turn.text), calls=turn.calls)
+        self.table.turn_replied(session.id, turn.id, now, text="".join(turn.text), calls=turn.told_calls)
         if turn.one_reply:
             session.unlearnt = [
                 Call(session.names.get(c.name, c.name), decode_object(c.arguments)) for c in turn.calls
@@ -258,7 +271,7 @@ class Turns:
         if session.turn == turn_id:
             self._broker.discard_waiting(session.id, now)
         self.table.turn_closed(
-            session.id, turn_id, now, complete=complete, text="".join(turn.text), calls=turn.calls
+            session.id, turn_id, now, complete=complete, text="".join(turn.text), calls=turn.told_calls
         )
         session.note(now, "turn ended", complete=complete, calls=len(turn.calls))
         self._learn(session)

@@ -202,7 +202,7 @@ async def test_health_and_metrics(tmp_path: Path) -> None:
     assert 'paste_tool_calls_total{outcome="decided"} 1.0' in lines
     assert 'paste_tool_calls_total{outcome="executed"} 2.0' in lines
     assert "paste_requests_total 4.0" in lines
-    assert "paste_chat_requests_total 4.0" in lines
+    assert 'paste_turns_total{api="chat"} 4.0' in lines
     assert "paste_core_failed 0.0" in lines
 
 

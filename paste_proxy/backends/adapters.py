@@ -2,13 +2,15 @@
 
 import msgspec
 
+from paste_proxy.grammar.apis import Api
+
 
 class Backend(msgspec.Struct, frozen=True):
     """What a kind of backend understands beyond OpenAI's API."""
 
     name: str
-    splices_rid: bool = False
-    """Chat requests may carry a `rid` of ours."""
+    rid_keys: dict[Api, str] = {}
+    """Where requests may carry an id of ours, for `abort_path`; other APIs have no place for one."""
     abort_path: str = ""
     """POST {"rid": ...} there ends that request; empty: only a closed connection does."""
     tells_tokens: bool = False
@@ -22,7 +24,16 @@ OPENAI = Backend(name="openai")
 # SGLang 0.5.23: a streaming request is aborted when its connection closes; one that does not stream
 # is looked at every 4 s only, so it is aborted by id as well (entrypoints/http_server.py).
 SGLANG = Backend(
-    name="sglang", splices_rid=True, abort_path="/abort_request", tells_tokens=True, says_parsers=True
+    name="sglang",
+    rid_keys={
+        Api.CHAT: "rid",
+        Api.RESPONSES: "request_id",
+        Api.COMPLETIONS: "rid",
+        Api.GENERATE: "rid",
+    },
+    abort_path="/abort_request",
+    tells_tokens=True,
+    says_parsers=True,
 )
 
 BY_KIND = {"openai": OPENAI, "sglang": SGLANG}

@@ -6,4 +6,4 @@ class GrammarError(ValueError):
 
 
 class UnreadableRequestError(GrammarError):
-    """A body that is not a chat request: to be relayed as it is, without being understood."""
+    """A body that is no request of its API: to be relayed as it is, without being understood."""

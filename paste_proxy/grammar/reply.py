@@ -9,6 +9,7 @@ from typing import Protocol
 from paste_proxy.grammar.calls import CallAssembler
 from paste_proxy.grammar.errors import GrammarError
 from paste_proxy.grammar.events import (
+    CallOpened,
     ContentText,
     GrammarEvent,
     Malformed,
@@ -20,12 +21,23 @@ from paste_proxy.grammar.events import (
 from paste_proxy.grammar.sse import SseDecoder
 
 
+class TextReader(Protocol):
+    """Reads the content of one reply: tells it as content, and what calls it finds in it. Never raises."""
+
+    def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None: ...
+
+    def end(self, at: int, out: list[GrammarEvent], *, finished: bool) -> None: ...
+
+
 class Reply:
     """The state of one turn. Each method appends what its news mean to `out`; `at` is the byte it stands at."""
 
-    __slots__ = ("_calls", "_reported", "ended", "out")
+    __slots__ = ("_called_in_text", "_calls", "_reported", "_text", "ended", "out")
 
-    def __init__(self) -> None:
+    def __init__(self, text: TextReader | None = None) -> None:
+        """`text` reads the content, where nobody before us has looked for calls in it."""
+        self._text = text
+        self._called_in_text = False
         self.out: list[GrammarEvent] = []
         self.ended = False
         """The model has stopped, or the reply was cut off: no more calls."""
@@ -35,11 +47,19 @@ class Reply:
     def reasoning(self, text: str) -> None:
         self.out.append(ReasoningText(text))
 
-    def content(self, text: str) -> None:
-        self.out.append(ContentText(text))
+    def content(self, text: str, at: int) -> None:
+        if self._text is None:
+            self.out.append(ContentText(text))
+            return
+        before = len(self.out)
+        self._text.feed(text, at, self.out)
+        if not self._called_in_text:
+            self._called_in_text = any(type(one) is CallOpened for one in self.out[before:])
 
     def call(self, index: Hashable, call_id: str, name: str, arguments: str, at: int) -> None:
         """A delta of a call: see `CallAssembler.delta`."""
+        if self._text is not None:
+            self._calls_come_apart(at)
         if self.ended:
             self.out.append(Malformed("tool calls after the end of the turn", at))
         else:
@@ -54,6 +74,7 @@ class Reply:
         """Part of the reply was lost, and any open call may have lost text with it."""
         self.out.append(Malformed(why, at))
         self._assembler().spoil()
+        self._end_text(at, finished=False)
 
     def usage(self, usage: Usage) -> None:
         """Engines repeat the last report; it counts once."""
@@ -67,6 +88,7 @@ class Reply:
         if self.ended:
             return
         self.ended = True
+        self._end_text(at, finished=finished)
         if self._calls is not None:
             self._calls.end(at, self.out, finished=finished)
         self.out.append(TurnEnded(reason))
@@ -76,6 +98,7 @@ class Reply:
         if self.ended:
             return
         self.ended = True
+        self._end_text(at, finished=False)
         if self._calls is not None:
             self._calls.end(at, self.out, finished=False)
         self.out.append(Malformed("the reply ended before the model did", at))
@@ -86,6 +109,17 @@ class Reply:
         if out:
             self.out = []
         return out
+
+    def _calls_come_apart(self, at: int) -> None:
+        """Somebody has looked for calls in the content after all: what is left there is none."""
+        if self._called_in_text:
+            self.out.append(Malformed("calls both in the content and beside it", at))
+        self._end_text(at, finished=False)
+
+    def _end_text(self, at: int, *, finished: bool) -> None:
+        text, self._text = self._text, None
+        if text is not None:
+            text.end(at, self.out, finished=finished)
 
     def _assembler(self) -> CallAssembler:
         """Made late: most replies have no call."""

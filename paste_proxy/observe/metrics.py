@@ -89,10 +89,10 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
 
 def _relay_metrics(relay: RelayCounters) -> Iterator[Metric]:
     yield _counter("paste_requests", "Requests relayed", relay.requests)
-    yield _counter("paste_chat_requests", "Chat requests among them", relay.chat_requests)
-    yield _counter("paste_untapped_replies", "Chat replies relayed unread", relay.untapped_replies)
+    yield _counters("paste_turns", "Turns among them, by API", "api", relay.turns.items())
+    yield _counter("paste_untapped_replies", "Replies to turns relayed unread", relay.untapped_replies)
     yield _counter("paste_events", "Events read from replies by the tap", relay.events)
-    yield _counter("paste_unreadable_requests", "Chat requests relayed unread", relay.unreadable_requests)
+    yield _counter("paste_unreadable_requests", "Turns relayed unread", relay.unreadable_requests)
     yield _counter("paste_client_disconnects", "Clients that left before the end", relay.client_disconnects)
     yield _counter("paste_aborts", "Abort requests sent to the backend", relay.aborts_sent)
     yield _counters("paste_tap_failures", "Failures of the tap, by cause", "cause", relay.tap_failures.items())

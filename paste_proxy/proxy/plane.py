@@ -1,9 +1,9 @@
-"""The LLM plane's routes: one for chat turns, which are tapped, and one for everything else."""
+"""The LLM plane's routes: one for each API whose turns are tapped, and one for everything else."""
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
@@ -12,14 +12,16 @@ from paste_proxy.backends import BackendControl
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
 from paste_proxy.events import Identity
+from paste_proxy.grammar.apis import Api
+from paste_proxy.grammar.dialects import TextReader
 from paste_proxy.grammar.errors import UnreadableRequestError
-from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
+from paste_proxy.grammar.requests import ChatRequest, parse_request
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.headers import RequestHead, request_id
 from paste_proxy.proxy.opt_ins import OptIns
 from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
 from paste_proxy.proxy.rewrite import OptIn
-from paste_proxy.proxy.rid import splice_rid
+from paste_proxy.proxy.rid import new_rid, splice_rid
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
 from paste_proxy.proxy.upstream import Outgoing, Upstream
@@ -28,7 +30,8 @@ from paste_proxy.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
-CHAT_PATH = "/v1/chat/completions"
+TEXT_APIS = frozenset({Api.COMPLETIONS, Api.GENERATE})
+"""Their replies have no place for calls but the text."""
 
 
 class Admission(Protocol):
@@ -55,7 +58,8 @@ class LlmPlane:
         self.counters = counters
 
     def add_routes(self, app: web.Application) -> None:
-        app.router.add_post(CHAT_PATH, self.chat)
+        for api in Api:
+            app.router.add_post(api.value, partial(self.turn, api))
         app.router.add_route("*", r"/{path:[\s\S]*}", self.relay)
         app.cleanup_ctx.append(self._lifetime)
 
@@ -73,7 +77,7 @@ class LlmPlane:
         try:
             outgoing = await _outgoing(request, head)
         except PasteError as error:
-            return refusal(error, head.request_id)
+            return refusal(error, head)
         transfer = Transfer(request, outgoing, None, self.counters, self._tasks)
         try:
             return await transfer.run(self.upstream)
@@ -81,23 +85,21 @@ class LlmPlane:
             if not (transfer.complete or transfer.failed or head.upgrade):
                 self.counters.client_disconnects += 1
 
-    async def chat(self, request: web.Request) -> web.StreamResponse:
-        """A chat turn: read, admitted, relayed and tapped."""
+    async def turn(self, api: Api, request: web.Request) -> web.StreamResponse:
+        """A turn: read, admitted, relayed and tapped."""
         self.counters.requests += 1
-        self.counters.chat_requests += 1
+        self.counters.turn(api.name.lower())
         head = _head(request)
         try:
             body = await self._read_body(request)
         except PasteError as error:
-            return refusal(error, head.request_id)
-        chat = await self._parse(request, body)
-        tap = Tap(await self._admit(request, chat), self.counters, self._failures, self._body_limit)
-        rid = ""
-        if chat is not None and chat.choices == 1 and not chat.has_rid and self.backend.current.splices_rid:
-            # One random id of a fixed length per attempt: the scheduler matches rids by prefix.
-            rid = secrets.token_hex(16)
-            body = splice_rid(body, rid)
-        opt_in = self._opt_in(body, chat, tap)
+            return refusal(error, head)
+        read = await self._parse(api, body)
+        turn = await self._admit(request, read)
+        new_text = partial(self._new_text, api, read)
+        tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text)
+        rid, body = self._with_rid(api, read, body)
+        opt_in = self._opt_in(body, read, tap) if api is Api.CHAT else None
         outgoing = Outgoing(head=head, body=body)
         transfer = Transfer(request, outgoing, tap, self.counters, self._tasks, opt_in)
         try:
@@ -105,9 +107,21 @@ class LlmPlane:
         finally:
             self._over(request, transfer, tap, rid)
 
-    def _opt_in(self, body: bytes, chat: ChatRequest | None, tap: Tap) -> OptIn | None:
+    def _new_text(self, api: Api, read: ChatRequest | None) -> TextReader | None:
+        tools = read.tools if read is not None else ()
+        return self.backend.text.observer(tools, api_text=api in TEXT_APIS)
+
+    def _with_rid(self, api: Api, read: ChatRequest | None, body: bytes) -> tuple[str, bytes]:
+        """The id by which the request may be aborted, and the body with it; or "", and the body as it is."""
+        key = self.backend.current.rid_keys.get(api)
+        if key is None or read is None or read.choices > 1 or read.has_rid:
+            return "", body
+        rid = new_rid(api)
+        return rid, splice_rid(body, key, rid)
+
+    def _opt_in(self, body: bytes, read: ChatRequest | None, tap: Tap) -> OptIn | None:
         try:
-            return self._opt_ins.of(body, chat, tap) if chat is not None else None
+            return self._opt_ins.of(body, read, tap) if read is not None else None
         except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
             self._failures.report("choosing an opt-in", error)
             return None
@@ -145,23 +159,23 @@ class LlmPlane:
             raise RequestError(f"the request's body can't be read: {cause}", param="body") from cause
         return b"".join(parts)
 
-    async def _parse(self, request: web.Request, body: bytes) -> ChatRequest | None:
-        """None where the body is no readable chat request: the backend will say what it thinks of it."""
+    async def _parse(self, api: Api, body: bytes) -> ChatRequest | None:
+        """None where the body is no readable request: the backend will say what it thinks of it."""
         try:
             if len(body) > OFF_LOOP_BYTES:
-                return await asyncio.to_thread(parse_chat_request, body)
-            return parse_chat_request(body)
+                return await asyncio.to_thread(parse_request, api, body)
+            return parse_request(api, body)
         except UnreadableRequestError:
             self.counters.unreadable_requests += 1
         except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
             self._failures.report("reading a request", error)
         return None
 
-    async def _admit(self, request: web.Request, chat: ChatRequest | None) -> Turn | None:
+    async def _admit(self, request: web.Request, read: ChatRequest | None) -> Turn | None:
         """Waits for the joint queue. Where the core fails, the request is served without it."""
         try:
-            identity = identify(request.headers, chat.fields if chat is not None else {})
-            return await self._runtime.admit(identity, chat)
+            identity = identify(request.headers, read.fields if read is not None else {})
+            return await self._runtime.admit(identity, read)
         except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
             self._failures.report("admission", error)
             return None

@@ -1,4 +1,4 @@
-"""The tap: reads a chat turn while it passes, and tells the core of it.
+"""The tap: reads a turn while it passes, and tells the core of it.
 
 It is the boundary behind which nothing can harm a request: whatever raises in a reader, in the
 identity or in the runtime's hooks is counted, logged once per cause, and goes no further. The tap
@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from paste_proxy.grammar.dialects import Api, read_reply, stream_reader
+from paste_proxy.grammar.dialects import Api, TextReader, read_reply, stream_reader
 from paste_proxy.grammar.events import Foreseen, GrammarEvent, TurnEnded
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.http1 import ReplyHead
@@ -66,7 +66,9 @@ class _Reader(Protocol):
 class _WholeReply:
     """A reply that is one JSON object: kept until it is complete, up to `limit` bytes."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, api: Api, text: TextReader | None, limit: int) -> None:
+        self._api = api
+        self._text = text
         self._left = limit
         self._parts: list[bytes] = []
 
@@ -82,15 +84,26 @@ class _WholeReply:
         return sum(map(len, self._parts))
 
     def end(self) -> Sequence[GrammarEvent]:
-        return read_reply(Api.CHAT, b"".join(self._parts))
+        return read_reply(self._api, b"".join(self._parts), self._text)
 
 
 class Tap:
     """Follows one turn: `sent`, `opened`, `feed` per chunk, `finish`, and always `close`, once."""
 
-    def __init__(self, turn: Turn | None, counters: RelayCounters, failures: Failures, limit: int) -> None:
-        """`turn` is None where there is nobody to tell; `limit`: see `_WholeReply`."""
+    def __init__(
+        self,
+        turn: Turn | None,
+        counters: RelayCounters,
+        failures: Failures,
+        limit: int,
+        api: Api = Api.CHAT,
+        new_text: Callable[[], TextReader | None] = lambda: None,
+    ) -> None:
+        """`turn` is None where there is nobody to tell; `limit`: see `_WholeReply`. `new_text` makes what reads
+        the text of the reply, if its calls are there."""
         self._turn = turn
+        self._api = api
+        self._new_text = new_text
         self._counters = counters
         self._failures = failures
         self._limit = limit
@@ -114,13 +127,16 @@ class Tap:
         if self._turn is None or head.status != 200:
             return
         media = media_type(head) if is_identity(head) else b""
-        if media == EVENT_STREAM:
-            self._reader = stream_reader(Api.CHAT)
-        elif media == JSON:
-            self._reader = _WholeReply(self._limit)
-        else:
-            self._counters.untapped_replies += 1
-            self._unread = True
+        try:
+            if media == EVENT_STREAM:
+                self._reader = stream_reader(self._api, self._new_text())
+            elif media == JSON:
+                self._reader = _WholeReply(self._api, self._new_text(), self._limit)
+            else:
+                self._counters.untapped_replies += 1
+        except Exception as error:  # noqa: BLE001 - the boundary
+            self._failures.report("choosing a reader", error)
+        self._unread = self._reader is None
 
     def feed(self, data: bytes) -> None:
         reader = self._reader

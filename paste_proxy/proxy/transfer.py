@@ -7,10 +7,11 @@ from typing import Any, cast
 import msgspec
 from aiohttp import StreamReader, web
 
-from paste_proxy.errors import PasteError, RequestError, openai_error
+from paste_proxy.errors import PasteError, RequestError, anthropic_error, openai_error
+from paste_proxy.grammar.apis import Api
 from paste_proxy.proxy.client_leg import ClientLeg
 from paste_proxy.proxy.counters import RelayCounters
-from paste_proxy.proxy.headers import REQUEST_ID
+from paste_proxy.proxy.headers import REQUEST_ID, RequestHead
 from paste_proxy.proxy.http1 import SWITCHING_PROTOCOLS, ReplyHead
 from paste_proxy.proxy.rewrite import OptIn
 from paste_proxy.proxy.tap import Tap, TappedSink
@@ -21,13 +22,14 @@ from paste_proxy.tasks import TaskSet
 log = logging.getLogger(__name__)
 
 
-def refusal(error: PasteError, request_id: str) -> web.Response:
-    """Our own answer where there is none of the backend's, in the shape of OpenAI's API."""
+def refusal(error: PasteError, head: RequestHead) -> web.Response:
+    """Our own answer where there is none of the backend's, in the shape of the API that was asked."""
+    in_its_shape = anthropic_error if head.target.startswith(Api.MESSAGES.value) else openai_error
     return web.Response(
         status=error.status,
-        body=msgspec.json.encode(openai_error(error)),
+        body=msgspec.json.encode(in_its_shape(error)),
         content_type="application/json",
-        headers={REQUEST_ID: request_id, "Server": "paste-proxy"},
+        headers={REQUEST_ID: head.request_id, "Server": "paste-proxy"},
     )
 
 
@@ -49,7 +51,7 @@ class Transfer:
         self._tap = tap
         self._counters = counters
         self._tasks = tasks
-        self._request_id = outgoing.head.request_id
+        self._head = outgoing.head
         self._leg: ClientLeg | None = None
         self._upload_error: PasteError | None = None
         self.sent = False
@@ -95,7 +97,7 @@ class Transfer:
         return leg
 
     def _begin(self, head: ReplyHead) -> Sink:
-        leg = self._leg = ClientLeg(self._request, head, self._request_id)
+        leg = self._leg = ClientLeg(self._request, head, self._head.request_id)
         leg.begin()
         if self._tap is None:
             return leg
@@ -107,15 +109,15 @@ class Transfer:
         self.failed = True
         self._counters.backend_error(error.code)
         if self._leg is None:
-            return refusal(error, self._request_id)
-        log.warning("request %s: %s", self._request_id, error.message)
+            return refusal(error, self._head)
+        log.warning("request %s: %s", self._head.request_id, error.message)
         self._leg.cut()
         return self._leg
 
     def _gone(self) -> web.StreamResponse:
         """The client left while its reply was being written; aiohttp is about to cancel us."""
         if self._leg is None:
-            return refusal(RequestError("the client left"), self._request_id)
+            return refusal(RequestError("the client left"), self._head)
         self._leg.cut()
         return self._leg
 
@@ -126,7 +128,7 @@ class Transfer:
         leaving is noticed only when the backend goes on, or when it has been silent for too long.
         """
         work = self._pump(self._request.content, exchange)
-        return self._tasks.spawn(work, name=f"upload of {self._request_id}").cancel
+        return self._tasks.spawn(work, name=f"upload of {self._head.request_id}").cancel
 
     async def _pump(self, source: StreamReader, exchange: Exchange) -> None:
         try:

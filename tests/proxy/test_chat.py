@@ -153,7 +153,7 @@ def test_splicing_adds_a_first_member_and_nothing_else(members: dict[str, object
     members.pop("rid", None)
     members["messages"] = 1
     body = (space + json.dumps(members)).encode()
-    spliced = splice_rid(body, "a" * 32)
+    spliced = splice_rid(body, "rid", "a" * 32)
     assert json.loads(spliced) == {"rid": "a" * 32, **members}
     assert spliced.endswith(body.lstrip()[1:])
 

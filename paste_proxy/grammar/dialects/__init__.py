@@ -1,35 +1,26 @@
 """How APIs say a reply: one module each, all telling a `Reply`; and the one place that knows them all."""
 
-from enum import Enum
-
+from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.dialects.chat import ChatDialect
 from paste_proxy.grammar.dialects.completions import CompletionsDialect
 from paste_proxy.grammar.dialects.generate import GenerateDialect
 from paste_proxy.grammar.dialects.messages import MessagesDialect
 from paste_proxy.grammar.dialects.responses import ResponsesDialect
 from paste_proxy.grammar.events import GrammarEvent
-from paste_proxy.grammar.reply import Dialect, Reply, StreamReader
+from paste_proxy.grammar.reply import Dialect, Reply, StreamReader, TextReader
+
+__all__ = ["Api", "TextReader", "read_reply", "stream_reader"]
 
 
-class Api(Enum):
-    """The APIs whose replies can be read."""
-
-    CHAT = "/v1/chat/completions"
-    RESPONSES = "/v1/responses"
-    MESSAGES = "/v1/messages"
-    COMPLETIONS = "/v1/completions"
-    GENERATE = "/generate"
-
-
-def stream_reader(api: Api) -> StreamReader:
-    """For one streamed reply."""
-    reply = Reply()
+def stream_reader(api: Api, text: TextReader | None = None) -> StreamReader:
+    """For one streamed reply, whose content `text` reads."""
+    reply = Reply(text)
     return StreamReader(_dialect(api, reply), reply)
 
 
-def read_reply(api: Api, body: bytes) -> list[GrammarEvent]:
+def read_reply(api: Api, body: bytes, text: TextReader | None = None) -> list[GrammarEvent]:
     """The events of a reply that came in one piece, as its stream would have given them. Never raises."""
-    reply = Reply()
+    reply = Reply(text)
     _dialect(api, reply).read(body, 0)
     reply.cut(len(body))
     return reply.out

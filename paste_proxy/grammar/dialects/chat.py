@@ -113,9 +113,9 @@ class ChatDialect:
                 self._reply.reasoning(delta.reasoning_content or delta.reasoning or "")
             if isinstance(delta.content, str):
                 if delta.content:
-                    self._reply.content(delta.content)
+                    self._reply.content(delta.content, at)
             elif delta.content:
-                self._read_parts(delta.content)
+                self._read_parts(delta.content, at)
             if delta.tool_calls:
                 self._read_calls(delta.tool_calls, at, whole=choice.delta is None)
             if delta.function_call is not None and not self._listed:
@@ -132,7 +132,7 @@ class ChatDialect:
                 index = place if whole else call.index
                 self._reply.call(index, call.id or "", function.name or "", function.arguments or "", at)
 
-    def _read_parts(self, parts: list[Any]) -> None:
+    def _read_parts(self, parts: list[Any], at: int) -> None:
         """A list of content parts, as Mistral's API streams them. A `thinking` part has such a list itself."""
         for part in parts:
             if isinstance(part, dict):
@@ -140,7 +140,7 @@ class ChatDialect:
                     if reasoning := _text_of(part.get("thinking")):
                         self._reply.reasoning(reasoning)
                 elif content := _text_of([part]):
-                    self._reply.content(content)
+                    self._reply.content(content, at)
 
 
 def _text_of(parts: Any) -> str:

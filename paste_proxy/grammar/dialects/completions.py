@@ -52,7 +52,7 @@ class CompletionsDialect:
         for choice in read.choices or ():
             if not choice.index:
                 if choice.text:
-                    reply.content(choice.text)
+                    reply.content(choice.text, at)
                 if choice.finish_reason:
                     reply.end(choice.finish_reason, at, finished=choice.finish_reason in FINISHED)
         if not read.choices and (read.error or read.object == "error"):

@@ -100,7 +100,7 @@ class GenerateDialect:
             self._reply.unreadable("the text does not go on where it was", at)
             return
         if new:
-            self._reply.content(new)
+            self._reply.content(new, at)
 
     def _read_meta(self, meta: _MetaInfo, at: int) -> None:
         if meta.finish_reason is None:

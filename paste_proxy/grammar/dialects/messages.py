@@ -115,7 +115,7 @@ class MessagesDialect:
         if delta is None:
             return
         if delta.text:
-            self._reply.content(delta.text)
+            self._reply.content(delta.text, at)
         elif delta.thinking:
             self._reply.reasoning(delta.thinking)
         elif delta.partial_json and event.index in self._inputs:
@@ -154,7 +154,7 @@ class MessagesDialect:
                 self._reply.unreadable(f"not a content block: {error}", at)
             return
         if block.type == "text" and block.text:
-            self._reply.content(block.text)
+            self._reply.content(block.text, at)
         elif block.type == "thinking" and block.thinking:
             self._reply.reasoning(block.thinking)
         elif block.type == "tool_use":

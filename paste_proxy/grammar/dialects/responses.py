@@ -2,9 +2,8 @@
 0.5.23 `serving_responses.py` and vLLM 0.33 `entrypoints/openai/responses` for what engines do).
 
 A reply is a list of items, told three times: by deltas, by the item when it is done, by the response when it is
-complete. Each item is read where it is told first, and the repetitions are passed over. Only `function_call`
-items are calls of the agent: `custom_tool_call`s have no JSON arguments, and what the server runs itself
-(`mcp_call`, `web_search_call`, ...) is none of the agent's.
+complete. Each item is read where it is told first, and the repetitions are passed over. What the server runs
+itself (`mcp_call`, `web_search_call`, ...) is no call of the agent's (`responses_calls`).
 """
 
 import msgspec
@@ -13,18 +12,20 @@ from paste_proxy.grammar.calls import CALL_LIMIT
 from paste_proxy.grammar.dialects.decoding import UNDECODABLE, is_foreign
 from paste_proxy.grammar.events import ReplyNamed, Usage
 from paste_proxy.grammar.reply import Reply
+from paste_proxy.grammar.responses_calls import INPUT_BEGINS, INPUT_ENDS, CallItem, input_text
 
 _TEXT = "response.output_text.delta"
 _REASONING = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})
 _ARGUMENTS = "response.function_call_arguments.delta"
 _ALL_ARGUMENTS = "response.function_call_arguments.done"
+_INPUT = "response.custom_tool_call_input.delta"
 _ADDED = "response.output_item.added"
 _DONE = "response.output_item.done"
 _BEGINS = frozenset({"response.created", "response.in_progress", "response.queued"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
-_DELTAS = _REASONING | {_TEXT, _ARGUMENTS}
+_DELTAS = _REASONING | {_TEXT, _ARGUMENTS, _INPUT}
 _EVENTS = _DELTAS | _BEGINS | _ENDS | {"", "error", _ALL_ARGUMENTS, _ADDED, _DONE}
-_ITEMS = frozenset({"message", "reasoning", "function_call"})
+_ITEMS = frozenset({"message", "reasoning", "function_call", "custom_tool_call"})
 _STATUSES = frozenset(kind.removeprefix("response.") for kind in _ENDS)
 
 _Index = int | None
@@ -45,12 +46,7 @@ class _Part(msgspec.Struct, gc=False):
     text: str | None = None
 
 
-class _Item(msgspec.Struct, gc=False):
-    type: str = ""
-    call_id: str | None = None
-    """What the client answers to; the `id` of an item names it in the stream only."""
-    name: str | None = None
-    arguments: str | None = None
+class _Item(CallItem, gc=False):
     content: list[_Part] | None = None
     summary: list[_Part] | None = None
 
@@ -123,12 +119,16 @@ class ResponsesDialect:
             self._read_frame(kind, event.response if kind else msgspec.Raw(payload), at)
 
     def _read_delta(self, kind: str, index: _Index, text: str, at: int) -> None:
+        begins = ""
         if not self._items.get(index):
             self._hear(index)
+            begins = INPUT_BEGINS
         if kind == _TEXT:
-            self._reply.content(text)
+            self._reply.content(text, at)
         elif kind == _ARGUMENTS:
             self._reply.call(index, "", "", text, at)
+        elif kind == _INPUT:
+            self._reply.call(index, "", "", begins + input_text(text), at)
         else:
             if self._reasoning is None or self._reasoning[0] != index:
                 self._reasoning = (index, kind)
@@ -156,8 +156,8 @@ class ResponsesDialect:
             return
         if len(self._items) < CALL_LIMIT:
             self._items[index] = False
-        if item.type == "function_call":
-            self._reply.call(index, item.call_id or "", item.name or "", "", at)
+        if item.is_call:
+            self._reply.call(index, item.call_id or "", item.tool, "", at)
 
     def _end_item(self, index: _Index, raw: msgspec.Raw, at: int) -> None:
         """An item is complete: reads what has not come yet, which is nothing or all of it."""
@@ -167,14 +167,25 @@ class ResponsesDialect:
         item = self._item(raw, at)
         if item is None:
             return
-        if item.type == "function_call":
-            if known is None:
-                self._reply.call(index, item.call_id or "", item.name or "", item.arguments or "", at)
-            elif not known and item.arguments:
-                self._reply.call(index, "", "", item.arguments, at)
-            self._last_call = (index,)
+        if item.is_call:
+            self._end_call(index, item, known, at)
         elif not known:
-            self._read_texts(item)
+            self._read_texts(item, at)
+
+    def _end_call(self, index: _Index, item: _Item, known: bool | None, at: int) -> None:
+        """`known`: as in `_items`; None where the item's beginning was not told."""
+        try:
+            arguments = item.json()
+        except UNDECODABLE as error:
+            self._reply.unreadable(f"not the arguments of a call: {error}", at)
+            return
+        if known is None:
+            self._reply.call(index, item.call_id or "", item.tool, arguments, at)
+        elif not known:
+            self._reply.call(index, "", "", arguments, at)
+        elif item.type == "custom_tool_call":
+            self._reply.call(index, "", "", INPUT_ENDS, at)
+        self._last_call = (index,)
 
     def _item(self, raw: msgspec.Raw, at: int) -> _Item | None:
         """None where it can't be decoded, and need not be where it is none of ours."""
@@ -185,11 +196,11 @@ class ResponsesDialect:
                 self._reply.unreadable(f"not an item of a response: {error}", at)
             return None
 
-    def _read_texts(self, item: _Item) -> None:
+    def _read_texts(self, item: _Item, at: int) -> None:
         if item.type == "message":
             for part in item.content or ():
                 if part.type == "output_text" and part.text:
-                    self._reply.content(part.text)
+                    self._reply.content(part.text, at)
         elif item.type == "reasoning":
             for part in item.content or item.summary or ():
                 if part.text:

@@ -242,11 +242,9 @@ def test_items_without_an_index() -> None:
 
 
 HOSTED = [
-    {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "anything"},
     {"type": "mcp_call", "id": "m", "name": "f", "arguments": '{"a":1}', "output": "x", "server_label": "s"},
     {"type": "mcp_list_tools", "id": "l", "tools": [{"name": "f"}]},
     {"type": "tool_search_call", "id": "t", "call_id": None, "arguments": {"q": 1}},
-    {"type": "local_shell_call", "call_id": "s", "action": {"command": ["ls"]}},
     {"type": "web_search_call", "id": "w", "action": {"type": "search"}},
     {"type": "computer_call_output", "content": 7, "summary": "x", "name": [], "arguments": None},
 ]
@@ -255,11 +253,63 @@ HOSTED = [
 @pytest.mark.parametrize("item", HOSTED, ids=lambda item: item["type"])
 def test_what_is_no_call_of_the_agent_is_passed_over(item: dict[str, Any]) -> None:
     events: list[GrammarEvent] = [NAMED, ContentText("ok"), TurnEnded("completed"), USED]
-    kinds = ("mcp_call_arguments.delta", "custom_tool_call_input.delta", "mcp_call_arguments.done")
+    kinds = ("mcp_call_arguments.delta", "code_interpreter_call_code.delta", "mcp_call_arguments.done")
     between = [news(kind, 0, delta="{}", arguments="{}", input="{}") for kind in kinds]
     stream = [CREATED, added(item), *between, done(item), done(message("ok"), 1), ends(output=[item])]
     assert get(*stream) == events
     assert read_whole(Api.RESPONSES, response(output=[item, message("ok")])) == events
+
+
+CUSTOM = {"type": "custom_tool_call", "call_id": "c", "name": "patch", "input": 'a "line"\n☃'}
+
+
+def test_a_custom_tool_s_plain_text_is_told_as_json() -> None:
+    began = added({**CUSTOM, "input": ""})
+    pieces = [news("custom_tool_call_input.delta", 0, delta=piece) for piece in CUSTOM["input"]]
+    all_of_it = news("custom_tool_call_input.done", 0, input=CUSTOM["input"])
+    streams = [[began, *pieces, all_of_it, done(CUSTOM)], [began, all_of_it, done(CUSTOM)], [done(CUSTOM)]]
+    for stream in streams:
+        events = get(*stream, ends(output=[CUSTOM]))
+        assert [(one[0], one[1], json.loads(one[2])) for one in sealed(events)] == [
+            ("c", "patch", {"input": CUSTOM["input"]})
+        ]
+        assert not faults(events)
+    assert sealed(read_whole(Api.RESPONSES, response(output=[CUSTOM]))) == sealed(events)
+    cut_off = get(began, *pieces, ends("incomplete"))
+    assert not sealed(cut_off)
+    assert faults(cut_off)
+
+
+def test_a_custom_tool_without_input() -> None:
+    empty = {**CUSTOM, "input": ""}
+    for stream in ([added(empty), done(empty)], [done(empty)]):
+        assert sealed(get(*stream, ends())) == [("c", "patch", "{}")]
+
+
+OWN_TOOLS = [
+    ({"type": "local_shell_call", "call_id": "s", "action": {"command": ["ls"]}}, '{"command": ["ls"]}'),
+    ({"type": "apply_patch_call", "call_id": "s", "operation": {"type": "delete"}}, '{"type": "delete"}'),
+    ({"type": "tool_search_call", "call_id": "s", "arguments": {"q": 1}}, '{"q": 1}'),
+    ({"type": "some_new_call", "call_id": "s"}, "{}"),
+]
+
+
+@pytest.mark.parametrize(("item", "arguments"), OWN_TOOLS, ids=lambda one: str(one)[:24])
+def test_tools_of_the_api_that_the_client_runs_are_named_by_the_type_of_their_calls(
+    item: dict[str, Any], arguments: str
+) -> None:
+    called = [("s", item["type"], arguments)]
+    assert sealed(get(added(item), done(item), ends(output=[item]))) == called
+    assert sealed(get(done(item), ends(output=[item]))) == called
+    assert sealed(read_whole(Api.RESPONSES, response(output=[item]))) == called
+
+
+def test_arguments_that_can_t_be_decoded_spoil_the_reply() -> None:
+    item = json.dumps(call("a")).replace('"arguments": ""', '"arguments": "\\ud800"').encode()
+    frame = b'data: {"type": "response.output_item.done", "output_index": 0, "item": ' + item + b"}\n\n"
+    events = get(frame, ends())
+    assert not sealed(events)
+    assert faults(events)
 
 
 def test_reasoning_told_as_content_and_as_summary_counts_once() -> None:
