@@ -1,15 +1,13 @@
-"""What agents write as plain content, read beside it: ReAct lines, fenced shell, fenced Python, lists of calls.
-
-The readers of these texts know nothing of events: they find names, JSON text and ends (`Found`). Here the text
-goes on as content, and what is found becomes calls.
+"""What readers of a format find (names, JSON text, ends: `Found`) becomes calls; what agents write as plain
+content (ReAct lines, fenced shell, fenced Python) goes on as content beside them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from paste_proxy.grammar.calls import CallAssembler
-from paste_proxy.grammar.events import ContentText, GrammarEvent
-from paste_proxy.grammar.formats.pythonic import CallList, Found
+from paste_proxy.grammar.calls import CallAssembler, Standing
+from paste_proxy.grammar.events import ContentText, GrammarEvent, Malformed
+from paste_proxy.grammar.formats.pythonic import Found
 from paste_proxy.grammar.requests import RequestTool
 
 
@@ -33,31 +31,56 @@ def parameters(tools: Sequence[RequestTool]) -> dict[str, tuple[str, ...]]:
 
 
 class FoundCalls:
-    """Makes calls of what a reader found."""
+    """Makes calls of what a reader found, one after the other."""
 
-    __slots__ = ("_calls", "_count")
+    __slots__ = ("_assembler", "_count", "is_open")
 
-    def __init__(self, calls: CallAssembler) -> None:
-        self._calls = calls
+    def __init__(self, assembler: CallAssembler) -> None:
+        self._assembler = assembler
         self._count = 0
+        self.is_open = False
+        """A call was opened, and not closed."""
 
     def tell(self, found: list[Found], at: int, out: list[GrammarEvent]) -> None:
         """Takes what is in `found`."""
-        calls = self._calls
         for kind, text in found:
             if kind == "open":
-                self._count += 1
-                calls.delta(self._count, "", text, "", at, out)
+                self.open(text, "", at, out)
             elif kind == "text":
-                calls.delta(self._count, "", "", text, at, out)
+                self.say(text, at, out)
             elif kind == "close":
-                calls.close(self._count, at, out)
+                self.close(at, out)
             else:
-                calls.fail(self._count, text, at, out)
+                self.fail(text, at, out)
         found.clear()
 
+    def open(self, name: str, call_id: str, at: int, out: list[GrammarEvent]) -> None:
+        self._count += 1
+        self.is_open = True
+        self._assembler.delta(self._count, call_id, name, "", at, out)
+
+    def say(self, text: str, at: int, out: list[GrammarEvent]) -> None:
+        """More of the JSON text of its arguments."""
+        self._assembler.delta(self._count, "", "", text, at, out)
+
+    def read(self, text: str, place: int, at: int, out: list[GrammarEvent]) -> tuple[int, Standing]:
+        """As `CallAssembler.read`, for the call that is open."""
+        return self._assembler.read(self._count, text, place, at, out)
+
+    def close(self, at: int, out: list[GrammarEvent]) -> None:
+        self.is_open = False
+        self._assembler.close(self._count, at, out)
+
+    def fail(self, why: str, at: int, out: list[GrammarEvent]) -> None:
+        """The call that is open can't be told whole; without one, something that may have been one."""
+        self.is_open = False
+        before = len(out)
+        self._assembler.fail(self._count, why, at, out)
+        if len(out) == before:
+            out.append(Malformed(why, at))
+
     def end(self, at: int, out: list[GrammarEvent], *, finished: bool) -> None:
-        self._calls.end(at, out, finished=finished)
+        self._assembler.end(at, out, finished=finished)
 
 
 class ObservedText:
@@ -80,60 +103,3 @@ class ObservedText:
         self._observer.end(finished=finished)
         self._told.tell(self._observer.found, at, out)
         self._told.end(at, out, finished=finished)
-
-
-class ListedCalls:
-    """Content with lists of calls in it, which are taken out of it.
-
-    A list is looked for in the beginning of the content, behind white space; where the tools are known,
-    at any `[`, as SGLang's pythonic parser does. Text that may yet be a list is held back: no more than a name.
-    """
-
-    __slots__ = ("_held", "_list", "_make", "_seek", "_started", "_told")
-
-    def __init__(self, make: Callable[[], CallList], calls: CallAssembler, *, anywhere: bool) -> None:
-        self._make = make
-        self._list: CallList | None = make()
-        self._seek = "[" if anywhere else ""
-        self._held: list[str] = []
-        """What was fed to a list that is not decided."""
-        self._told = FoundCalls(calls)
-
-    def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None:
-        place = 0
-        while place < len(text):
-            if self._list is None:
-                place = self._content(text, place, out)
-            else:
-                place = self._listed(self._list, text, place, at, out)
-
-    def end(self, at: int, out: list[GrammarEvent], *, finished: bool) -> None:
-        self._give_back(out)
-        self._told.end(at, out, finished=finished)
-
-    def _content(self, text: str, place: int, out: list[GrammarEvent]) -> int:
-        found = text.find(self._seek, place) if self._seek else -1
-        stop = found if found >= 0 else len(text)
-        if stop > place:
-            out.append(ContentText(text[place:stop]))
-        if found >= 0:
-            self._list = self._make()
-        return stop
-
-    def _listed(self, calls: CallList, text: str, place: int, at: int, out: list[GrammarEvent]) -> int:
-        stop = calls.feed(text, place)
-        if not calls.decided:
-            self._held.append(text[place:stop])
-        elif calls.found:
-            self._held.clear()
-            self._told.tell(calls.found, at, out)
-        if calls.refused:
-            self._give_back(out)
-        if calls.complete or calls.fault or calls.refused:
-            self._list = None
-        return stop
-
-    def _give_back(self, out: list[GrammarEvent]) -> None:
-        if self._held:
-            out.append(ContentText("".join(self._held)))
-            self._held.clear()

@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from paste_proxy.grammar.calls import CallAssembler
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, GrammarEvent, Malformed
-from paste_proxy.grammar.formats.protocols import ListedCalls, ObservedText, parameters
+from paste_proxy.grammar.formats import TextReader, find
+from paste_proxy.grammar.formats.protocols import ObservedText, parameters
 from paste_proxy.grammar.formats.protocols_fenced import BlockReader, CommandBody
-from paste_proxy.grammar.formats.pythonic import CallList
 from paste_proxy.grammar.requests import RequestTool
 from tests.grammar.formats.found import CUTS, pieces
 
 
-def lists() -> ListedCalls:
-    return ListedCalls(lambda: CallList({"f", "g"}), CallAssembler(), anywhere=True)
+def lists() -> TextReader:
+    return TextReader(find("pythonic"), tools=(RequestTool("f", {}), RequestTool("g", {})))
 
 
-def first_list() -> ListedCalls:
-    return ListedCalls(CallList, CallAssembler(), anywhere=False)
+def first_list() -> TextReader:
+    return TextReader(find("pythonic"))
 
 
 def shell() -> ObservedText:
@@ -29,7 +29,7 @@ def shell() -> ObservedText:
 
 
 def run(
-    make: Callable[[], ListedCalls | ObservedText], text: str, lengths: Sequence[int] = ()
+    make: Callable[[], TextReader | ObservedText], text: str, lengths: Sequence[int] = ()
 ) -> list[GrammarEvent]:
     reader = make()
     out: list[GrammarEvent] = []

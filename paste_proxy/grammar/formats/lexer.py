@@ -1,0 +1,40 @@
+"""Finds the terminals of one state in text that comes in pieces, in linear time."""
+
+import re
+from functools import lru_cache
+
+
+class Terminals:
+    """Literal strings to look for, none of which begins another."""
+
+    __slots__ = ("_strings", "search")
+
+    def __init__(self, strings: tuple[str, ...]) -> None:
+        self._strings = frozenset(strings)
+        whole = [re.escape(string) for string in strings]
+        begun = [_beginning(string) for string in strings if len(string) > 1]
+        self.search = re.compile("|".join(whole + begun) or r"(?!)").search
+        """One pass over the text: terminals, and at its very end the beginning of one."""
+
+    def find(self, text: str, at: int) -> tuple[int, str]:
+        """The next terminal in `text[at:]`: where, and which. If there is none, where a beginning of one
+        stands at the end of the text, else that end; and an empty string."""
+        found = self.search(text, at)
+        if found is None:
+            return len(text), ""
+        string = found[0]
+        return found.start(), string if string in self._strings else ""
+
+
+def _beginning(string: str) -> str:
+    """A pattern for every proper beginning of `string`, the longest first, at the end of a text."""
+    pattern = ""
+    for char in reversed(string[1:-1]):
+        pattern = f"(?:{re.escape(char)}{pattern})?"
+    return rf"{re.escape(string[0])}{pattern}\Z"
+
+
+@lru_cache(maxsize=512)
+def terminals(strings: tuple[str, ...]) -> Terminals:
+    """Shared by all replies; there are as many as the tables have states."""
+    return Terminals(strings)

@@ -1,0 +1,352 @@
+"""Reads the raw text of one reply in any format that marks its calls: the machine behind the tables.
+
+Text goes on as soon as it can't be the beginning of a mark; what marks, and what lies between the parts of a
+call, is taken out. Where the model leaves its format, the call is malformed, the text up to the next mark is
+lost, and reading goes on from there.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from paste_proxy.grammar.calls import CallAssembler
+from paste_proxy.grammar.events import ContentText, GrammarEvent, ReasoningText
+from paste_proxy.grammar.formats.lexer import terminals
+from paste_proxy.grammar.formats.model import Calls, Marks, To, What
+from paste_proxy.grammar.formats.objects import LiteralCalls, ObjectCalls
+from paste_proxy.grammar.formats.protocols import FoundCalls
+from paste_proxy.grammar.formats.python_string import json_string_body
+from paste_proxy.grammar.formats.pythonic import CallList, Found
+from paste_proxy.grammar.formats.values import TEXT, ParameterTypes, ValueText
+from paste_proxy.grammar.requests import RequestTool
+
+HEAD_LIMIT = 1024
+"""Characters of a name or key with what stands beside it: the longest names have about a hundred."""
+
+_BLANK = re.compile(r"\s*+")
+
+
+class CallsReader(Protocol):
+    """Reads calls that stand in a text of their own: `CallList`, `ObjectCalls`."""
+
+    @property
+    def found(self) -> list[Found]: ...
+    @property
+    def decided(self) -> bool: ...
+    @property
+    def refused(self) -> bool: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def fault(self) -> str: ...
+    def feed(self, text: str, at: int = 0) -> int: ...
+
+
+class FormatReader:
+    """Reads one reply piece by piece, in linear time. Never raises."""
+
+    __slots__ = (
+        "_at",
+        "_begun",
+        "_blanks",
+        "_calls",
+        "_find",
+        "_gap",
+        "_head",
+        "_held",
+        "_in_object",
+        "_key",
+        "_keys",
+        "_names",
+        "_out",
+        "_plain_text",
+        "_reader",
+        "_state",
+        "_states",
+        "_tool",
+        "_types",
+        "_undecided",
+        "_value",
+    )
+
+    def __init__(self, marks: Marks, calls: CallAssembler, tools: Sequence[RequestTool] = ()) -> None:
+        """`tools`: those that the request offers."""
+        self._states = marks.states
+        self._calls = FoundCalls(calls)
+        self._names = frozenset(tool.name for tool in tools)
+        self._types = ParameterTypes(tools)
+        self._out: list[GrammarEvent] = []
+        self._at = 0
+        self._held = ""
+        """The end of the text so far, which may be the beginning of a terminal."""
+        self._undecided: list[str] | None = None
+        """Text of which it is not known whether it is a call."""
+        self._gap = True
+        """In the beginning of the reply, or behind a call: white space waits here."""
+        self._blanks: list[str] = []
+        """The white space of a gap: it goes on only with text behind it."""
+        self._begun = False
+        """A call was seen."""
+        self._head = ""
+        self._tool = ""
+        """The name of the call that is open."""
+        self._key = ""
+        self._keys = 0
+        """Of the call that is open, if each argument stands by itself."""
+        self._plain_text = False
+        """The next value is text, whatever its schema says."""
+        self._value = ValueText(TEXT)
+        self._reader: CallsReader | None = None
+        self._in_object = False
+        """Inside the arguments of the call that is open."""
+        self._enter(marks.start)
+
+    def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None:
+        """More of the text; `at` is for `Malformed`."""
+        self._out, self._at = out, at
+        if self._held:
+            text, self._held = self._held + text, ""
+        place, end = 0, len(text)
+        while place < end:
+            place = _STEPS[self._state.what](self, text, place)
+
+    def end(self, at: int, out: list[GrammarEvent]) -> None:
+        """The reply is over. A call of which anything is missing is none."""
+        self._out, self._at = out, at
+        held, self._held = self._held, ""
+        if self._undecided is not None:
+            self._give_back(held)
+        elif self._state.what is What.REASONING:
+            self._reasoning(held)
+        elif self._state.what in (What.CONTENT, What.IGNORED) and not self._state.broken:
+            self._content(held)
+        elif self._state.broken and not self._calls.is_open:
+            self._fail("the reply ended inside of a call")
+        if self._blanks and not self._begun:
+            out.append(ContentText("".join(self._blanks)))
+            self._blanks.clear()
+        self._calls.end(at, out, finished=False)
+
+    # Text between terminals.
+
+    def _read_content(self, text: str, place: int) -> int:
+        stop, terminal = self._find(text, place)
+        if stop > place:
+            self._content(text[place:stop])
+        return self._stop(text, stop, terminal)
+
+    def _read_reasoning(self, text: str, place: int) -> int:
+        stop, terminal = self._find(text, place)
+        self._reasoning(text[place:stop])
+        return self._stop(text, stop, terminal)
+
+    def _pass_over(self, text: str, place: int) -> int:
+        stop, terminal = self._find(text, place)
+        if self._state.otherwise:
+            begin = _skip(text, place, stop)
+            if begin > place:
+                self._blanks.append(text[place:begin])
+            if begin < stop:
+                self._enter(self._state.otherwise)
+                return begin
+        return self._stop(text, stop, terminal)
+
+    def _read_head(self, text: str, place: int) -> int:
+        stop, terminal = self._find(text, place)
+        room = HEAD_LIMIT - len(self._head)
+        if stop - place > room:
+            return self._break(f"a name of more than {HEAD_LIMIT} characters", text, place, place + room)
+        self._head += text[place:stop]
+        if self._undecided is not None:
+            self._undecided.append(text[place:stop])
+        return self._stop(text, stop, terminal)
+
+    def _read_arguments(self, text: str, place: int) -> int:
+        if not self._in_object:
+            place = _skip(text, place, len(text))
+            if place == len(text):
+                return place
+            if text[place] != "{":
+                return self._before_arguments(text, place)
+            self._in_object = True
+        stop, standing = self._calls.read(text, place, self._at, self._out)
+        if standing == "open":
+            return stop
+        self._in_object = False
+        if standing == "broken":
+            self._tool = ""
+            self._enter(self._state.broken)
+        else:
+            self._end_call()
+            self._enter(self._state.then)
+        return stop
+
+    def _before_arguments(self, text: str, place: int) -> int:
+        stop, terminal = self._find(text, place)
+        if stop > place:
+            return self._break("no JSON object where the arguments should be", text, place, place)
+        return self._stop(text, stop, terminal)
+
+    def _read_value(self, text: str, place: int) -> int:
+        stop, terminal = self._find(text, place)
+        if stop > place:
+            self._say(self._value.feed(text[place:stop]))
+        if terminal:
+            self._say(self._value.end())
+        return self._stop(text, stop, terminal)
+
+    def _read_calls(self, text: str, place: int) -> int:
+        reader = self._reader
+        assert reader is not None
+        stop = reader.feed(text, place)
+        if self._undecided is not None and not reader.decided:
+            self._undecided.append(text[place:stop])
+        if reader.found:
+            self._decide()
+            self._calls.tell(reader.found, self._at, self._out)
+        if reader.refused:
+            self._give_back()
+        elif reader.fault:
+            self._fail(reader.fault)
+            self._enter(self._state.broken)
+        elif reader.complete:
+            self._end_call()
+            self._enter(self._state.then)
+        return stop
+
+    # Terminals.
+
+    def _stop(self, text: str, stop: int, terminal: str) -> int:
+        """At a terminal, or at the end of the text, which may be the beginning of one."""
+        if terminal:
+            return self._go(text, stop, terminal)
+        self._held = text[stop:]
+        return len(text)
+
+    def _go(self, text: str, stop: int, terminal: str) -> int:
+        tos = self._state.on[terminal]
+        for to in (tos,) if isinstance(tos, To) else tos:
+            if to.pattern is None:
+                return self._follow(to, stop, terminal)
+            if match := to.pattern.search(self._head):
+                if not self._take(match):
+                    break
+                return self._follow(to, stop, terminal)
+        return self._break(f"{self._head.strip()!r} where a name should be", text, stop, stop)
+
+    def _take(self, match: re.Match[str]) -> bool:
+        """What a head says; false where it may be a call and is none."""
+        groups = match.groupdict()
+        name = groups.get("name")
+        if name:
+            if self._undecided is not None and self._names and name not in self._names:
+                return False
+            self._decide()
+            self._tool, self._keys = name, 0
+            self._calls.open(name, groups.get("id") or "", self._at, self._out)
+        if "key" in groups:
+            self._key = groups["key"] or ""
+            self._plain_text = False
+        if "text" in groups:
+            self._plain_text = groups["text"] is not None
+        return True
+
+    def _follow(self, to: To, stop: int, terminal: str) -> int:
+        if to.ends:
+            if self._keys:
+                self._say("}")
+            self._calls.close(self._at, self._out)
+            self._end_call()
+        self._enter(to.state)
+        if to.kept:
+            return stop
+        if self._undecided is not None:
+            self._undecided.append(terminal)
+        return stop + len(terminal)
+
+    def _enter(self, name: str) -> None:
+        state = self._state = self._states[name]
+        self._find = terminals(tuple(state.on) if self._names or not state.with_tools else ()).find
+        if state.doubtful:
+            self._undecided = []
+        if state.what is What.HEAD:
+            self._head = ""
+        elif state.what is What.CALLS:
+            self._reader = self._new_reader(state.calls or Calls(), marked=not state.doubtful)
+        elif state.what is What.VALUE:
+            types = TEXT if self._plain_text else self._types.of(self._tool, self._key)
+            self._value = ValueText(types, state.pad)
+            self._say(f'{", " if self._keys else "{"}"{json_string_body(self._key)}": ')
+            self._keys += 1
+
+    def _new_reader(self, how: Calls, *, marked: bool) -> CallsReader:
+        if how.python:
+            return CallList(self._names, marked=marked)
+        objects = ObjectCalls(how, self._names, marked=marked)
+        return LiteralCalls(objects) if how.literals else objects
+
+    # What is told.
+
+    def _content(self, text: str) -> None:
+        if self._gap:
+            self._blanks.append(text)
+            if not text or text.isspace():
+                return
+            text = "".join(self._blanks)
+            self._blanks.clear()
+            self._gap = False
+        self._out.append(ContentText(text))
+
+    def _reasoning(self, text: str) -> None:
+        if text:
+            self._out.append(ReasoningText(text))
+
+    def _say(self, piece: str) -> None:
+        if piece:
+            self._calls.say(piece, self._at, self._out)
+
+    def _end_call(self) -> None:
+        self._tool = ""
+        self._gap = True
+
+    def _decide(self) -> None:
+        """It is a call."""
+        self._undecided = None
+        self._begun = True
+        self._blanks.clear()
+
+    def _give_back(self, rest: str = "") -> None:
+        """It was none."""
+        text, self._undecided = "".join(self._undecided or ()) + rest, None
+        self._enter(self._state.otherwise)
+        self._content(text)
+
+    def _break(self, why: str, text: str, place: int, stop: int) -> int:
+        """What is read is no call of this format; go on at `stop`."""
+        if self._undecided is not None:
+            self._give_back(text[place:stop])
+        else:
+            self._fail(why)
+            self._enter(self._state.broken)
+        return stop
+
+    def _fail(self, why: str) -> None:
+        self._calls.fail(why, self._at, self._out)
+        self._tool = ""
+
+
+_Step: TypeAlias = Callable[[FormatReader, str, int], int]
+_STEPS: dict[What, _Step] = {
+    What.CONTENT: FormatReader._read_content,
+    What.REASONING: FormatReader._read_reasoning,
+    What.IGNORED: FormatReader._pass_over,
+    What.HEAD: FormatReader._read_head,
+    What.ARGUMENTS: FormatReader._read_arguments,
+    What.VALUE: FormatReader._read_value,
+    What.CALLS: FormatReader._read_calls,
+}
+
+
+def _skip(text: str, at: int, end: int) -> int:
+    match = _BLANK.match(text, at, end)
+    return match.end() if match is not None else at

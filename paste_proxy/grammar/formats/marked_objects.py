@@ -1,0 +1,67 @@
+"""Formats whose calls are JSON objects, or Python calls, behind a mark.
+
+Sources: the models' chat templates, and where those leave it open the parsers of SGLang 0.5.23 and vLLM 0.33.
+"""
+
+from paste_proxy.grammar.formats.model import Calls, Marks, State, To, What
+
+
+def tagged(opening: str, closing: str, calls: Calls | None = None) -> Marks:
+    """`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`, any number of them, text between them."""
+    return Marks(
+        {
+            "content": State(What.CONTENT, {opening: To("calls")}),
+            "calls": State(What.CALLS, calls=calls or Calls(), then="behind", broken="lost"),
+            "behind": State(What.IGNORED, {closing: To("content"), opening: To("calls")}, otherwise="content"),
+            "lost": State(What.IGNORED, {closing: To("content"), opening: To("calls")}),
+        }
+    )
+
+
+HERMES = tagged("<tool_call>", "</tool_call>")
+
+INTERN = tagged("<|action_start|> <|plugin|>", "<|action_end|>")
+
+LLAMA3 = Marks(
+    {
+        # Llama 3.2 leaves the mark out where it says nothing else.
+        "begin": State(
+            What.IGNORED,
+            {"<|python_tag|>": To("calls"), "{": To("bare", kept=True)},
+            otherwise="content",
+        ),
+        "content": State(What.CONTENT, {"<|python_tag|>": To("calls")}),
+        "calls": State(What.CALLS, calls=Calls(literals=True), then="behind", broken="lost"),
+        "bare": State(
+            What.CALLS,
+            calls=Calls(literals=True),
+            doubtful=True,
+            then="behind",
+            broken="lost",
+            otherwise="content",
+        ),
+        "behind": State(What.IGNORED, {";": To("calls"), "<|python_tag|>": To("calls")}, otherwise="content"),
+        "lost": State(What.IGNORED, {"<|python_tag|>": To("calls")}),
+    },
+    start="begin",
+)
+
+PYTHONIC = Marks(
+    {
+        "begin": State(What.IGNORED, {"[": To("list", kept=True)}, otherwise="content"),
+        # Behind other text a list is one of calls only where its first name is known.
+        "content": State(What.CONTENT, {"[": To("list", kept=True)}, with_tools=True),
+        "list": State(
+            What.CALLS,
+            calls=Calls(python=True),
+            doubtful=True,
+            then="behind",
+            broken="content",
+            otherwise="content",
+        ),
+        "behind": State(What.IGNORED, {"[": To("list", kept=True)}, otherwise="content", with_tools=True),
+    },
+    start="begin",
+)
+
+LFM2 = tagged("<|tool_call_start|>", "<|tool_call_end|>", Calls(python=True))
