@@ -25,6 +25,18 @@ ABORT_S = 5.0
 """SGLang's own router gives an abort as long; it is best effort."""
 
 
+class _Tokens(msgspec.Struct):
+    content: list[msgspec.Raw] | None = None
+
+
+class _Choice(msgspec.Struct):
+    logprobs: _Tokens | None = None
+
+
+class _Told(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
 class Found(msgspec.Struct, frozen=True):
     """What is known of a backend; `info` is None where it says nothing of its parsers."""
 
@@ -65,6 +77,41 @@ async def _ask(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         log.debug("%s does not answer: %s", url, error)
         return 0, b""
+
+
+async def why_no_tokens(session: aiohttp.ClientSession, config: BackendConfig) -> str:
+    """Why a reply tells no tokens though it is asked to; empty where it does, or where only replies will show.
+
+    Asks for a reply of one token. Some engines refuse (SGLang with UNO speculative decoding), and would refuse
+    every request of a client to which the wish for log probabilities was added.
+    """
+    url = config.url.rstrip("/") + "/v1/chat/completions"
+    body = {
+        "model": "default",
+        "messages": [{"role": "user", "content": "."}],
+        "max_tokens": 1,
+        "logprobs": True,
+    }
+    try:
+        async with session.post(
+            url, json=body, allow_redirects=False, timeout=aiohttp.ClientTimeout(total=ASK_S)
+        ) as reply:
+            if reply.status in (401, 403, 404) or reply.status >= 500:
+                return ""  # it wants a key, or another model's name, or is down
+            if reply.status != 200:
+                return f"the backend answers {reply.status} where log probabilities are asked for"
+            return "" if _has_tokens(await reply.read()) else "log probabilities were asked for, and none came"
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        log.debug("%s does not answer: %s", url, error)
+        return ""
+
+
+def _has_tokens(body: bytes) -> bool:
+    try:
+        choices = msgspec.json.decode(body, type=_Told).choices
+    except msgspec.DecodeError:
+        return False
+    return any(choice.logprobs is not None and choice.logprobs.content for choice in choices)
 
 
 def _model_info(body: bytes) -> ModelInfo | None:
@@ -129,6 +176,8 @@ class BackendControl:
             log.info("the backend at %s is %s", self.config.url, found.backend.name)
         self.current, self.known = found.backend, True
         self.text.found(found.backend, found.info)
+        if self.text.tapped and (why := await why_no_tokens(session, self.config)):
+            self.text.raw_tap_fails(why)
 
     async def _abort(self, session: aiohttp.ClientSession, rid: str, authorization: str | None) -> None:
         url = self.config.url.rstrip("/") + self.current.abort_path

@@ -5,26 +5,19 @@ engine's is believed: what it lets through as a call is one, what it lets throug
 """
 
 import logging
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
 from paste_proxy.backends.adapters import Backend
 from paste_proxy.config import BackendConfig
 from paste_proxy.errors import ConfigError
+from paste_proxy.grammar import formats
+from paste_proxy.grammar.formats import Format, ReasoningFormat, TextReader
 from paste_proxy.grammar.requests import RequestTool
 
-Format = str
-TextReader = Any
-
-
-class formats:  # noqa: N801 - until `grammar.formats` has its table
-    class UnknownFormatError(ValueError): ...
-
-    @staticmethod
-    def find(name: str) -> Format:
-        raise formats.UnknownFormatError(f"{name!r} is not known")
-
+Found = TypeVar("Found", Format, ReasoningFormat)
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +39,10 @@ class ReplyText:
     def __init__(self, config: BackendConfig) -> None:
         """Raises `ConfigError` where the configuration names a format that is not known."""
         self._config = config
-        self._configured = _configured("tool_format", config.tool_format)
-        self._configured_reasoning = _configured("reasoning_format", config.reasoning_format)
+        self._configured = _configured("tool_format", config.tool_format, formats.find)
+        self._configured_reasoning = _configured(
+            "reasoning_format", config.reasoning_format, formats.find_reasoning
+        )
         self._info: ModelInfo | None = None
         self._backend: Backend | None = None
         self._raw_tap_off = False
@@ -55,7 +50,8 @@ class ReplyText:
         self._said: set[str] = set()
         self.calls: Format | None = self._configured
         """The format of calls in the raw text."""
-        self.reasoning: Format | None = self._configured_reasoning
+        self.reasoning: ReasoningFormat | None = self._configured_reasoning
+        """And of reasoning."""
 
     def found(self, backend: Backend, info: ModelInfo | None) -> None:
         """The backend has answered; `info` is None where it does not say what parsers it runs."""
@@ -63,9 +59,11 @@ class ReplyText:
             return
         self._backend, self._info = backend, info
         self._raw_tap_off, self._disagreements = False, 0
-        self.calls = self._configured or self._known(info.tool_call_parser if info else None, "tool-call")
+        self.calls = self._configured or self._known(
+            info.tool_call_parser if info else None, "tool-call", formats.find
+        )
         self.reasoning = self._configured_reasoning or self._known(
-            info.reasoning_parser if info else None, "reasoning"
+            info.reasoning_parser if info else None, "reasoning", formats.find_reasoning
         )
         if self._config.parse == "proxy" and (why := self._not_parsed_here()):
             self._once(f"backend.parse: proxy is refused, replies are left as they are: {why}")
@@ -75,7 +73,22 @@ class ReplyText:
     def reader(
         self, tools: tuple[RequestTool, ...], *, calls: bool = True, reasoning: bool = True
     ) -> TextReader:
-        raise NotImplementedError
+        """For the text of one reply as the model wrote it."""
+        return TextReader(self.calls if calls else None, self.reasoning if reasoning else None, tools)
+
+    def observer(self, tools: tuple[RequestTool, ...], *, api_text: bool) -> TextReader | None:
+        """For a reply whose calls the client finds in the text itself, if it has any; `api_text`: the API has
+        no other place for them, and no parser of the engine's stands before it."""
+        calls = self.calls if api_text else self.passive
+        if calls is None:
+            return None
+        return TextReader(calls, self.reasoning if api_text else self.told_here, tools, in_text=True)
+
+    @property
+    def told_here(self) -> ReasoningFormat | None:
+        """The format of reasoning that stands in the content of chat replies."""
+        apart = self._info is not None and self._info.reasoning_parser
+        return None if apart else self.reasoning
 
     @property
     def engine_parses(self) -> bool:
@@ -114,7 +127,9 @@ class ReplyText:
             return "the backend does not say whether it runs a parser (SGLang's /model_info does)"
         if self._info.tool_call_parser:
             return f"the engine runs the parser {self._info.tool_call_parser} itself"
-        return "no backend.tool_format is set" if self._configured is None else ""
+        if self._configured is None:
+            return "no backend.tool_format is set"
+        return f"{self._configured.name} is what agents read in the text" if self._configured.in_text else ""
 
     def _not_tapped(self) -> str:
         if self._backend is None or not self._backend.tells_tokens:
@@ -123,11 +138,11 @@ class ReplyText:
             return "the engine runs no tool-call parser, so its text holds nothing back"
         return "the format is not known; set backend.tool_format" if self.calls is None else ""
 
-    def _known(self, parser: str | None, what: str) -> Format | None:
+    def _known(self, parser: str | None, what: str, find: Callable[[str], Found]) -> Found | None:
         if not parser:
             return None
         try:
-            return formats.find(parser)
+            return find(parser)
         except formats.UnknownFormatError as error:
             self._once(f"the engine's {what} parser {parser} is none whose format is known here: {error}")
             return None
@@ -138,8 +153,8 @@ class ReplyText:
             log.warning("%s", message)
 
 
-def _configured(key: str, name: str) -> Format | None:
+def _configured(key: str, name: str, find: Callable[[str], Found]) -> Found | None:
     try:
-        return formats.find(name) if name else None
+        return find(name) if name else None
     except formats.UnknownFormatError as error:
         raise ConfigError(f"backend.{key}: {error}", param=f"backend.{key}") from error

@@ -50,7 +50,7 @@ class OptIns:
         return self._tapped(text, wish, chat, tap)
 
     def _parsed_here(self, text: ReplyText, wish: RequestWish, chat: ChatRequest) -> OptIn | None:
-        calls, reasoning = wish.may_call, wish.reasoning_apart and text.reasoning is not None
+        calls, reasoning = wish.may_call, wish.reasoning_apart and text.told_here is not None
         if not (calls or reasoning):
             return None
         new_reader = partial(text.reader, chat.tools, calls=calls, reasoning=reasoning)

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from paste_proxy.backends import OPENAI, SGLANG, Backend, BackendControl, Found, ModelInfo, detect_backend
+from paste_proxy.backends.control import why_no_tokens
 from paste_proxy.config import BackendConfig
 
 Answers = dict[str, tuple[int, object]]
@@ -77,6 +78,47 @@ async def test_a_backend_says_its_parsers(kind: Literal["auto", "sglang"]) -> No
     async with backend({"model_info": (200, info)}) as (url, _, _), aiohttp.ClientSession() as session:
         found = await detect_backend(session, BackendConfig(url=url, kind=kind))
         assert found == Found(SGLANG, ModelInfo("m", "pythonic", None))
+
+
+TOKENS = {"choices": [{"logprobs": {"content": [{"token": "a"}]}}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ((200, TOKENS), ""),
+        ((200, {"choices": [{"logprobs": None}]}), "none came"),
+        ((200, {"choices": [{"logprobs": {"content": []}}]}), "none came"),
+        ((200, []), "none came"),
+        ((400, {}), "answers 400"),
+        ((401, {}), ""),
+        ((500, {}), ""),
+    ],
+)
+async def test_whether_a_reply_tells_its_tokens(answer: tuple[int, object], why: str) -> None:
+    async with backend({"v1/chat/completions": answer}) as (url, _, bodies), aiohttp.ClientSession() as session:
+        found = await why_no_tokens(session, BackendConfig(url=url))
+        assert (why in found) if why else found == ""
+        assert isinstance(bodies[0], dict)
+        assert (bodies[0]["max_tokens"], bodies[0]["logprobs"]) == (1, True)
+
+
+async def test_a_backend_that_is_not_there_is_asked_by_its_replies() -> None:
+    async with aiohttp.ClientSession() as session:
+        assert await why_no_tokens(session, BackendConfig(url="http://127.0.0.1:1")) == ""
+
+
+@pytest.mark.parametrize(("status", "tapped"), [(200, True), (400, False)])
+async def test_the_raw_tap_is_tried_before_it_is_used(
+    status: int, tapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = INFO | {"tool_call_parser": "pythonic"}
+    answers: Answers = {"model_info": (200, info), "v1/chat/completions": (status, TOKENS)}
+    async with backend(answers) as (url, _, _):
+        control = BackendControl(BackendConfig(url=url, raw_tap="logprobs"))
+        await control.start()
+        assert control.text.tapped == tapped
+        await control.close()
 
 
 async def test_a_backend_in_doubt_is_asked_again() -> None:

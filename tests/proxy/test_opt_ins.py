@@ -28,7 +28,6 @@ CALL = '<<f{"x": 1}>>'
 
 @pytest.fixture(autouse=True)
 def _toy_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("paste_proxy.backends.text.formats.find", lambda name: name)
     monkeypatch.setattr(ReplyText, "reader", lambda *_args, **_kinds: ToyReader())
 
 
