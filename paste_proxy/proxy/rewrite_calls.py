@@ -54,6 +54,8 @@ class CallWriter:
         """The text since the reader was last known to hold nothing."""
         self._told: list[str] = []
         """What of it went out as text."""
+        self._untold = 0
+        """Characters of it that did not."""
 
     def feed(self, text: str) -> list[Delta]:
         if self._plain:
@@ -62,14 +64,15 @@ class CallWriter:
         self._reader.feed(text, self._at, events)
         self._at += len(text)
         self._raw.append(text)
+        self._untold += len(text)
         deltas: list[Delta] = []
         for event in events:
             if type(event) is Malformed:
                 self._fall_back(deltas)
                 return deltas
             self._tell(event, deltas)
-        if not self._open and (self._sealed_last(events) or self._nothing_held()):
-            self._raw, self._told = [], []
+        if not self._open and (not self._untold or self._sealed_last(events)):
+            self._raw, self._told, self._untold = [], [], 0
         return deltas
 
     def end(self, reason: str) -> tuple[list[Delta], str]:
@@ -101,10 +104,10 @@ class CallWriter:
     def _tell(self, event: GrammarEvent, deltas: list[Delta]) -> None:
         match event:
             case ContentText(text):
-                self._told.append(text)
+                self._note(text)
                 _add_text(deltas, "content", text)
             case ReasoningText(text):
-                self._told.append(text)
+                self._note(text)
                 _add_text(deltas, "reasoning_content", text)
             case CallOpened(ordinal, call_id, name):
                 self.calls += 1
@@ -135,8 +138,9 @@ class CallWriter:
         if rest:
             _add_text(deltas, "content", rest)
 
-    def _nothing_held(self) -> bool:
-        return sum(map(len, self._raw)) == sum(map(len, self._told))
+    def _note(self, text: str) -> None:
+        self._told.append(text)
+        self._untold -= len(text)
 
     @staticmethod
     def _sealed_last(events: list[GrammarEvent]) -> bool:

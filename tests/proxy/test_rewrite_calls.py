@@ -6,19 +6,22 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paste_proxy.grammar import formats
 from paste_proxy.proxy.rewrite_calls import CallWriter, Delta
 from paste_proxy.proxy.rewrite_chat import ChatStreamWriter, EngineParsesError, rewritten_reply
+from tests.conformance.parsers.corpus import cases
 from tests.grammar.toy_format import ToyReader
 
 TEXT = 'Let me <look>.<<search{"query": "a b", "n": [1, {"x": "}"}]}>> and <<stop>>'
 CALLS = [("search", '{"query": "a b", "n": [1, {"x": "}"}]}'), ("stop", "{}")]
 
 
-def new_writer() -> CallWriter:
-    return CallWriter(ToyReader(), iter([f"call_{n}" for n in range(100)]).__next__)
+def new_writer(name: str = "") -> CallWriter:
+    reader = formats.TextReader(formats.find(name)) if name else ToyReader()
+    return CallWriter(reader, iter([f"call_{n}" for n in range(100)]).__next__)
 
 
 def pieces(text: str, cuts: list[int]) -> list[str]:
@@ -39,8 +42,8 @@ def joined(deltas: list[Delta]) -> tuple[str, list[tuple[str, str]], list[str]]:
     return content, [(name, arguments) for name, arguments in calls.values()], ids
 
 
-def written(parts: list[str], reason: str = "stop") -> tuple[str, list[tuple[str, str]], str]:
-    writer = new_writer()
+def written(parts: list[str], reason: str = "stop", name: str = "") -> tuple[str, list[tuple[str, str]], str]:
+    writer = new_writer(name)
     deltas = [delta for part in parts for delta in writer.feed(part)]
     held, ended = writer.end(reason)
     content, calls, _ = joined([*deltas, *held])
@@ -244,3 +247,21 @@ def test_streamed_and_whole_replies_say_the_same(cuts: list[int], text: str) -> 
     assert calls == [(call["function"]["name"], call["function"]["arguments"]) for call in told]
     assert ids == [call["id"] for call in told]
     assert out[-1]["choices"][0]["finish_reason"] == message["finish_reason"]
+
+
+MARKED = [name for name in formats.names() if not formats.find(name).in_text]
+FRAGMENTS = [case.text for case in cases() if case.content is not None and len(case.text) < 400]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_split_of_broken_text_in_real_formats_reads_the_same(data: st.DataObject) -> None:
+    """Pieces of right texts put together anyhow: what is no call is content, the same for every split."""
+    name = data.draw(st.sampled_from(MARKED))
+    parts = []
+    for text in data.draw(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=3)):
+        start = data.draw(st.integers(0, len(text)))
+        parts.append(text[start : data.draw(st.integers(start, len(text)))])
+    text, reason = "".join(parts), data.draw(st.sampled_from(["stop", "length"]))
+    cuts = data.draw(st.lists(st.integers(0, 400)))
+    assert written(pieces(text, cuts), reason, name) == written([text], reason, name)
