@@ -6,7 +6,7 @@ send no id at all. So a call begins where a new id arrives, or a name that can't
 """
 
 import io
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -21,6 +21,8 @@ from paste_proxy.grammar.events import (
     Malformed,
 )
 from paste_proxy.grammar.json_stream import BLANKS, STRICT, Grown, JsonStream, Tolerance
+from paste_proxy.grammar.requests import RequestTool
+from paste_proxy.grammar.schemas import Schemas
 
 CALL_LIMIT = 1024
 """Calls of one reply: far above what agents run, and a bound on what a broken stream can make us hold."""
@@ -61,10 +63,24 @@ class _Call:
 class CallAssembler:
     """Reads the deltas of one reply in order; each method appends what they mean to `out`."""
 
-    __slots__ = ("_by_id", "_by_index", "_calls", "_in_text", "_opened", "_size", "_spoilt", "_tolerant")
+    __slots__ = (
+        "_by_id",
+        "_by_index",
+        "_calls",
+        "_in_text",
+        "_opened",
+        "_schemas",
+        "_size",
+        "_spoilt",
+        "_tolerant",
+    )
 
-    def __init__(self, *, in_text: bool = False, tolerant: Tolerance = STRICT) -> None:
-        """`in_text`: the calls are read from text that the client sees as text (`CallOpened.in_text`)."""
+    def __init__(
+        self, tools: Sequence[RequestTool] = (), *, in_text: bool = False, tolerant: Tolerance = STRICT
+    ) -> None:
+        """`tools` are those of the request; `in_text`: the calls are read from text that the client sees as
+        text (`CallOpened.in_text`)."""
+        self._schemas = Schemas(tools)
         self._in_text = in_text
         self._tolerant = tolerant
         self._calls: list[_Call] = []
@@ -235,4 +251,5 @@ class CallAssembler:
     def _seal(self, call: _Call, text: str, value: dict[str, object], out: list[GrammarEvent]) -> None:
         call.done = True
         canonical = _encode(value).decode()
-        out.append(CallSealed(call.ordinal, call.call_id, call.name, text, canonical, "", self._in_text))
+        invalid = self._schemas.refusal(call.name, value, len(canonical))
+        out.append(CallSealed(call.ordinal, call.call_id, call.name, text, canonical, invalid, self._in_text))

@@ -18,6 +18,7 @@ from paste_proxy.grammar.events import (
     Usage,
     UsageReported,
 )
+from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.grammar.sse import SseDecoder
 
 
@@ -32,11 +33,13 @@ class TextReader(Protocol):
 class Reply:
     """The state of one turn. Each method appends what its news mean to `out`; `at` is the byte it stands at."""
 
-    __slots__ = ("_called_in_text", "_calls", "_reported", "_text", "ended", "out")
+    __slots__ = ("_called_in_text", "_calls", "_reported", "_text", "_tools", "ended", "out")
 
-    def __init__(self, text: TextReader | None = None) -> None:
-        """`text` reads the content, where nobody before us has looked for calls in it."""
+    def __init__(self, text: TextReader | None = None, tools: Sequence[RequestTool] = ()) -> None:
+        """`text` reads the content, where nobody before us has looked for calls in it; `tools` are those that
+        the request offers, against whose schemas calls are held."""
         self._text = text
+        self._tools = tools
         self._called_in_text = False
         self.out: list[GrammarEvent] = []
         self.ended = False
@@ -124,7 +127,7 @@ class Reply:
     def _assembler(self) -> CallAssembler:
         """Made late: most replies have no call."""
         if self._calls is None:
-            self._calls = CallAssembler()
+            self._calls = CallAssembler(self._tools)
         return self._calls
 
 

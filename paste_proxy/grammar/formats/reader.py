@@ -37,9 +37,9 @@ class TextReader:
         if reasoning is not None and reasoning.marks is not None:
             how = reasoning.marks
         if isinstance(how, Marks):
-            self._marks = FormatReader(how, CallAssembler(in_text=in_text), tools)
+            self._marks = FormatReader(how, CallAssembler(tools, in_text=in_text), tools)
         elif how is not None:
-            self._observed = ObservedText(_observer(how, tools), CallAssembler(in_text=True))
+            self._observed = ObservedText(_observer(how, tools), CallAssembler(tools, in_text=True))
 
     def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None:
         """More of the text; `at` is where `Malformed` says that it stood."""
