@@ -50,7 +50,7 @@ _FORMATS = (
 )
 
 _ALIASES = {
-    "hermes": "qwen qwen25 trinity",
+    "hermes": "qwen qwen25 qwen3_json trinity",
     "llama3": "llama3_json llama4_json",
     "deepseek_v3": "deepseekv3",
     "deepseek_v31": "deepseekv31",
@@ -60,6 +60,7 @@ _ALIASES = {
     "qwen3_coder": "qwen3_xml step3p5 nanbeige",
     "minimax_m2": "minimax-m2",
     "pythonic": "llama4_pythonic",
+    "interns1": "internlm",
 }
 """What SGLang 0.5.23 and vLLM 0.33 call their parsers of the same format."""
 
