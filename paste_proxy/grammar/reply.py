@@ -161,13 +161,13 @@ class StreamReader:
             return ()
         reply, sse, read = self._reply, self._sse, self._read
         try:
-            payloads = sse.feed(data)
+            events = sse.feed(data)
         except GrammarError as error:
             self._at_end = True
             reply.out.append(Malformed(str(error), sse.at))
             reply.cut(sse.at)
             return reply.take()
-        for payload, at in zip(payloads, sse.starts, strict=True):
+        for at, payload in events:
             if payload == b"[DONE]":
                 self._at_end = True
                 reply.cut(at)

@@ -1,13 +1,17 @@
 """Server-sent events: bytes in, payloads out (WHATWG HTML, section 9.2 "Server-sent events")."""
 
-from collections.abc import Sequence
+from typing import TypeAlias
 
 from paste_proxy.grammar.errors import GrammarError
 
 EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes of one event: as much as the largest request body that the proxy reads."""
 
+Event: TypeAlias = tuple[int, bytes]
+"""Where the data of an event begins, in bytes from the start, and its payload."""
+
 _BOM = b"\xef\xbb\xbf"
+_CR = 13
 
 
 class SseDecoder:
@@ -27,12 +31,9 @@ class SseDecoder:
         "_line",
         "_line_at",
         "_size",
-        "starts",
     )
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
-        self.starts: Sequence[int] = ()
-        """Where the data of the events that the last `feed` returned begins, in bytes from the start."""
         self._limit = limit
         self._at = 0
         self._idle = True
@@ -50,30 +51,33 @@ class SseDecoder:
         """Bytes read so far."""
         return self._at
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The payloads of the events that `data` completes. Raises `GrammarError` if one is over the limit."""
-        size = len(data)
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes. Raises `GrammarError` if one is over the limit."""
+        size, start = len(data), 0
+        line, _, rest = data.partition(b"\n")
+        if rest != b"\n" and line.startswith(b"event:"):
+            start = len(line) + 1
+            line, _, rest = rest.partition(b"\n")
+        payload = line.removeprefix(b"data: ")
         if (
-            self._idle
-            and data.startswith(b"data: ")
-            and data.find(b"\n") == size - 2
-            and data.endswith(b"\n\n")
-            and data.find(b"\r") < 0
+            rest == b"\n"
+            and self._idle
+            and len(payload) != len(line)
+            and _CR not in data
             and size <= self._limit
         ):  # One whole event, as engines send them: no lines to put together.
-            self.starts = (self._at,)
+            start += self._at
             self._at += size
-            return [data[6:-2]]
+            return [(start, payload)]
         return self._feed_lines(data)
 
-    def _feed_lines(self, data: bytes) -> list[bytes]:
+    def _feed_lines(self, data: bytes) -> list[Event]:
         if self._after_cr and data:
             self._after_cr = False
             if data.startswith(b"\n"):
                 self._at += 1
                 data = data[1:]
-        payloads: list[bytes] = []
-        self.starts = starts = list[int]()
+        events: list[Event] = []
         for line in data.splitlines(keepends=True):
             if not self._line:
                 self._line_at = self._at
@@ -81,11 +85,10 @@ class SseDecoder:
             if line[-1] not in b"\r\n":
                 self._keep(line)
             elif (payload := self._end_line(line.rstrip(b"\r\n"))) is not None:
-                payloads.append(payload)
-                starts.append(self._event_at)
+                events.append((self._event_at, payload))
         self._after_cr = data.endswith(b"\r") or self._after_cr
         self._idle = not (self._after_cr or self._line or self._data)
-        return payloads
+        return events
 
     def _keep(self, piece: bytes) -> None:
         """A line that has not come to its end."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.grammar.errors import GrammarError
-from paste_proxy.grammar.sse import SseDecoder
+from paste_proxy.grammar.sse import Event, SseDecoder
 
 LINES = st.sampled_from(
     [
@@ -46,40 +46,46 @@ def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
     return [stream[a:b] for a, b in itertools.pairwise(at)]
 
 
-def decode(pieces: list[bytes]) -> tuple[list[bytes], list[int]]:
+def decode(pieces: list[bytes]) -> list[Event]:
     decoder = SseDecoder()
-    payloads: list[bytes] = []
-    starts: list[int] = []
-    for piece in pieces:
-        payloads += decoder.feed(piece)
-        starts += decoder.starts
+    events = [event for piece in pieces for event in decoder.feed(piece)]
     assert decoder.at == sum(len(piece) for piece in pieces)
-    return payloads, starts
+    return events
+
+
+def payloads(events: list[Event]) -> list[bytes]:
+    return [payload for _, payload in events]
 
 
 @given(STREAMS, st.lists(st.integers(0, 500), max_size=8))
 def test_any_split_reads_like_the_standard(stream: bytes, cuts: list[int]) -> None:
-    payloads, starts = decode([stream])
-    assert payloads == naive(stream)
-    assert decode(cut(stream, cuts)) == (payloads, starts)
-    assert decode([bytes([byte]) for byte in stream]) == (payloads, starts)
-    for payload, start in zip(payloads, starts, strict=True):
+    events = decode([stream])
+    assert payloads(events) == naive(stream)
+    assert decode(cut(stream, cuts)) == events
+    assert decode([bytes([byte]) for byte in stream]) == events
+    for start, payload in events:
         assert stream[start:].removeprefix(b"\xef\xbb\xbf").startswith(b"data")
         assert payload.split(b"\n")[0] in stream[start:]
 
 
 @given(st.lists(st.binary(max_size=20), max_size=8))
 def test_junk_never_raises(pieces: list[bytes]) -> None:
-    assert decode(pieces)[0] == naive(b"".join(pieces))
+    assert payloads(decode(pieces)) == naive(b"".join(pieces))
 
 
 def test_a_whole_event_takes_the_short_way_and_a_comment_does_not_disturb() -> None:
     decoder = SseDecoder()
-    assert decoder.feed(b'data: {"a":1}\n\n') == [b'{"a":1}']
+    assert decoder.feed(b'data: {"a":1}\n\n') == [(0, b'{"a":1}')]
     assert decoder.feed(b": keep-alive\n\n") == []
-    assert decoder.feed(b"data: 2\r\n\r") == [b"2"]
-    assert decoder.feed(b"\ndata: 3\n\n") == [b"3"]
-    assert list(decoder.starts) == [40]
+    assert decoder.feed(b"data: 2\r\n\r") == [(29, b"2")]
+    assert decoder.feed(b"\ndata: 3\n\n") == [(40, b"3")]
+    assert decoder.feed(b"event: a\ndata: 4\n\n") == [(58, b"4")]
+
+
+@given(st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r\n"])).map(b"".join), min_size=1, max_size=3))
+def test_what_is_fed_event_by_event_reads_like_the_standard(lines: list[bytes]) -> None:
+    event = b"".join(lines) + b"\n"
+    assert payloads(decode([event] * 3)) == naive(event * 3)
 
 
 @pytest.mark.parametrize("piece", [b"data: " + b"x" * 100, b"x" * 101, b"data:\n" * 101, b"data: y\n" * 60])
@@ -92,12 +98,12 @@ def test_an_event_over_the_limit_is_refused(piece: bytes, size: int) -> None:
 
 
 def test_a_carriage_return_ends_a_line_in_a_whole_event_too() -> None:
-    assert SseDecoder().feed(b"data: a\rdata: b\n\n") == [b"a\nb"]
-    assert SseDecoder().feed(b"data: a\r\n\n") == [b"a"]
+    assert SseDecoder().feed(b"data: a\rdata: b\n\n") == [(0, b"a\nb")]
+    assert SseDecoder().feed(b"data: a\r\n\n") == [(0, b"a")]
 
 
 def test_comments_do_not_count_towards_the_limit() -> None:
     decoder = SseDecoder(limit=100)
     for _ in range(100):
         assert decoder.feed(b": ping\n") == []
-    assert decoder.feed(b"data: x\n\n") == [b"x"]
+    assert decoder.feed(b"data: x\n\n") == [(700, b"x")]
