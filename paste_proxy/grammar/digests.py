@@ -38,10 +38,21 @@ def message_digest(
 
     `calls` are (id, name, raw arguments); `foreign` are digests of parts that are no text.
     """
-    fields = [_bytes(role), squeeze(text), _bytes(call_id)]
+    return digest_of_fields(role, text, call_fields(calls), call_id, foreign)
+
+
+def call_fields(calls: Iterable[tuple[str, str, str]]) -> list[bytes]:
+    """What counts of calls, for `digest_of_fields`: for who needs it more than once."""
+    fields: list[bytes] = []
     for one_id, name, arguments in calls:
         fields += (_bytes(one_id), _bytes(name), canonical(arguments))
-    fields += foreign
+    return fields
+
+
+def digest_of_fields(
+    role: str, text: str, calls: Iterable[bytes], call_id: str = "", foreign: Iterable[bytes] = ()
+) -> bytes:
+    fields = [_bytes(role), squeeze(text), _bytes(call_id), *calls, *foreign]
     lengths = ",".join([str(len(field)) for field in fields])
     return digest(b"".join((lengths.encode(), b";", *fields)))
 

@@ -5,13 +5,18 @@ from dataclasses import dataclass, field
 
 from paste_proxy.grammar.digests import (
     TextDigest,
+    call_fields,
+    digest_of_fields,
     extend_chain,
-    message_digest,
     of_doubles,
     squeeze,
     without_thinking,
 )
 from paste_proxy.grammar.requests import ChatRequest, MessageCall
+from paste_proxy.grammar.requests.written_calls import as_written
+
+Scope = tuple[str, str]
+"""Tenant, and the name that the client gives the session, if any."""
 
 SEEN_KEPT = 32
 """Points of its history by which a session's forks are known: about the last 15 turns, and the first."""
@@ -22,8 +27,7 @@ class Lineage:
     """A session: requests of which each goes on from the one before, with that one's reply."""
 
     id: str
-    scope: tuple[str, str]
-    """Tenant and name; the name is empty where the client gave none."""
+    scope: Scope
     last: float = 0.0
     """When it was last heard of."""
     turn: str = ""
@@ -41,6 +45,8 @@ class Lineage:
     """Digest of its bytes."""
     tips: tuple[bytes, ...] = ()
     """Where it waits for its next request: chain digests of which one must be that request's prefix."""
+    without_calls: bytes = b""
+    """One of them: its last reply without its calls, which says little of whose it is."""
     prompt_end: int = 0
     """How much of a prompt, without white space, must have that digest; 0 where the history has messages."""
     prompt: TextDigest | None = None
@@ -74,19 +80,19 @@ def reply_tips(chain: bytes, text: str, calls: Iterable[MessageCall]) -> tuple[b
     """Digests of the history `chain` with this reply, as clients write it into their next request.
 
     They drop the thinking that some engines leave in the text, and some drop the text beside calls. Calls
-    must come back with their ids, names and arguments, but where arguments are no text, JavaScript writes 1.0
-    as 1.
+    must come back with their ids, names and arguments; but where arguments are no text, JavaScript writes 1.0
+    as 1, and calls that are written into the text have ids and names only.
     """
     said = [(call.call_id, call.name, call.arguments) for call in calls]
     rewritten = [(call_id, name, of_doubles(arguments)) for call_id, name, arguments in said]
+    spellings = [said, as_written(said), *([rewritten] if rewritten != said else [])]
     texts = [text, without_thinking(text)]
     if said:
         texts.append("")
+    fields = [call_fields(spelling) for spelling in (spellings if said else [said])]
     return tuple(
         dict.fromkeys(
-            extend_chain(chain, message_digest("assistant", one, spelling))
-            for spelling in ([said, rewritten] if rewritten != said else [said])
-            for one in texts
+            extend_chain(chain, digest_of_fields("assistant", one, told)) for told in fields for one in texts
         )
     )
 

@@ -1,15 +1,15 @@
 """Replies that a request may name as the turn that it goes on from (`previous_response_id`)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from paste_proxy.grammar.requests import Message
-from paste_proxy.sessions.lineage import Lineage
+from msgspec.structs import replace
+
+from paste_proxy.grammar.requests import Message, MessageCall, new_message
+from paste_proxy.sessions.lineage import Lineage, Scope
 
 REPLIES_KEPT = 4
 """Of one session: clients go on from the last reply, a retry from the one before it, a fork from an earlier."""
-
-Key = tuple[tuple[str, str], str]
-"""Scope of the session, and id of the reply."""
 
 
 @dataclass(eq=False, slots=True, frozen=True)
@@ -25,14 +25,16 @@ class NamedReplies:
     """Bounded by the sessions (`forget`). An id that two sessions have got names neither's reply."""
 
     def __init__(self) -> None:
-        self._replies: dict[Key, NamedReply | None] = {}
+        self._replies: dict[tuple[Scope, str], NamedReply | None] = {}
         self._ids: dict[Lineage, list[str]] = {}
 
     def __len__(self) -> int:
         return len(self._replies)
 
-    def add(self, reply_id: str, reply: NamedReply) -> None:
-        lineage = reply.lineage
+    def add(self, lineage: Lineage, text: str, calls: Iterable[MessageCall]) -> None:
+        """The last request of `lineage` has this reply, whose id is `lineage.reply_id`."""
+        said = replace(new_message("assistant", text, calls), text="")
+        reply, reply_id = NamedReply(lineage, lineage.chain, said), lineage.reply_id
         key = (lineage.scope, reply_id)
         known = self._replies.get(key, reply)
         self._replies[key] = reply if known is not None and known.lineage is lineage else None
@@ -42,7 +44,7 @@ class NamedReplies:
         if len(ids) > REPLIES_KEPT:
             self._replies.pop((lineage.scope, ids.pop(0)), None)
 
-    def find(self, scope: tuple[str, str], reply_id: str) -> NamedReply | None:
+    def find(self, scope: Scope, reply_id: str) -> NamedReply | None:
         return self._replies.get((scope, reply_id))
 
     def forget(self, lineage: Lineage) -> None:

@@ -7,6 +7,8 @@ beginnings of just these sizes are looked up.
 from collections import Counter
 from heapq import nlargest
 
+from paste_proxy.sessions.lineage import Scope
+
 SIZES_TRIED = 256
 """Of one prompt, the longest first: a microsecond each, beside the pass over the prompt."""
 
@@ -15,15 +17,15 @@ class PromptEnds:
     """Counts the sizes at which sessions of a scope wait; in bytes without white space."""
 
     def __init__(self) -> None:
-        self._sizes: dict[tuple[str, str], Counter[int]] = {}
+        self._sizes: dict[Scope, Counter[int]] = {}
 
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def add(self, scope: tuple[str, str], size: int) -> None:
+    def add(self, scope: Scope, size: int) -> None:
         self._sizes.setdefault(scope, Counter())[size] += 1
 
-    def remove(self, scope: tuple[str, str], size: int) -> None:
+    def remove(self, scope: Scope, size: int) -> None:
         sizes = self._sizes[scope]
         sizes[size] -= 1
         if not sizes[size]:
@@ -31,7 +33,7 @@ class PromptEnds:
             if not sizes:
                 del self._sizes[scope]
 
-    def below(self, scope: tuple[str, str], size: int) -> list[int]:
+    def below(self, scope: Scope, size: int) -> list[int]:
         """The sizes that a longer prompt's beginning may have, the longest first."""
         sizes = self._sizes.get(scope)
         return nlargest(SIZES_TRIED, (one for one in sizes if one < size)) if sizes else []

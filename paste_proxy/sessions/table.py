@@ -6,9 +6,7 @@ is its next one. Call ids and text of the reply are in the digest, so two sessio
 requests part with their first replies. If not even those differ, nobody can tell their next requests apart:
 each then begins a new session, in doubt, rather than perhaps continue another's.
 
-Some requests bring only what is new, and name the reply that they go on from; others are one text, a prompt,
-which begins with the last one and its reply. `SessionTable.whole` tells either as a history that begins where a
-session waits; all else is the same for them.
+Not all requests tell their history so: `histories` makes one of what they tell.
 
 A name (header or field) narrows the search to the sessions of that name, and allows several: sub-tasks and
 title generators run under the name of their agent. Tenants never meet.
@@ -19,17 +17,14 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
 
 from paste_proxy.events import Identity
-from paste_proxy.grammar.digests import digest, prefix_digests
-from paste_proxy.grammar.requests import ChatRequest, Message, MessageCall, chain_of, new_message
-from paste_proxy.sessions.lineage import SEEN_KEPT, Lineage, prompt_tip, reply_tips
-from paste_proxy.sessions.named_replies import NamedReplies, NamedReply
-from paste_proxy.sessions.prompts import PromptEnds
+from paste_proxy.grammar.digests import digest, extend_chain, message_digest
+from paste_proxy.grammar.requests import ChatRequest, MessageCall
+from paste_proxy.sessions.histories import Histories
+from paste_proxy.sessions.lineage import SEEN_KEPT, Lineage, Scope, prompt_tip, reply_tips
 
 Relation = Literal["new", "continued", "retry", "child", "edited"]
-Scope = tuple[str, str]
 
 
 class Resolution(msgspec.Struct, frozen=True):
@@ -67,8 +62,7 @@ class SessionTable:
         self._seen: dict[tuple[Scope, bytes], str] = {}
         self._named: dict[Scope, dict[str, Lineage]] = {}
         """The latest last."""
-        self._replies = NamedReplies()
-        self._prompt_ends = PromptEnds()
+        self._histories = Histories(self._waiting, self._seen)
         self._dropped: list[str] = []
 
     def __len__(self) -> int:
@@ -77,30 +71,8 @@ class SessionTable:
     # -- requests -----------------------------------------------------------------------------------------
 
     def whole(self, identity: Identity, request: ChatRequest) -> ChatRequest:
-        """The request as if it told its history in messages, as far as that is known here."""
-        scope = (identity.tenant, identity.session)
-        if request.reply_to:
-            return self._after_reply(scope, request)
-        return self._after_prompt(scope, request) if request.prompt else request
-
-    def _after_reply(self, scope: Scope, request: ChatRequest) -> ChatRequest:
-        """The messages of a reply that is not known go on from nothing that is."""
-        reply = self._replies.find(scope, request.reply_to)
-        if reply is None:
-            chain = chain_of(request.messages, digest(b"reply;" + request.reply_to.encode()))
-            return replace(request, chain=chain)
-        messages = (reply.message, *request.messages)
-        return replace(request, messages=messages, chain=chain_of(messages, reply.chain))
-
-    def _after_prompt(self, scope: Scope, request: ChatRequest) -> ChatRequest:
-        """In two messages, if a session waits where the first one ends."""
-        sizes = self._prompt_ends.below(scope, len(request.prompt))
-        tips = prefix_digests(request.prompt, reversed(sizes))
-        for size in sizes:
-            if self._waiting(scope, tips[size]):
-                said = Message("assistant", digest=tips[size])
-                return replace(request, messages=(said, *request.messages), chain=(tips[size], *request.chain))
-        return request
+        """The request as if it told its history in messages, one for each reply, as far as that is known."""
+        return self._histories.whole((identity.tenant, identity.session), request)
 
     def resolve(self, identity: Identity, request: ChatRequest, now: float) -> Resolution:
         """Find or begin the session of a `whole` request, which then counts as in flight."""
@@ -124,7 +96,8 @@ class SessionTable:
         for at in range(last, -1, -1):
             waiting = [one for one in self._waiting(scope, chain[at]) if at < last or one.chain != chain[at]]
             if waiting:
-                return [*retries, *waiting], at
+                sure = [one for one in waiting if one.without_calls != chain[at]]
+                return [*retries, *(sure or waiting)], at
             if at < last and (scope, chain[at]) in self._seen:
                 break
         return retries, last
@@ -136,7 +109,7 @@ class SessionTable:
     def _go_on(self, lineage: Lineage, request: ChatRequest, at: int, now: float) -> Resolution:
         retry = lineage.retried_by(request)
         unsure = not retry and (
-            lineage.chain == request.chain[at]
+            request.chain[at] in (lineage.chain, lineage.without_calls)
             or any(one.role == "assistant" for one in request.messages[at + 1 :])
         )
         fresh_from = at + 1 if lineage.chain == request.chain[at] else at
@@ -231,8 +204,7 @@ class SessionTable:
             lineage.answered = True
             self._wait_for_next(lineage, text, calls)
             if lineage.reply_id:
-                said = new_message("assistant", text, calls)
-                self._replies.add(lineage.reply_id, NamedReply(lineage, lineage.chain, replace(said, text="")))
+                self._histories.replies.add(lineage, text, calls)
             self._touch(lineage, now)
 
     def turn_closed(
@@ -297,7 +269,7 @@ class SessionTable:
         if lineage is None:
             return
         self._unwait(lineage)
-        self._replies.forget(lineage)
+        self._histories.replies.forget(lineage)
         for point in lineage.seen:
             self._unsee(lineage, point)
         named = self._named.get(lineage.scope)
@@ -314,10 +286,13 @@ class SessionTable:
         """The next request goes on from this reply."""
         if lineage.prompt is None:
             self._wait(lineage, *reply_tips(lineage.chain, text, calls))
+            if calls:
+                lineage.without_calls = extend_chain(lineage.chain, message_digest("assistant", text))
+                self._wait(lineage, lineage.without_calls)
             return
         tip, lineage.prompt_end = prompt_tip(lineage.prompt, text)
         if lineage.prompt_end:
-            self._prompt_ends.add(lineage.scope, lineage.prompt_end)
+            self._histories.prompt_ends.add(lineage.scope, lineage.prompt_end)
             self._wait(lineage, tip)
 
     def _wait(self, lineage: Lineage, *tips: bytes) -> None:
@@ -333,8 +308,8 @@ class SessionTable:
             if not waiting:
                 del self._tips[key]
         if lineage.prompt_end:
-            self._prompt_ends.remove(lineage.scope, lineage.prompt_end)
-        lineage.tips, lineage.prompt_end = (), 0
+            self._histories.prompt_ends.remove(lineage.scope, lineage.prompt_end)
+        lineage.tips, lineage.without_calls, lineage.prompt_end = (), b"", 0
         lineage.contested = False
 
     def _see(self, lineage: Lineage, point: bytes) -> None:

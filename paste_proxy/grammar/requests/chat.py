@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from paste_proxy.grammar.digests import digest
+from paste_proxy.grammar.digests import digest, message_digest
 from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests.fields import UNREADABLE, Body, Content, content_of
 from paste_proxy.grammar.requests.model import (
@@ -16,6 +16,7 @@ from paste_proxy.grammar.requests.model import (
     chain_of,
     new_message,
 )
+from paste_proxy.grammar.requests.written_calls import split_written_calls
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -69,6 +70,9 @@ def parse_chat_request(body: bytes) -> ChatRequest:
 
 def _message(read: _Message) -> Message:
     text, foreign = content_of(read.content)
+    if read.role == "assistant" and not read.tool_calls and "Calling tools:" in text:
+        before, written = split_written_calls(text)
+        return Message(read.role, text, digest=message_digest(read.role, before, written, "", foreign))
     calls = _calls(read.tool_calls) if read.tool_calls else ()
     return new_message(read.role, text, calls, read.tool_call_id or "", foreign)
 
