@@ -40,6 +40,7 @@ from paste_proxy.grammar.events import (
     CallOpened,
     CallSealed,
     ContentText,
+    Foreseen,
     GrammarEvent,
     Malformed,
     ReplyNamed,
@@ -56,7 +57,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 TOLD = frozenset({CallOpened, CallSealed, Malformed, ReplyNamed, TurnEnded})
-"""The events of a reply that the core hears of one by one."""
+"""The events of a reply that the core hears of one by one; and of those that are foreseen, the same kinds."""
 TEXT_LIMIT = 4 * 1024 * 1024
 """Characters of a reply's text that are kept to recognise it by: a million tokens. A session whose reply was
 longer is not recognised by its next request."""
@@ -108,7 +109,7 @@ class TurnHandle:
                 self._room -= len(event.text)  # type: ignore[union-attr]
                 if self._room >= 0:
                     self._text.append(event.text)  # type: ignore[union-attr]
-            elif kind in TOLD:
+            elif kind in TOLD or (kind is Foreseen and _is_told(event)):
                 self._tell_text()
                 self._runtime.tell(TurnStreamed(self.turn, event))
 
@@ -305,6 +306,10 @@ class Runtime:
         run = Run(f"direct-{next(self._ids)}", call.tool, arguments, context, RunClass.AUTHORITATIVE)
         output = await self._executor.run(run, lambda: None)
         return ToolAnswer("executed", output, self._clock.now() - started, 0.0)
+
+
+def _is_told(event: GrammarEvent) -> bool:
+    return isinstance(event, Foreseen) and type(event.event) in TOLD
 
 
 def _settle(future: asyncio.Future[T] | None, value: T) -> None:

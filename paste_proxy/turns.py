@@ -2,9 +2,10 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any, TypeAlias
 
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.keys import canonical_text
@@ -18,6 +19,7 @@ from paste_proxy.grammar.events import (
     CallOpened,
     CallSealed,
     ContentText,
+    Foreseen,
     GrammarEvent,
     Malformed,
     ReplyNamed,
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 EVERYTHING = frozenset({GLOBAL_SCOPE})
 UNSEEN = -1
 """The place, in a turn, of a write that can't be told from the reply: it could not be read, or not wholly."""
+FORESEEN = -2
+"""The place of the first call in a turn that was only foreseen yet; those of the others are below."""
 SEALED_LIMIT = 64 * 1024
 """Characters of arguments that are still compared with calls: a model writes more only into files."""
 
@@ -49,9 +53,12 @@ class Turn:
     session: SessionState | None
     request: ChatRequest | None
     opened: float
-    calls: list[MessageCall] = field(default_factory=list)
-    in_text: bool = False
-    """The calls were read from the text: the client's history will hold that text, and no calls."""
+    sealed: dict[int, CallSealed] = field(default_factory=dict)
+    """By the call's ordinal: one without arguments may be sealed late."""
+    foreseen: dict[tuple[str, str], Call] = field(default_factory=dict)
+    """What was started for calls that the client has not been told of, by tool and canonical arguments."""
+    foreseen_writes: set[int] = field(default_factory=set)
+    """Ordinals of such calls that have a write open."""
     text: list[str] = field(default_factory=list)
     ended: bool = False
     final: bool = False
@@ -63,13 +70,21 @@ class Turn:
         return self.request is not None and self.request.choices == 1
 
     @property
+    def calls(self) -> list[CallSealed]:
+        return [self.sealed[ordinal] for ordinal in sorted(self.sealed)]
+
+    @property
     def told_calls(self) -> list[MessageCall]:
-        """The calls that the client's history will hold as calls."""
-        return [] if self.in_text else self.calls
+        """The calls that the client's history will hold as calls, and not as the text they were read from."""
+        return [MessageCall(one.call_id, one.name, one.arguments) for one in self.calls if not one.in_text]
 
     @property
     def offers_tools(self) -> bool:
         return self.request is not None and bool(self.request.tools)
+
+
+Hearer: TypeAlias = Callable[[Turn, SessionState, Any, float], None]
+"""Takes one kind of event; an event of any other kind means nothing here."""
 
 
 class Turns:
@@ -94,6 +109,17 @@ class Turns:
         self._client_writes = {name: frozenset(tool.writes) for name, tool in client_tools.items()}
         self._names = ToolNames(broker.specs, prefixes)
         self._turns: dict[str, Turn] = {}
+        self._hearers: dict[type[Any], Hearer] = {
+            CallOpened: self._opened,
+            CallSealed: self._sealed,
+            ContentText: lambda turn, _session, event, _now: turn.text.append(event.text),
+            Foreseen: self._foreseen,
+            Malformed: lambda turn, _session, event, now: self._unclear(turn, event.why, now),
+            ReplyNamed: lambda turn, session, event, _now: self.table.reply_named(
+                session.id, turn.id, event.reply_id
+            ),
+            TurnEnded: self._ended,
+        }
 
     # -- the request --------------------------------------------------------------------------------------
 
@@ -130,6 +156,7 @@ class Turns:
             if not self.writes.answered(session.tenant, call_id) and call_id in asked:
                 unseen |= self._writes_of(session, asked[call_id])
         self.writes.left(session.id, session.history.unanswered, turn)
+        self.ties.left(session.id)
         if unseen:
             self._broker.begin_write(frozenset(unseen), now)
             self._broker.end_write(frozenset(unseen), now)
@@ -203,30 +230,23 @@ class Turns:
         turn = self._turns.get(turn_id)
         if turn is None or turn.session is None or turn.session.id not in self.sessions:
             return
-        if isinstance(event, ContentText):
-            turn.text.append(event.text)
-        elif isinstance(event, CallOpened):
-            self._open_write(turn, event.ordinal, event.call_id, self._writes_of(turn.session, event.name), now)
-        elif isinstance(event, CallSealed):
-            turn.calls.append(MessageCall(event.call_id, event.name, event.arguments))
-            turn.in_text = event.in_text
-            self._sealed(turn, turn.session, event, now)
-        elif isinstance(event, ReplyNamed):
-            self.table.reply_named(turn.session.id, turn.id, event.reply_id)
-        elif isinstance(event, Malformed):
-            self._unclear(turn, event.why, now)
-        elif isinstance(event, TurnEnded):
-            if event.reason == "function_call" and not turn.calls:
-                self._unclear(turn, "a call in the form that came before tool_calls", now)
-            self._ended(turn, turn.session, now)
+        hear = self._hearers.get(type(event))
+        if hear is not None:
+            hear(turn, turn.session, event, now)
 
-    def _open_write(self, turn: Turn, ordinal: int, call_id: str, scopes: frozenset[str], now: float) -> None:
-        """Open from the call's name on: whatever becomes of its arguments, the agent may run it."""
+    def _opened(self, turn: Turn, session: SessionState, call: CallOpened | CallSealed, now: float) -> None:
+        """A write is open from the call's name on: whatever becomes of its arguments, the agent may run it."""
+        self._open_write(turn, call.ordinal, call.call_id, self._writes_of(session, call.name), now)
+        if call.ordinal in turn.foreseen_writes:
+            turn.foreseen_writes.discard(call.ordinal)
+            self.writes.close((turn.id, FORESEEN - call.ordinal))
+
+    def _open_write(self, turn: Turn, place: int, call_id: str, scopes: frozenset[str], now: float) -> None:
         session = turn.session
         if session is None or not scopes:
             return
         write = OpenWrite(session.tenant, session.id, call_id, scopes)
-        if self.writes.opened((turn.id, ordinal), write):
+        if self.writes.opened((turn.id, place), write):
             self._broker.begin_write(scopes, now)
 
     def _unclear(self, turn: Turn, why: str, now: float) -> None:
@@ -237,23 +257,61 @@ class Turns:
 
     def _sealed(self, turn: Turn, session: SessionState, call: CallSealed, now: float) -> None:
         """A call is complete, though the turn may go on: a read starts now."""
-        session.note(now, "sealed", tool=call.name, call_id=call.call_id, arguments=call.arguments)
-        self._open_write(turn, call.ordinal, call.call_id, self._writes_of(session, call.name), now)
+        turn.sealed[call.ordinal] = call
+        self._note_call(session, "sealed", call, now)
+        self._opened(turn, session, call, now)
+        ours = self._call_of_ours(session, call)
+        if ours is None:
+            return
+        found, canonical = ours
+        place = "" if call.call_id else f"{turn.id} {call.ordinal}"
+        self.ties.expect(ModelCall(session.tenant, session.id, call.call_id, found.tool, canonical, place))
+        if turn.foreseen.pop((found.tool, canonical), None) is None:
+            self._decide(turn, session, call, found, "sealed", now)
+
+    def _foreseen(self, turn: Turn, session: SessionState, event: Foreseen, now: float) -> None:
+        """The client has not been told yet. So this is no call to tie or to remember: a run that starts for it
+        waits for the call itself, and a write is open in case it is told."""
+        call = event.event
+        if not isinstance(call, CallOpened | CallSealed):
+            return
+        if call.ordinal not in turn.foreseen_writes and (scopes := self._writes_of(session, call.name)):
+            turn.foreseen_writes.add(call.ordinal)
+            self._open_write(turn, FORESEEN - call.ordinal, "", scopes, now)
+        if isinstance(call, CallSealed):
+            self._note_call(session, "foreseen", call, now)
+            ours = self._call_of_ours(session, call)
+            if ours is not None and self._decide(turn, session, call, ours[0], "foreseen", now):
+                turn.foreseen[ours[0].tool, ours[1]] = ours[0]
+
+    def _note_call(self, session: SessionState, what: str, call: CallSealed, now: float) -> None:
+        refused = {"invalid": call.invalid} if call.invalid else {}
+        session.note(now, what, tool=call.name, call_id=call.call_id, arguments=call.arguments, **refused)
+
+    def _call_of_ours(self, session: SessionState, call: CallSealed) -> tuple[Call, str] | None:
+        """With its canonical arguments; None if it is none of a gateway's tool."""
         name = session.names.get(call.name)
         if name is None or len(call.arguments) > SEALED_LIMIT:
-            return
+            return None
         spec = self._broker.specs[name]
         try:
             arguments = decode_arguments(spec, call.arguments.encode())
-            canonical = canonical_text(spec, arguments)
+            return Call(name, arguments), canonical_text(spec, arguments)
         except InvalidArgumentsError:
-            return
-        self.ties.expect(ModelCall(session.tenant, session.id, call.call_id, name, canonical))
-        if turn.one_reply and self._may_run(name):
-            self._broker.offer(_context(session), Call(name, arguments), RunClass.DECIDED, "sealed", now)
+            return None
 
-    def _ended(self, turn: Turn, session: SessionState, now: float) -> None:
+    def _decide(
+        self, turn: Turn, session: SessionState, said: CallSealed, call: Call, why: str, now: float
+    ) -> bool:
+        """Start it, unless it is running already, or the tool would only refuse it."""
+        if not turn.one_reply or said.invalid or not self._may_run(call.tool):
+            return False
+        return self._broker.offer(_context(session), call, RunClass.DECIDED, why, now)
+
+    def _ended(self, turn: Turn, session: SessionState, event: TurnEnded, now: float) -> None:
         """The model has stopped. The client may go on before the reply's last bytes are through."""
+        if event.reason == "function_call" and not turn.sealed:
+            self._unclear(turn, "a call in the form that came before tool_calls", now)
         turn.ended = True
         self.table.turn_replied(session.id, turn.id, now, text="".join(turn.text), calls=turn.told_calls)
         if turn.one_reply:
@@ -268,16 +326,24 @@ class Turns:
         session, complete = turn.session, complete and turn.ended
         if unread or not turn.one_reply:
             self._unclear(turn, "the reply was not read" if unread else "several replies were asked for", now)
+        self._drop_foreseen(turn, session, now)
         if session.turn == turn_id:
             self._broker.discard_waiting(session.id, now)
         self.table.turn_closed(
             session.id, turn_id, now, complete=complete, text="".join(turn.text), calls=turn.told_calls
         )
-        session.note(now, "turn ended", complete=complete, calls=len(turn.calls))
+        session.note(now, "turn ended", complete=complete, calls=len(turn.sealed))
         self._learn(session)
         if turn.final:
             self.table.forget(session.id)
             self.forget(session.id, now)
+
+    def _drop_foreseen(self, turn: Turn, session: SessionState, now: float) -> None:
+        """What was foreseen and never told: nobody will ask for it."""
+        for ordinal in turn.foreseen_writes:
+            self.writes.close((turn.id, FORESEEN - ordinal))
+        for call in turn.foreseen.values():
+            self._broker.withdraw(_context(session), call, now)
 
     def _learn(self, session: SessionState) -> None:
         """Learn from the last turn: before its session's history grows, and off the reply's own path."""

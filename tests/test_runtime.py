@@ -12,7 +12,7 @@ from paste_proxy.config import BackendConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.errors import InvalidArgumentsError, ToolError, ToolTimeoutError, UnknownToolError
 from paste_proxy.events import Identity
-from paste_proxy.grammar.events import CallSealed, ContentText, TurnEnded
+from paste_proxy.grammar.events import ArgumentText, CallSealed, ContentText, Foreseen, TurnEnded
 from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
 from paste_proxy.predict.model import Call, Candidate, History
 from paste_proxy.runtime import Runtime, ToolCall
@@ -142,6 +142,19 @@ async def test_what_was_guessed_is_reused_and_what_is_sealed_starts() -> None:
     turn.feed([TurnEnded("tool_calls")])
     turn.close(complete=True)
     assert bench.predictor.learnt == [(0, [Call("read", {"k": 1}), Call("read", {"k": 2})])]
+
+
+async def test_the_core_hears_of_a_reply_what_it_needs_foreseen_or_told() -> None:
+    bench = Bench()
+    turn = await bench.runtime.admit(SOMEONE, request())
+    told: list[Any] = []
+    handle = bench.runtime.core.handle
+    bench.runtime.core.handle = lambda event, now: told.append(event.event) or handle(event, now)  # type: ignore
+    piece, sealed = ArgumentText(0, "{"), CallSealed(0, "", "read", '{"k": 1}')
+    turn.feed([ContentText("a"), ContentText("b"), piece, Foreseen(piece), Foreseen(sealed), sealed])
+    assert told == [ContentText("ab"), Foreseen(sealed), sealed]
+    await settle()
+    assert len(bench.executor.started) == 1
     await bench.runtime.close()
 
 

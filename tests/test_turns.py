@@ -7,19 +7,33 @@ import pytest
 
 from paste_proxy.config import ClientToolConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
+from paste_proxy.errors import ToolError
 from paste_proxy.events import (
     CallRequested,
     Decision,
     FailCall,
     Identity,
     RunBegan,
+    RunEnded,
     StartRun,
     TurnClosed,
     TurnRequested,
     TurnSent,
     TurnStreamed,
 )
-from paste_proxy.grammar.events import CallOpened, CallSealed, Malformed, TurnEnded
+from paste_proxy.grammar.events import (
+    ArgumentGrown,
+    ArgumentSealed,
+    ArgumentText,
+    CallOpened,
+    CallSealed,
+    ContentText,
+    Foreseen,
+    GrammarEvent,
+    Malformed,
+    ReasoningText,
+    TurnEnded,
+)
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.predict.model import Candidate, History
 from paste_proxy.tools.ports import RunClass
@@ -60,13 +74,17 @@ class Talk:
         self.tell(TurnRequested(self.turn, self.identity, parse_chat_request(json.dumps(body).encode())))
         self.tell(TurnSent(self.turn))
 
+    def hears(self, *events: GrammarEvent) -> list[str]:
+        """The runs that start with what the stream says."""
+        return [run for event in events for run in started(self.tell(TurnStreamed(self.turn, event)))]
+
     def seals(self, tool: str, call_id: str = "c1", arguments: str = '{"k": 1}') -> list[str]:
         """The runs that start with it."""
-        decisions = self.tell(TurnStreamed(self.turn, CallSealed(0, call_id, tool, arguments)))
+        runs = self.hears(CallSealed(0, call_id, tool, arguments))
         function = {"name": tool, "arguments": arguments}
         call = {"id": call_id, "type": "function", "function": function}
         self.messages.append({"role": "assistant", "content": "", "tool_calls": [call]})
-        return started(decisions)
+        return runs
 
     def ends(self, *, complete: bool = True) -> None:
         if complete:
@@ -75,6 +93,11 @@ class Talk:
 
     def answers(self, call_id: str = "c1") -> None:
         self.messages.append({"role": "tool", "tool_call_id": call_id, "content": "done"})
+
+    def notes(self, what: str) -> list[dict[str, Any]]:
+        """The details of what the timeline says of this kind."""
+        [session] = self.core.turns.sessions.values()
+        return [note.detail for note in session.notes if note.what == what]
 
     def calls(self, tool: str, call_id: str = "", arguments: bytes = b'{"k": 1}') -> list[str]:
         return started(self.tell(CallRequested(f"call at {self.now}", self.identity, tool, arguments, call_id)))
@@ -245,6 +268,194 @@ def test_a_call_is_tied_by_its_id_and_joins_what_was_started_for_it() -> None:
     t.seals("read_a")
     assert t.calls("read_a", "c1") == []
     assert t.calls("read_a", "c1") == ["read_a authoritative"]
+
+
+def test_a_call_that_its_request_s_schema_refuses_does_not_start() -> None:
+    t = talk()
+    t.ask()
+    refused = CallSealed(0, "c1", "read_a", '{"k": 1}', invalid="$.k: too small")
+    assert t.hears(Foreseen(refused), refused) == []
+    for what in ("foreseen", "sealed"):
+        assert t.notes(what) == [
+            {"tool": "read_a", "call_id": "c1", "arguments": '{"k": 1}', "invalid": "$.k: too small"}
+        ]
+    assert t.calls("read_a", "c1") == ["read_a authoritative"]
+
+
+def test_events_that_start_nothing_are_passed_over() -> None:
+    t = talk()
+    t.ask()
+    events: list[GrammarEvent] = [
+        ArgumentText(0, "{"),
+        ArgumentGrown(0, ("a",), "x"),
+        ArgumentSealed(0, ("a",), "x"),
+        ReasoningText("hm"),
+    ]
+    assert t.hears(*events, Foreseen(ArgumentText(0, "{"))) == []
+    assert t.core.broker.open_scopes == 0
+
+
+# -- what is foreseen ---------------------------------------------------------------------------------------
+
+
+def test_a_foreseen_read_starts_once_and_serves_the_call_that_comes() -> None:
+    t = talk()
+    t.ask()
+    assert t.hears(Foreseen(CallSealed(0, "", "read_a", '{"k": 1}'))) == ["read_a decided"]
+    assert t.seals("read_a") == []
+    t.ends()
+    assert t.core.broker.live == 1
+    assert t.calls("read_a", "c1") == []
+    assert t.core.broker.ledger.started == {"decided": 1}
+
+
+def test_a_foreseen_call_that_failed_is_not_started_again() -> None:
+    t = talk()
+    t.ask()
+    t.hears(Foreseen(CallSealed(0, "", "read_a", '{"k": 1}')))
+    t.tell(RunEnded("run-1", None, ToolError("it broke")))
+    assert t.seals("read_a") == []
+
+
+def test_what_is_foreseen_is_no_call_yet() -> None:
+    t = talk()
+    t.ask()
+    t.hears(Foreseen(CallOpened(0, "", "read_a")), Foreseen(CallSealed(0, "", "read_a", '{"k": 1}')))
+    assert t.calls("read_a") == ["read_a authoritative"]
+    t.hears(ContentText("no call after all"))
+    t.ends()
+    t.messages.append({"role": "assistant", "content": "no call after all"})
+    t.messages.append({"role": "user", "content": "go on"})
+    t.ask()
+    assert [note["relation"] for note in t.notes("turn")] == ["new", "continued"]
+
+
+def test_what_was_foreseen_wrongly_is_dropped_with_its_turn() -> None:
+    t = talk()
+    t.ask()
+    t.hears(Foreseen(CallSealed(0, "", "read_b", '{"k": 1}')))
+    assert t.seals("read_a") == ["read_a decided"]
+    assert t.core.broker.live == 2
+    t.ends()
+    assert t.core.broker.live == 1
+    assert t.calls("read_a", "c1") == []
+
+
+def test_nothing_foreseen_starts_for_an_agent_that_asked_for_several_replies() -> None:
+    t = talk()
+    t.ask(n=2)
+    assert t.hears(Foreseen(CallSealed(0, "", "read_a", '{"k": 1}'))) == []
+
+
+def test_a_foreseen_write_is_open_at_once_and_once() -> None:
+    t = talk()
+    t.ask()
+    t.hears(Foreseen(CallOpened(0, "", "write_a")))
+    assert t.hears(Foreseen(CallSealed(1, "", "read_a", '{"k": 1}'))) == []
+    t.hears(CallOpened(0, "c1", "write_a"))
+    assert t.core.turns.writes._open.keys() == {(t.turn, 0)}
+    t.seals("write_a")
+    t.ends()
+    assert t.core.broker.open_scopes == 1
+    t.answers()
+    t.ask()
+    assert t.core.broker.open_scopes == 0
+    assert t.seals("read_a", "c2") == ["read_a decided"]
+
+
+@pytest.mark.parametrize("told", ["nothing", "a read", "another write"])
+def test_a_foreseen_write_that_is_not_told_ends_with_its_turn(told: str) -> None:
+    t = talk()
+    t.ask()
+    t.hears(Foreseen(CallOpened(0, "", "write_a")))
+    if told == "a read":
+        assert t.seals("read_a") == ["read_a decided"]
+    elif told == "another write":
+        t.seals("write_b")
+        assert not t.core.broker.epochs.is_open(frozenset("a"))
+        assert t.core.broker.epochs.is_open(frozenset("b"))
+    t.ends()
+    assert t.core.broker.open_scopes == (1 if told == "another write" else 0)
+
+
+# -- calls that are read out of the client's text -----------------------------------------------------------
+
+
+def in_text(t: Talk, tool: str, ordinal: int = 0) -> list[str]:
+    said = f"Action: {tool} {ordinal}\n"
+    sealed = CallSealed(ordinal, "", tool, '{"k": 1}', in_text=True)
+    return t.hears(ContentText(said), CallOpened(ordinal, "", tool, in_text=True), sealed)
+
+
+def test_a_session_goes_on_from_the_text_that_its_calls_were_read_from() -> None:
+    t = talk()
+    t.ask()
+    assert in_text(t, "read_a") == ["read_a decided"]
+    assert t.calls("read_a") == []
+    t.ends()
+    t.messages.append({"role": "assistant", "content": "Action: read_a 0"})
+    t.messages.append({"role": "user", "content": "Observation: done"})
+    t.ask()
+    assert [note["relation"] for note in t.notes("turn")] == ["new", "continued"]
+
+
+def test_a_write_in_the_text_is_open_until_its_session_asks_again() -> None:
+    t = talk()
+    t.ask()
+    in_text(t, "edit")
+    assert in_text(t, "read_a", 1) == []
+    t.ends()
+    other = Talk(t.core)
+    other.messages[0]["content"] = "something else"
+    other.ask()
+    assert t.core.broker.open_scopes == 1
+    t.messages.append({"role": "assistant", "content": "Action: edit 0\nAction: read_a 1"})
+    t.messages.append({"role": "user", "content": "Observation: done"})
+    t.ask()
+    assert t.core.broker.open_scopes == 0
+    assert in_text(t, "read_a") == ["read_a decided"]
+
+
+def test_a_write_in_the_text_stays_open_where_nobody_knows_whether_its_session_asked() -> None:
+    """A client that writes the reply otherwise begins a new session: for all we know the first one goes on."""
+    t = talk()
+    t.ask()
+    in_text(t, "edit")
+    t.ends()
+    t.messages.append({"role": "assistant", "content": "I edit."})
+    t.messages.append({"role": "user", "content": "Observation: done"})
+    t.ask()
+    assert t.core.broker.open_scopes == 1
+
+
+def test_calls_without_ids_are_pending_one_by_one_until_their_session_asks_again() -> None:
+    t = talk()
+    t.ask()
+    for ordinal, tool in enumerate(("read_a", "read_b")):
+        assert in_text(t, tool, ordinal) == [f"{tool} decided"]
+    assert t.calls("read_a") == []
+    assert t.calls("read_b") == []
+    in_text(t, "read_all", 2)
+    t.ends()
+    t.messages.append({"role": "assistant", "content": "Action: read_a 0 Action: read_b 1 Action: read_all 2"})
+    t.messages.append({"role": "user", "content": "Observation: done"})
+    t.ask()
+    assert t.calls("read_all") == ["read_all authoritative"]
+
+
+def test_a_write_whose_id_comes_late_waits_for_its_result() -> None:
+    t = talk()
+    t.ask()
+    t.hears(CallOpened(0, "", "edit"))
+    t.seals("edit", "c1")
+    t.ends()
+    t.messages.append({"role": "user", "content": "meanwhile"})
+    t.ask()
+    assert t.core.broker.open_scopes == 1
+    t.ends()
+    t.answers()
+    t.ask()
+    assert t.core.broker.open_scopes == 0
 
 
 def test_two_agents_with_equal_calls_and_no_ids_are_run_fresh() -> None:

@@ -77,6 +77,12 @@ class Broker:
         self._expire_later(speculation)
         return True
 
+    def withdraw(self, context: RunContext, call: Call, now: float) -> None:
+        """What was taken on for this call will not be asked for."""
+        key = call_key(context.tenant, context.session, self.specs[call.tool], call.arguments)
+        if (known := self._live.get(key)) is not None:
+            self._end(known, Trigger.DISCARD, now)
+
     def _hurry(self, known: Speculation, run_class: RunClass) -> None:
         """A queued candidate whose call was sealed meanwhile moves up, also if it waits for a worker."""
         if known.state is not State.QUEUED or run_class >= known.run_class:

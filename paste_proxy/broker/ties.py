@@ -20,6 +20,13 @@ class ModelCall(msgspec.Struct, frozen=True):
     tool: str
     arguments: str
     """Canonical JSON text."""
+    place: str = ""
+    """Tells calls apart that have no id."""
+
+    @property
+    def key(self) -> str:
+        """Within its session."""
+        return self.call_id or self.place
 
 
 class Ties:
@@ -34,9 +41,9 @@ class Ties:
         self._unclaimed: dict[tuple[str, str, str], set[ModelCall]] = {}
 
     def expect(self, call: ModelCall) -> None:
-        if (earlier := self._by_session.get(call.session, {}).get(call.call_id)) is not None:
+        if (earlier := self._by_session.get(call.session, {}).get(call.key)) is not None:
             self._drop(earlier)
-        self._by_session.setdefault(call.session, {})[call.call_id] = call
+        self._by_session.setdefault(call.session, {})[call.key] = call
         self._by_id.setdefault((call.tenant, call.call_id), set()).add(call)
         self._unclaimed.setdefault((call.tenant, call.tool, call.arguments), set()).add(call)
 
@@ -61,13 +68,18 @@ class Ties:
         """Claim the first of `calls` if all are of one session; which of equal siblings does not matter."""
         if len({call.session for call in calls}) != 1:
             return ""
-        call = min(calls, key=lambda one: one.call_id)
+        call = min(calls, key=lambda one: one.key)
         discard(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
         return call.session
 
     def answered(self, session: str, call_id: str) -> None:
         """The call's result stands in the history: whoever ran it has run it."""
         if (call := self._by_session.get(session, {}).get(call_id)) is not None:
+            self._drop(call)
+
+    def left(self, session: str) -> None:
+        """The session asks again: its calls without an id were made, or never will be."""
+        for call in [one for one in self._by_session.get(session, {}).values() if not one.call_id]:
             self._drop(call)
 
     def forget(self, session: str) -> None:
@@ -78,6 +90,6 @@ class Ties:
         discard(self._by_id, (call.tenant, call.call_id), call)
         discard(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
         calls = self._by_session[call.session]
-        del calls[call.call_id]
+        del calls[call.key]
         if not calls:
             del self._by_session[call.session]

@@ -36,13 +36,21 @@ class OpenWrites:
         return len(self._open)
 
     def opened(self, place: Place, write: OpenWrite) -> bool:
-        """False if it is open already."""
-        if place in self._open:
+        """False if it is open already; its id may come later than it."""
+        known = self._open.get(place)
+        if known is not None and (known.call_id or not write.call_id):
             return False
+        if known is not None:
+            discard(self._of_id, (known.tenant, known.call_id), place)
+            write = msgspec.structs.replace(known, call_id=write.call_id)
         self._open[place] = write
         self._of_session.setdefault(write.session, set()).add(place)
         self._of_id.setdefault((write.tenant, write.call_id), set()).add(place)
-        return True
+        return known is None
+
+    def close(self, place: Place) -> None:
+        """It has ended, or was none."""
+        self._close([place] if place in self._open else [])
 
     def answered(self, tenant: str, call_id: str) -> bool:
         """A result with this id stands in a history of the tenant's. False if no such write was open."""
@@ -50,7 +58,8 @@ class OpenWrites:
         return self._close(list(places))
 
     def left(self, session: str, waiting: Iterable[str], turn: str) -> None:
-        """The session asks again: of its writes, only those in `waiting` may still come back."""
+        """The session asks again: of its writes, only those in `waiting` may still come back. Those without an
+        id have: a client that runs calls it read out of text tells their results in its next request."""
         waiting = set(waiting)
         places = self._of_session.get(session, ())
         self._close(

@@ -33,12 +33,27 @@ def _guesser(
 
 
 @settings(max_examples=150, deadline=None)
-@given(task=tasks, wild=guesses, seed=st.integers(0, 2**32), failing=st.sampled_from([0.0, 0.3]))
+@given(
+    task=tasks,
+    wild=guesses,
+    seed=st.integers(0, 2**32),
+    failing=st.sampled_from([0.0, 0.3]),
+    foresight=st.sampled_from([0.0, 0.7]),
+    in_text=st.booleans(),
+)
 def test_a_session_s_transcript_and_world_are_those_of_the_serial_run(
-    task: list[list[tuple[str, int]]], wild: list[tuple[str, int]], seed: int, failing: float
+    task: list[list[tuple[str, int]]],
+    wild: list[tuple[str, int]],
+    seed: int,
+    failing: float,
+    foresight: float,
+    in_text: bool,
 ) -> None:
     serial, world = play({"s": task}, Random(seed), lambda history: [], config=OFF)
-    ahead, other = play({"s": task}, Random(seed + 1), _guesser(task, wild, Random(seed)), failing=failing)
+    guess = _guesser(task, wild, Random(seed))
+    ahead, other = play(
+        {"s": task}, Random(seed + 1), guess, failing=failing, foresight=foresight, in_text=in_text
+    )
     assert ahead["s"].transcript == serial["s"].transcript
     assert other.world.values == world.world.values
 
@@ -49,14 +64,23 @@ def test_a_session_s_transcript_and_world_are_those_of_the_serial_run(
     wild=guesses,
     seed=st.integers(0, 2**32),
     impatient=st.sampled_from([0.0, 0.3]),
+    foresight=st.sampled_from([0.0, 0.7]),
+    in_text=st.booleans(),
 )
 def test_sessions_that_share_a_world_get_results_that_their_own_calls_could_have_given(
-    scripts: list[list[list[tuple[str, int]]]], wild: list[tuple[str, int]], seed: int, impatient: float
+    scripts: list[list[list[tuple[str, int]]]],
+    wild: list[tuple[str, int]],
+    seed: int,
+    impatient: float,
+    foresight: float,
+    in_text: bool,
 ) -> None:
     everything = [turn for script in scripts for turn in script]
     named = {f"s{number}": script for number, script in enumerate(scripts)}
     guess = _guesser(everything, wild, Random(seed))
-    agents, simulation = play(named, Random(seed), guess, impatient=impatient, failing=0.2)
+    agents, simulation = play(
+        named, Random(seed), guess, impatient=impatient, failing=0.2, foresight=foresight, in_text=in_text
+    )
     for name, script in named.items():
         assert len(agents[name].transcript) == sum(len(turn) for turn in script)
     for seen in simulation.seen:
@@ -81,6 +105,8 @@ def test_the_simulation_does_use_what_ran_ahead() -> None:
     task = [[("read_a", 1)], [("read_b", 1), ("read_all", 1)], [("write_a", 1)], [("read_a", 1)]] * 3
     outcomes: set[str] = set()
     for seed in range(30):
-        _, simulation = play({"s": task, "t": task}, Random(seed), _guesser(task, [], Random(seed)))
+        _, simulation = play(
+            {"s": task, "t": task}, Random(seed), _guesser(task, [], Random(seed)), in_text=seed % 2 == 1
+        )
         outcomes |= {seen.outcome for seen in simulation.seen}
     assert outcomes == {"reused", "joined", "promoted", "executed"}

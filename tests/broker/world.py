@@ -35,7 +35,7 @@ from paste_proxy.events import (
     TurnSent,
     TurnStreamed,
 )
-from paste_proxy.grammar.events import CallSealed, TurnEnded
+from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, Foreseen, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.predict.model import Call, Candidate, History
 from paste_proxy.tools.ports import Output
@@ -138,6 +138,8 @@ class Agent:
 
     name: str
     turns: list[list[tuple[str, int]]]
+    in_text: bool = False
+    """It reads its calls out of the reply's text, and so they have no ids."""
     transcript: list[str] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     turn: int = 0
@@ -148,8 +150,23 @@ class Agent:
         self.identity = Identity(session=self.name)
         self.messages.append({"role": "user", "content": f"task {self.name}"})
 
-    def call_id(self) -> str:
-        return f"{self.name}-{self.turn}-{self.step}"
+    def call_id(self, step: int | None = None) -> str:
+        return "" if self.in_text else f"{self.name}-{self.turn}-{self.step if step is None else step}"
+
+    def said(self) -> dict[str, Any]:
+        """The reply of the turn, as it goes into the history."""
+        calls = self.turns[self.turn]
+        if self.in_text:
+            return {"role": "assistant", "content": "".join(f"{tool} {k};" for tool, k in calls)}
+        functions = [
+            {
+                "id": self.call_id(step),
+                "type": "function",
+                "function": {"name": tool, "arguments": json.dumps({"k": k})},
+            }
+            for step, (tool, k) in enumerate(calls)
+        ]
+        return {"role": "assistant", "content": None, "tool_calls": functions}
 
 
 class Simulation:
@@ -163,6 +180,7 @@ class Simulation:
         *,
         impatient: float = 0.0,
         failing: float = 0.0,
+        foresight: float = 0.0,
     ) -> None:
         self.core = core
         self.world = World()
@@ -171,6 +189,7 @@ class Simulation:
         self._random = random
         self._impatient = impatient
         self._failing = failing
+        self._foresight = foresight
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._runs: dict[str, dict[str, Any]] = {}
@@ -203,24 +222,28 @@ class Simulation:
         calls = agent.turns[agent.turn]
         at = self.now
         for step, (tool, k) in enumerate(calls):
-            at += self._random.uniform(0.1, 3.0)
-            sealed = CallSealed(step, f"{agent.name}-{agent.turn}-{step}", tool, json.dumps({"k": k}))
+            begun, at = at, at + self._random.uniform(0.1, 3.0)
+            if self._random.random() < self._foresight:
+                self._foresee(turn, step, tool, k, begun, at)
+            if agent.in_text:
+                self._at(at, partial(self._tell, TurnStreamed(turn, ContentText(f"{tool} {k};"))))
+            sealed = CallSealed(step, agent.call_id(step), tool, json.dumps({"k": k}), in_text=agent.in_text)
             self._at(at, partial(self._tell, TurnStreamed(turn, sealed)))
         self._at(at + 0.5, lambda: self._end_turn(agent, turn))
+
+    def _foresee(self, turn: str, step: int, tool: str, k: int, begun: float, told: float) -> None:
+        """Rightly or, one time in three, wrongly."""
+        if self._random.random() < 1 / 3:
+            tool, k = self._random.choice((*SPECS, *CLIENT_TOOLS)), self._random.randint(0, 2)
+        opened, sealed = CallOpened(step, "", tool), CallSealed(step, "", tool, json.dumps({"k": k}))
+        at = self._random.uniform(begun, told)
+        self._at(at, partial(self._tell, TurnStreamed(turn, Foreseen(opened))))
+        self._at(self._random.uniform(at, told), partial(self._tell, TurnStreamed(turn, Foreseen(sealed))))
 
     def _end_turn(self, agent: Agent, turn: str) -> None:
         self._tell(TurnStreamed(turn, TurnEnded("tool_calls")))
         self._tell(TurnClosed(turn, complete=True))
-        calls = agent.turns[agent.turn]
-        functions = [
-            {
-                "id": f"{agent.name}-{agent.turn}-{step}",
-                "type": "function",
-                "function": {"name": tool, "arguments": json.dumps({"k": k})},
-            }
-            for step, (tool, k) in enumerate(calls)
-        ]
-        agent.messages.append({"role": "assistant", "content": None, "tool_calls": functions})
+        agent.messages.append(agent.said())
         agent.step = 0
         self._next_call(agent)
 
@@ -247,7 +270,7 @@ class Simulation:
         self._at(done, finish)
 
     def _ask_gateway(self, agent: Agent, tool: str, k: int) -> None:
-        call = f"{agent.call_id()}#{next(self._order)}"
+        call = f"{agent.name}#{next(self._order)}"
         self._waiting[call] = (agent, tool, k, self.now)
         arguments = json.dumps({"k": k}).encode()
         if self._random.random() < self._impatient and tool.startswith("read"):
@@ -264,7 +287,8 @@ class Simulation:
     def _got(self, agent: Agent, text: str) -> None:
         tool, k = agent.turns[agent.turn][agent.step]
         agent.transcript.append(f"{tool}({k}) -> {text}")
-        agent.messages.append({"role": "tool", "tool_call_id": agent.call_id(), "content": text})
+        told = {"role": "user"} if agent.in_text else {"role": "tool", "tool_call_id": agent.call_id()}
+        agent.messages.append({**told, "content": text})
         agent.step += 1
         self._next_call(agent)
 
@@ -351,11 +375,15 @@ def play(
     config: Config = CONFIG,
     impatient: float = 0.0,
     failing: float = 0.0,
+    foresight: float = 0.0,
+    in_text: bool = False,
 ) -> tuple[dict[str, Agent], Simulation]:
     """Play the tasks to their end; the agents with their transcripts, and what happened."""
-    agents = {name: Agent(name, turns) for name, turns in tasks.items()}
+    agents = {name: Agent(name, turns, in_text) for name, turns in tasks.items()}
     core = Core(SPECS, config, HostilePredictor(guess))
-    simulation = Simulation(core, list(agents.values()), random, impatient=impatient, failing=failing)
+    simulation = Simulation(
+        core, list(agents.values()), random, impatient=impatient, failing=failing, foresight=foresight
+    )
     simulation.agents = agents
     simulation.run()
     return agents, simulation
