@@ -32,17 +32,15 @@ class Turn(NamedTuple):
 
 def kept(said: Said, habits: Habits) -> list[Words | Call]:
     items = [one for one in said.items if habits.keep_reasoning or not is_reasoning(one)]
-    return [
-        one._replace(pieces=[f" {one.text}\n\n"]) if habits.trim and is_content(one) else one for one in items
-    ]
+    return [trimmed(one) if habits.trim and isinstance(one, Words) else one for one in items]
+
+
+def trimmed(words: Words) -> Words:
+    return words._replace(pieces=[f" {words.text}\n\n"])
 
 
 def is_reasoning(item: Words | Call) -> bool:
     return isinstance(item, Words) and item.kind == "reasoning"
-
-
-def is_content(item: Words | Call) -> bool:
-    return isinstance(item, Words) and item.kind == "content"
 
 
 def result_of(call: Call) -> str:
@@ -77,7 +75,7 @@ def chat_start(text: str, habits: Habits) -> dict[str, Any]:
 
 def chat_after(turn: Turn) -> list[dict[str, Any]]:
     items = kept(turn.said, turn.habits)
-    texts = "".join(one.text for one in items if isinstance(one, Words) and is_content(one))
+    texts = "".join(one.text for one in items if isinstance(one, Words) and one.kind == "content")
     message: dict[str, Any] = {"role": "assistant", "content": content(texts, turn.habits) if texts else None}
     if made := calls_of(turn.said):
         message["tool_calls"] = [

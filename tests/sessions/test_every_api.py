@@ -35,7 +35,7 @@ def turns(draw: st.DrawFn) -> list[Turn]:
         words = draw(st.lists(WORDS, max_size=2))
         if not calls:
             words.append(Words("content", [draw(st.text(min_size=1, max_size=5))]))
-        items = draw(st.permutations([*words, *calls]))
+        items: list[Words | Call] = draw(st.permutations([*words, *calls]))
         then = draw(st.sampled_from(["", "go on"])) if calls else "and now?"
         made.append(Turn(Said(items, finished=True, usage=(1, 1, 0)), then, draw(HABITS)))
     return made
