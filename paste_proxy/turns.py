@@ -237,6 +237,7 @@ class Turns:
     def _opened(self, turn: Turn, session: SessionState, call: CallOpened | CallSealed, now: float) -> None:
         """A write is open from the call's name on: whatever becomes of its arguments, the agent may run it."""
         self._open_write(turn, call.ordinal, call.call_id, self._writes_of(session, call.name), now)
+        session.calls_in_text |= call.in_text
         if call.ordinal in turn.foreseen_writes:
             turn.foreseen_writes.discard(call.ordinal)
             self.writes.close((turn.id, FORESEEN - call.ordinal))
@@ -251,8 +252,9 @@ class Turns:
 
     def _unclear(self, turn: Turn, why: str, now: float) -> None:
         """What the agent may do now is not known: until it asks again, take it for a write of everything."""
-        if turn.session is not None and turn.offers_tools:
-            turn.session.note(now, "unclear", why=why)
+        session = turn.session
+        if session is not None and (turn.offers_tools or session.calls_in_text):
+            session.note(now, "unclear", why=why)
             self._open_write(turn, UNSEEN, "", EVERYTHING, now)
 
     def _sealed(self, turn: Turn, session: SessionState, call: CallSealed, now: float) -> None:

@@ -428,6 +428,17 @@ def test_a_write_in_the_text_stays_open_where_nobody_knows_whether_its_session_a
     assert t.core.broker.open_scopes == 1
 
 
+def test_what_can_t_be_read_may_hold_calls_where_calls_were_read_from_the_text() -> None:
+    """Such clients offer their tools in the prompt."""
+    for earlier in ("none", "one"):
+        t = talk(edit=())
+        t.ask(tools=[])
+        if earlier == "one":
+            in_text(t, "edit")
+        t.hears(Malformed("junk", 7))
+        assert t.core.broker.open_scopes == (1 if earlier == "one" else 0)
+
+
 def test_calls_without_ids_are_pending_one_by_one_until_their_session_asks_again() -> None:
     t = talk()
     t.ask()

@@ -27,6 +27,8 @@ class SessionState:
     """The client's tool names that mean gateway tools, from the newest request."""
     unlearnt: list[Call] | None = None
     """What the last turn asked for, until the predictor has learnt from it; empty: it asked for nothing."""
+    calls_in_text: bool = False
+    """Its client reads calls out of the text of replies, offered or not."""
     turns: int = 0
     turn: str = ""
     """The latest turn: its request may come before the end of the one before is told."""
