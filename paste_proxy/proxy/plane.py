@@ -15,7 +15,7 @@ from paste_proxy.events import Identity
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.dialects import TextReader
 from paste_proxy.grammar.errors import UnreadableRequestError
-from paste_proxy.grammar.requests import ChatRequest, parse_request
+from paste_proxy.grammar.requests import ChatRequest, RequestTool, parse_request
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.headers import RequestHead, request_id
 from paste_proxy.proxy.opt_ins import OptIns
@@ -96,8 +96,9 @@ class LlmPlane:
             return refusal(error, head)
         read = await self._parse(api, body)
         turn = await self._admit(request, read)
-        new_text = partial(self._new_text, api, read)
-        tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text)
+        tools = read.tools if read is not None else ()
+        new_text = partial(self._new_text, api, tools)
+        tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text, tools)
         rid, body = self._with_rid(api, read, body)
         opt_in = self._opt_in(body, read, tap) if api is Api.CHAT else None
         outgoing = Outgoing(head=head, body=body)
@@ -107,8 +108,7 @@ class LlmPlane:
         finally:
             self._over(request, transfer, tap, rid)
 
-    def _new_text(self, api: Api, read: ChatRequest | None) -> TextReader | None:
-        tools = read.tools if read is not None else ()
+    def _new_text(self, api: Api, tools: tuple[RequestTool, ...]) -> TextReader | None:
         return self.backend.text.observer(tools, api_text=api in TEXT_APIS)
 
     def _with_rid(self, api: Api, read: ChatRequest | None, body: bytes) -> tuple[str, bytes]:

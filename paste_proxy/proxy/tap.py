@@ -12,6 +12,7 @@ from typing import Protocol
 
 from paste_proxy.grammar.dialects import Api, TextReader, read_reply, stream_reader
 from paste_proxy.grammar.events import Foreseen, GrammarEvent, TurnEnded
+from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.http1 import ReplyHead
 from paste_proxy.proxy.upstream import Sink
@@ -66,9 +67,10 @@ class _Reader(Protocol):
 class _WholeReply:
     """A reply that is one JSON object: kept until it is complete, up to `limit` bytes."""
 
-    def __init__(self, api: Api, text: TextReader | None, limit: int) -> None:
+    def __init__(self, api: Api, text: TextReader | None, tools: Sequence[RequestTool], limit: int) -> None:
         self._api = api
         self._text = text
+        self._tools = tools
         self._left = limit
         self._parts: list[bytes] = []
 
@@ -84,7 +86,7 @@ class _WholeReply:
         return sum(map(len, self._parts))
 
     def end(self) -> Sequence[GrammarEvent]:
-        return read_reply(self._api, b"".join(self._parts), self._text)
+        return read_reply(self._api, b"".join(self._parts), self._text, tools=self._tools)
 
 
 class Tap:
@@ -98,12 +100,14 @@ class Tap:
         limit: int,
         api: Api = Api.CHAT,
         new_text: Callable[[], TextReader | None] = lambda: None,
+        tools: Sequence[RequestTool] = (),
     ) -> None:
         """`turn` is None where there is nobody to tell; `limit`: see `_WholeReply`. `new_text` makes what reads
-        the text of the reply, if its calls are there."""
+        the text of the reply, if its calls are there; `tools` are those that the request offers."""
         self._turn = turn
         self._api = api
         self._new_text = new_text
+        self._tools = tools
         self._counters = counters
         self._failures = failures
         self._limit = limit
@@ -129,9 +133,9 @@ class Tap:
         media = media_type(head) if is_identity(head) else b""
         try:
             if media == EVENT_STREAM:
-                self._reader = stream_reader(self._api, self._new_text())
+                self._reader = stream_reader(self._api, self._new_text(), tools=self._tools)
             elif media == JSON:
-                self._reader = _WholeReply(self._api, self._new_text(), self._limit)
+                self._reader = _WholeReply(self._api, self._new_text(), self._tools, self._limit)
             else:
                 self._counters.untapped_replies += 1
         except Exception as error:  # noqa: BLE001 - the boundary

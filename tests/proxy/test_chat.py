@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.grammar.events import ContentText, TurnEnded
+from paste_proxy.grammar.events import CallSealed, ContentText, TurnEnded
 from paste_proxy.proxy.rid import splice_rid
 from tests.proxy.support import (
     CHAT_BODY,
@@ -75,6 +75,37 @@ async def test_the_runtime_hears_the_turn_in_order(reply: bytes) -> None:
         assert request is not None
         assert request.messages[0].text == "hi"
         assert running.counters.events == len(turn.events)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_calls_are_held_against_the_schemas_of_the_request_and_pass_all_the_same(*, stream: bool) -> None:
+    function = {"name": "look", "parameters": {"required": ["at"]}}
+    body = json.dumps({"messages": [], "tools": [{"type": "function", "function": function}]}).encode()
+    call = {"index": 0, "id": "c1", "function": {"name": "look", "arguments": "{}"}}
+    message = {
+        "index": 0,
+        "finish_reason": "tool_calls",
+        "delta" if stream else "message": {"tool_calls": [call]},
+    }
+    said = json.dumps({"choices": [message]}).encode()
+    if stream:
+        sent = b"data: " + said + b"\n\ndata: [DONE]\n\n"
+        reply = STREAM_HEAD + chunk(sent) + b"0\r\n\r\n"
+    else:
+        sent = said
+        reply = (
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(said)
+            + said
+        )
+    async with raw_backend(Model(reply)) as port, proxy(port) as running:
+        reader, writer = await running.connect()
+        writer.write(chat_request(body))
+        _, got = await asyncio.wait_for(read_reply(reader), 2)
+        assert got == sent
+        turn = running.runtime.turns[0]
+        assert await asyncio.wait_for(turn.closed, 1) is True
+        sealed = [event for event in turn.events if isinstance(event, CallSealed)]
+        assert [one.invalid for one in sealed] == ['$: "at" is a required property']
 
 
 async def test_connections_are_kept_on_both_sides() -> None:
