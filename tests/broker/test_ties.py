@@ -105,3 +105,22 @@ def test_an_id_that_nobody_has_seen_ties_to_nothing() -> None:
 
 def test_a_name_that_no_session_has_ties_to_nothing() -> None:
     assert claim(expecting(("bob", "c1", "{}")), "{}", named=()) == ""
+
+
+def test_calls_without_ids_are_told_apart_by_their_place_until_their_session_asks_again() -> None:
+    ties = Ties()
+    for place, arguments in (("t 0", "{}"), ("t 1", '{"k":1}')):
+        ties.expect(ModelCall("x", "s1", "", "t", arguments, place))
+    ties.expect(ModelCall("x", "s1", "c1", "t", '{"k":2}'))
+    assert claim(ties, "{}") == "s1"
+    ties.left("s1")
+    assert claim(ties, '{"k":1}') == ""
+    assert claim(ties, '{"k":2}') == "s1"
+
+
+def test_two_equal_calls_without_ids_tie_to_nothing() -> None:
+    ties = Ties()
+    for place in ("t 0", "t 1"):
+        ties.expect(ModelCall("x", "s1", "", "t", "{}", place))
+    assert claim(ties, "{}") == ""
+    assert claim(ties, "{}", named=("s1",)) == "s1"
