@@ -5,6 +5,7 @@ call, is taken out. Where the model leaves its format, the call is malformed, th
 lost, and reading goes on from there.
 """
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
@@ -22,6 +23,16 @@ from paste_proxy.grammar.requests import RequestTool
 
 HEAD_LIMIT = 1024
 """Characters of a name or key with what stands beside it: the longest names have about a hundred."""
+
+BLANK_LIMIT = 1024
+"""Characters of white space beside a call that are taken out with it: templates have two or three."""
+
+DOUBT_LIMIT = 64 * 1024
+"""Characters that wait until it is known whether they are a call: the name mostly comes first, and where
+arguments come before it there may be a file in them."""
+
+_SHOWN = 64
+"""Characters of a name that is none, in the words about it."""
 
 _BLANK = re.compile(r"\s*+")
 
@@ -47,7 +58,6 @@ class FormatReader:
 
     __slots__ = (
         "_at",
-        "_begun",
         "_blanks",
         "_calls",
         "_find",
@@ -57,6 +67,7 @@ class FormatReader:
         "_in_object",
         "_key",
         "_keys",
+        "_marked",
         "_names",
         "_out",
         "_plain_text",
@@ -79,14 +90,14 @@ class FormatReader:
         self._at = 0
         self._held = ""
         """The end of the text so far, which may be the beginning of a terminal."""
-        self._undecided: list[str] | None = None
+        self._undecided: io.StringIO | None = None
         """Text of which it is not known whether it is a call."""
         self._gap = True
         """In the beginning of the reply, or behind a call: white space waits here."""
-        self._blanks: list[str] = []
+        self._blanks = ""
         """The white space of a gap: it goes on only with text behind it."""
-        self._begun = False
-        """A call was seen."""
+        self._marked = False
+        """A mark was read: white space that waits at the end of the reply stands beside it."""
         self._head = ""
         self._tool = ""
         """The name of the call that is open."""
@@ -114,25 +125,25 @@ class FormatReader:
         """The reply is over. A call of which anything is missing is none."""
         self._out, self._at = out, at
         held, self._held = self._held, ""
+        state = self._state
         if self._undecided is not None:
             self._give_back(held)
-        elif self._state.what is What.REASONING:
+        elif state.broken:
+            if not self._calls.is_open:
+                self._fail("the reply ended inside of a call")
+        elif state.what is What.REASONING:
             self._reasoning(held)
-        elif self._state.what in (What.CONTENT, What.IGNORED) and not self._state.broken:
+        elif state.what is What.CONTENT or state.otherwise:
             self._content(held)
-        elif self._state.broken and not self._calls.is_open:
-            self._fail("the reply ended inside of a call")
-        if self._blanks and not self._begun:
-            out.append(ContentText("".join(self._blanks)))
-            self._blanks.clear()
+        if self._blanks and not self._marked:
+            out.append(ContentText(self._blanks))
         self._calls.end(at, out, finished=False)
 
     # Text between terminals.
 
     def _read_content(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
-        if stop > place:
-            self._content(text[place:stop])
+        self._content(text[place:stop])
         return self._stop(text, stop, terminal)
 
     def _read_reasoning(self, text: str, place: int) -> int:
@@ -144,8 +155,8 @@ class FormatReader:
         stop, terminal = self._find(text, place)
         if self._state.otherwise:
             begin = _skip(text, place, stop)
-            if begin > place:
-                self._blanks.append(text[place:begin])
+            if not self._state.broken:
+                self._content(text[place:begin])
             if begin < stop:
                 self._enter(self._state.otherwise)
                 return begin
@@ -158,7 +169,7 @@ class FormatReader:
             return self._break(f"a name of more than {HEAD_LIMIT} characters", text, place, place + room)
         self._head += text[place:stop]
         if self._undecided is not None:
-            self._undecided.append(text[place:stop])
+            self._undecided.write(text[place:stop])
         return self._stop(text, stop, terminal)
 
     def _read_arguments(self, text: str, place: int) -> int:
@@ -189,18 +200,22 @@ class FormatReader:
 
     def _read_value(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
+        value = self._value
         if stop > place:
-            self._say(self._value.feed(text[place:stop]))
+            self._say(value.feed(text[place:stop]))
         if terminal:
-            self._say(self._value.end())
+            self._say(value.end())
+            if value.fault:
+                return self._break(value.fault, text, stop, stop)
         return self._stop(text, stop, terminal)
 
     def _read_calls(self, text: str, place: int) -> int:
         reader = self._reader
         assert reader is not None
-        stop = reader.feed(text, place)
-        if self._undecided is not None and not reader.decided:
-            self._undecided.append(text[place:stop])
+        if self._undecided is None:
+            stop = reader.feed(text, place)
+        else:
+            stop = self._read_doubtful(reader, self._undecided, text, place)
         if reader.found:
             self._decide()
             self._calls.tell(reader.found, self._at, self._out)
@@ -212,6 +227,15 @@ class FormatReader:
         elif reader.complete:
             self._end_call()
             self._enter(self._state.then)
+        return stop
+
+    def _read_doubtful(self, reader: CallsReader, undecided: io.StringIO, text: str, place: int) -> int:
+        room = DOUBT_LIMIT - undecided.tell()
+        stop = place + reader.feed(text[place : place + room])
+        if not reader.decided:
+            undecided.write(text[place:stop])
+            if stop == place + room and not reader.refused:
+                self._give_back()
         return stop
 
     # Terminals.
@@ -232,7 +256,8 @@ class FormatReader:
                 if not self._take(match):
                     break
                 return self._follow(to, stop, terminal)
-        return self._break(f"{self._head.strip()!r} where a name should be", text, stop, stop)
+        head = self._head.strip()[:_SHOWN]
+        return self._break(f"{terminal.strip()!r} behind {head!r}", text, stop, stop)
 
     def _take(self, match: re.Match[str]) -> bool:
         """What a head says; false where it may be a call and is none."""
@@ -261,14 +286,16 @@ class FormatReader:
         if to.kept:
             return stop
         if self._undecided is not None:
-            self._undecided.append(terminal)
+            self._undecided.write(terminal)
+        else:
+            self._mark()
         return stop + len(terminal)
 
     def _enter(self, name: str) -> None:
         state = self._state = self._states[name]
-        self._find = terminals(tuple(state.on) if self._names or not state.with_tools else ()).find
+        self._find = terminals(state.terminals(with_tools=bool(self._names))).find
         if state.doubtful:
-            self._undecided = []
+            self._undecided = io.StringIO()
         if state.what is What.HEAD:
             self._head = ""
         elif state.what is What.CALLS:
@@ -282,20 +309,20 @@ class FormatReader:
     def _new_reader(self, how: Calls, *, marked: bool) -> CallsReader:
         if how.python:
             return CallList(self._names, marked=marked)
-        objects = ObjectCalls(how, self._names, marked=marked)
+        objects = ObjectCalls(self._names, marked=marked)
         return LiteralCalls(objects) if how.literals else objects
 
     # What is told.
 
     def _content(self, text: str) -> None:
         if self._gap:
-            self._blanks.append(text)
-            if not text or text.isspace():
+            text = self._blanks + text
+            if len(text) <= BLANK_LIMIT and (not text or text.isspace()):
+                self._blanks = text
                 return
-            text = "".join(self._blanks)
-            self._blanks.clear()
-            self._gap = False
-        self._out.append(ContentText(text))
+            self._blanks, self._gap = "", False
+        if text:
+            self._out.append(ContentText(text))
 
     def _reasoning(self, text: str) -> None:
         if text:
@@ -309,17 +336,21 @@ class FormatReader:
         self._tool = ""
         self._gap = True
 
+    def _mark(self) -> None:
+        """White space before a mark goes with it."""
+        self._marked = True
+        self._blanks = ""
+
     def _decide(self) -> None:
         """It is a call."""
         self._undecided = None
-        self._begun = True
-        self._blanks.clear()
+        self._mark()
 
     def _give_back(self, rest: str = "") -> None:
         """It was none."""
-        text, self._undecided = "".join(self._undecided or ()) + rest, None
+        undecided, self._undecided = self._undecided, None
         self._enter(self._state.otherwise)
-        self._content(text)
+        self._content((undecided.getvalue() if undecided is not None else "") + rest)
 
     def _break(self, why: str, text: str, place: int, stop: int) -> int:
         """What is read is no call of this format; go on at `stop`."""

@@ -3,7 +3,7 @@
 Sources: the models' chat templates, and where those leave it open the parsers of SGLang 0.5.23 and vLLM 0.33.
 """
 
-from paste_proxy.grammar.formats.model import Calls, Marks, State, To, What
+from paste_proxy.grammar.formats.model import Calls, Marks, On, State, To, What
 
 
 def tagged(opening: str, closing: str, calls: Calls | None = None) -> Marks:
@@ -40,17 +40,27 @@ LLAMA3 = Marks(
             broken="lost",
             otherwise="content",
         ),
-        "behind": State(What.IGNORED, {";": To("calls"), "<|python_tag|>": To("calls")}, otherwise="content"),
+        "behind": State(
+            What.IGNORED, {";": To("separated"), "<|python_tag|>": To("calls")}, otherwise="content"
+        ),
+        "separated": State(
+            What.IGNORED,
+            {"{": To("calls", kept=True), "<|python_tag|>": To("calls")},
+            otherwise="content",
+        ),
         "lost": State(What.IGNORED, {"<|python_tag|>": To("calls")}),
     },
     start="begin",
 )
 
+_LLAMA4_MARKS: On = {"<|python_start|>": To("begin"), "<|python_end|>": To("begin")}
+"""Marks that llama 4 sometimes puts around the list: they say nothing."""
+_LATER_LIST: On = {"[": To("list", kept=True, with_tools=True), **_LLAMA4_MARKS}
+"""Behind other text a list is one of calls only where its first name is known."""
 PYTHONIC = Marks(
     {
-        "begin": State(What.IGNORED, {"[": To("list", kept=True)}, otherwise="content"),
-        # Behind other text a list is one of calls only where its first name is known.
-        "content": State(What.CONTENT, {"[": To("list", kept=True)}, with_tools=True),
+        "begin": State(What.IGNORED, {"[": To("list", kept=True), **_LLAMA4_MARKS}, otherwise="content"),
+        "content": State(What.CONTENT, _LATER_LIST),
         "list": State(
             What.CALLS,
             calls=Calls(python=True),
@@ -59,7 +69,7 @@ PYTHONIC = Marks(
             broken="content",
             otherwise="content",
         ),
-        "behind": State(What.IGNORED, {"[": To("list", kept=True)}, otherwise="content", with_tools=True),
+        "behind": State(What.IGNORED, _LATER_LIST, otherwise="content"),
     },
     start="begin",
 )

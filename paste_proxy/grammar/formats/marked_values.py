@@ -5,15 +5,14 @@ Sources as in `marked_objects`.
 
 import re
 
-from paste_proxy.grammar.formats.model import Marks, State, To, What
+from paste_proxy.grammar.formats.model import Marks, On, State, To, What, astray
 
 _NAME = re.compile(r"^\s*(?P<name>\S+)\s*$")
 _BLANK = re.compile(r"^\s*$")
-_KEY = re.compile(r"^\s*(?P<key>.*?)\s*$", re.DOTALL)
-_QUOTED_NAME = re.compile(r"""^\s*["']?(?P<name>[^"'\s][^"']*?)["']?\s*$""")
+_KEY = re.compile(r"^\s*(?P<key>.*\S)?\s*$", re.DOTALL)
+_QUOTED_NAME = re.compile(r"""^\s*["']?(?P<name>[^"'\s]+)["']?\s*$""")
 _QUOTED_KEY = re.compile(r"""^\s*["']?(?P<key>[^"']*)["']?\s*$""")
 
-_GLM_PARTS = {"<arg_key>": To("key"), "</tool_call>": To("content", ends=True)}
 GLM = Marks(
     {
         "content": State(What.CONTENT, {"<tool_call>": To("name")}),
@@ -23,26 +22,52 @@ GLM = Marks(
                 "\n": (To("parts", _NAME), To("name", _BLANK)),
                 "<arg_key>": To("key", _NAME),
                 "</tool_call>": To("content", _NAME, ends=True),
+                **astray("<tool_call>"),
             },
             broken="lost",
         ),
-        "parts": State(What.IGNORED, _GLM_PARTS, broken="lost"),
-        "key": State(What.HEAD, {"</arg_key>": To("between", _KEY)}, broken="lost"),
-        "between": State(What.IGNORED, {"<arg_value>": To("value")}, broken="lost"),
+        "parts": State(
+            What.IGNORED,
+            {
+                "<arg_key>": To("key"),
+                "</tool_call>": To("content", ends=True),
+                **astray("<tool_call>"),
+            },
+            broken="lost",
+        ),
+        "key": State(
+            What.HEAD,
+            {"</arg_key>": To("between", _KEY), **astray("<tool_call>", "</tool_call>")},
+            broken="lost",
+        ),
+        "between": State(
+            What.IGNORED,
+            {"<arg_value>": To("value"), **astray("<tool_call>", "</tool_call>")},
+            broken="lost",
+        ),
         "value": State(What.VALUE, {"</arg_value>": To("parts")}, broken="lost"),
         "lost": State(What.IGNORED, {"</tool_call>": To("content"), "<tool_call>": To("name")}),
     }
 )
 
-_QWEN_PARTS = {"<parameter=": To("key"), "</function>": To("behind", ends=True)}
+_QWEN_PARTS: On = {"<parameter=": To("key"), "</function>": To("behind", ends=True)}
 QWEN3_CODER = Marks(
     {
         # The model often forgets <tool_call>, which is the one special token here.
         "content": State(What.CONTENT, {"<tool_call>": To("opened"), "<function=": To("bare_name")}),
         "opened": State(What.IGNORED, {"<function=": To("name"), "</tool_call>": To("content")}, broken="lost"),
-        "name": State(What.HEAD, {">": To("parts", _NAME)}, broken="lost"),
-        "bare_name": State(What.HEAD, {">": To("parts", _NAME)}, doubtful=True, otherwise="content"),
-        "parts": State(What.IGNORED, _QWEN_PARTS, broken="lost"),
+        "name": State(What.HEAD, {">": To("parts", _NAME), **astray("<")}, broken="lost"),
+        "bare_name": State(
+            What.HEAD,
+            {">": To("parts", _NAME), **astray("<", " ", "\n")},
+            doubtful=True,
+            otherwise="content",
+        ),
+        "parts": State(
+            What.IGNORED,
+            {**_QWEN_PARTS, "</tool_call>": To("content", ends=True), **astray("<tool_call>")},
+            broken="lost",
+        ),
         "key": State(What.HEAD, {">": To("value", _KEY)}, broken="lost"),
         # A value also ends where the next part begins, as in Qwen's own parser.
         "value": State(What.VALUE, {"</parameter>": To("parts"), **_QWEN_PARTS}, pad="\n", broken="lost"),
@@ -55,14 +80,20 @@ QWEN3_CODER = Marks(
     }
 )
 
-_MINIMAX_NEXT = {"<invoke name=": To("name"), "</minimax:tool_call>": To("content")}
+_MINIMAX_NEXT: On = {"<invoke name=": To("name"), "</minimax:tool_call>": To("content")}
 MINIMAX_M2 = Marks(
     {
         "content": State(What.CONTENT, {"<minimax:tool_call>": To("block")}),
         "block": State(What.IGNORED, _MINIMAX_NEXT),
         "name": State(What.HEAD, {">": To("parts", _QUOTED_NAME)}, broken="lost"),
         "parts": State(
-            What.IGNORED, {"<parameter name=": To("key"), "</invoke>": To("block", ends=True)}, broken="lost"
+            What.IGNORED,
+            {
+                "<parameter name=": To("key"),
+                "</invoke>": To("block", ends=True),
+                **astray(*_MINIMAX_NEXT),
+            },
+            broken="lost",
         ),
         "key": State(What.HEAD, {">": To("value", _QUOTED_KEY)}, broken="lost"),
         "value": State(What.VALUE, {"</parameter>": To("parts")}, broken="lost"),
@@ -71,13 +102,13 @@ MINIMAX_M2 = Marks(
 )
 
 _DSML = "｜DSML｜"
-_DSML_NEXT = {
+_DSML_NEXT: On = {
     f"<{_DSML}invoke name=": To("name"),
     f"</{_DSML}function_calls>": To("content"),
     f"</{_DSML}tool_calls>": To("content"),
 }
 _DSML_INVOKE_END = f"</{_DSML}invoke>"
-_DSML_PARTS = {
+_DSML_PARTS: On = {
     f"<{_DSML}parameter name=": To("key"),
     _DSML_INVOKE_END: To("block", ends=True),
 }
@@ -95,7 +126,7 @@ DEEPSEEK_DSML = Marks(
         ),
         # Arguments are one JSON object, or parameters each by itself.
         "body": State(What.ARGUMENTS, _DSML_PARTS, then="block", broken="lost"),
-        "parts": State(What.IGNORED, _DSML_PARTS, broken="lost"),
+        "parts": State(What.IGNORED, {**_DSML_PARTS, **astray(*_DSML_NEXT)}, broken="lost"),
         "key": State(What.HEAD, {">": To("value", _DSML_KEY)}, broken="lost"),
         "value": State(What.VALUE, {f"</{_DSML}parameter>": To("parts")}, broken="lost"),
         "lost": State(What.IGNORED, _DSML_NEXT),

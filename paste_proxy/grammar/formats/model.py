@@ -35,10 +35,6 @@ class Calls(msgspec.Struct, frozen=True):
 
     python: bool = False
     """`[f(a=1), g()]`; else `{"name": ..., "arguments": ...}`, one or a list of them."""
-    names: tuple[str, ...] = ("name",)
-    """The keys under which objects have the name; the first that is there counts."""
-    arguments: tuple[str, ...] = ("arguments", "parameters")
-    """And the arguments: an object, or one encoded as a string."""
     literals: bool = False
     """Objects may be written with Python's quotes too."""
 
@@ -55,16 +51,27 @@ class To(msgspec.Struct, frozen=True):
     """The call is over."""
     kept: bool = False
     """The terminal belongs to what comes next, which reads it again."""
+    with_tools: bool = False
+    """The terminal counts only where it is known what tools the request offers."""
+
+
+On: TypeAlias = dict[str, To | tuple[To, ...]]
+"""What terminals do. Where one leads nowhere (`()`) it can't stand there: the call is broken."""
+
+
+def astray(*terminals: str) -> On:
+    """Terminals that can't stand in a call: it is broken, and `State.broken` reads them again."""
+    return dict.fromkeys(terminals, ())
 
 
 class State(msgspec.Struct, frozen=True):
     what: What
-    on: Mapping[str, To | tuple[To, ...]] = {}
-    """By terminal. No terminal of a state may be the beginning of another."""
+    on: On = {}
+    """No terminal of a state may be the beginning of another."""
     then: str = ""
     """After complete arguments or calls."""
     broken: str = ""
-    """Where to look for the end of a call that can't be read; the text up to it is lost."""
+    """Of text inside a call: where to look for the end of one that can't be read; the text up to it is lost."""
     otherwise: str = ""
     """Of ignored text: the state in which anything but white space is read. Of doubtful text: that in which
     text is read that is no call."""
@@ -73,8 +80,14 @@ class State(msgspec.Struct, frozen=True):
     calls: Calls | None = None
     doubtful: bool = False
     """The text may be no call: it is one where a tool that the request offers is named. Else it is content."""
-    with_tools: bool = False
-    """Its terminals count only where it is known what tools the request offers."""
+
+    def terminals(self, *, with_tools: bool) -> tuple[str, ...]:
+        """Those that count."""
+        return tuple(
+            terminal
+            for terminal, to in self.on.items()
+            if with_tools or not (isinstance(to, To) and to.with_tools)
+        )
 
 
 class Marks(msgspec.Struct, frozen=True):

@@ -5,17 +5,25 @@ arguments: before the object that holds it ends. The keys may come in any order,
 passed over. A name or arguments that come twice are a fault: decoders disagree on which counts.
 """
 
+import io
 import re
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from paste_proxy.grammar.formats.model import Calls
 from paste_proxy.grammar.formats.python_literal import LiteralStream
 from paste_proxy.grammar.formats.pythonic import Found
 from paste_proxy.grammar.json_stream import BLANKS, Grown, JsonStream
 
 ASIDE = frozenset({"type", "id", "index"})
 """Keys that models write before the name of a call; any other there, and a doubtful object is none."""
+
+NAME = "name"
+ARGUMENTS = frozenset({"arguments", "parameters"})
+"""Keys: of the name, and of the arguments, which are an object, or one encoded as a string."""
+
+UNTOLD_LIMIT = 1_000_000
+"""Characters of one object or list that are kept without being told: keys, values beside the arguments, and
+arguments that come before their name, which may have a file in them. All else has some hundreds."""
 
 OPENING_LIMIT = 64
 """Characters of white space and brackets before the first quote: two brackets, and indentation."""
@@ -28,13 +36,11 @@ class ObjectCalls:
     """Reads one object or list, piece by piece, in linear time; never raises. In the manner of `CallList`."""
 
     __slots__ = (
-        "_arguments",
         "_early",
         "_key",
-        "_key_stream",
         "_listed",
         "_named",
-        "_names",
+        "_room",
         "_step",
         "_stream",
         "_tools",
@@ -45,7 +51,7 @@ class ObjectCalls:
         "refused",
     )
 
-    def __init__(self, how: Calls, tools: Collection[str] = (), *, marked: bool = True) -> None:
+    def __init__(self, tools: Collection[str] = (), *, marked: bool = True) -> None:
         """Without a mark it is a call where it names one of `tools`; if no tools are known, where arguments
         follow a name."""
         self.found: list[Found] = []
@@ -56,17 +62,16 @@ class ObjectCalls:
         self.complete = False
         self.fault = ""
         """Why it can't be read on; the calls that were closed before are whole."""
-        self._names = how.names
-        self._arguments = how.arguments
         self._tools = tools
+        self._room = UNTOLD_LIMIT
         self._step: _Step = ObjectCalls._begin
         self._listed = False
         self._key = ""
-        self._key_stream = JsonStream(root_object=False)
         self._stream = JsonStream(root_object=False)
+        """Reads the key or the value that is next."""
         self._named = ""
         """The name of this object's call."""
-        self._early: list[str] | None = None
+        self._early: io.StringIO | None = None
         """Arguments that came before the name; None while none came at all."""
 
     def feed(self, text: str, at: int = 0) -> int:
@@ -99,7 +104,9 @@ class ObjectCalls:
 
     def _item_or_end(self, text: str, at: int) -> int:
         at = _skip(text, at)
-        if at < len(text) and text[at] == "]":
+        if at == len(text):
+            return at
+        if text[at] == "]":
             return self._end(at)
         self._step = ObjectCalls._begin
         return at
@@ -135,16 +142,14 @@ class ObjectCalls:
             return at
         if text[at] != '"':
             return self._fail("no key where one must be", at)
-        self._key_stream = JsonStream(root_object=False)
+        self._stream = JsonStream(root_object=False)
         self._step = ObjectCalls._read_key
         return at
 
     def _read_key(self, text: str, at: int) -> int:
-        at = self._key_stream.feed(text, at)
-        if self._key_stream.fault:
-            return self._fail(self._key_stream.fault, at)
-        if self._key_stream.complete:
-            self._key = self._key_stream.value
+        at = self._read(text, at)
+        if self._read_whole:
+            self._key = self._stream.value
             self._step = ObjectCalls._colon
         return at
 
@@ -163,11 +168,11 @@ class ObjectCalls:
         if at == len(text):
             return at
         self._stream = JsonStream(root_object=False)
-        if self._key in self._names:
+        if self._key == NAME:
             if self._named:
                 return self._fail("a call with two names", at)
             self._step = ObjectCalls._read_name
-        elif self._key in self._arguments:
+        elif self._key in ARGUMENTS:
             if self._early is not None:
                 return self._fail("a call with two sets of arguments", at)
             return self._begin_arguments(text[at], at)
@@ -178,7 +183,7 @@ class ObjectCalls:
         return at
 
     def _begin_arguments(self, first: str, at: int) -> int:
-        self._early = []
+        self._early = io.StringIO()
         self._step = _ARGUMENTS.get(first, ObjectCalls._no_arguments)
         return at
 
@@ -186,7 +191,7 @@ class ObjectCalls:
         if text[at] != '"' and not self._stream.started:
             return self._fail("a name that is no string", at)
         at = self._read(text, at)
-        if self._stream.complete:
+        if self._read_whole:
             self._named = self._stream.value
             if not self._named:
                 return self._fail("an empty name", at)
@@ -205,12 +210,12 @@ class ObjectCalls:
                 return
             self.decided = True
         self.found.append(("open", self._named))
-        if early:
-            self.found.append(("text", "".join(early)))
-            early.clear()
+        if early is not None and early.tell():
+            self.found.append(("text", early.getvalue()))
+            self._early = io.StringIO()
 
     def _object_arguments(self, text: str, at: int) -> int:
-        stop = self._stream.feed(text, at)
+        stop = self._read_arguments(text, at)
         self._stream.found.clear()
         if stop > at:
             self._say(text[at:stop])
@@ -218,28 +223,32 @@ class ObjectCalls:
 
     def _encoded_arguments(self, text: str, at: int) -> int:
         """JSON text in a JSON string."""
-        at = self._stream.feed(text, at)
+        stop = self._read_arguments(text, at)
         for news in self._stream.found:
             if type(news) is Grown:
                 self._say(news.text)
         self._stream.found.clear()
-        return self._end_arguments(at)
+        return self._end_arguments(stop)
 
     def _null_arguments(self, text: str, at: int) -> int:
         """`null` stands for none."""
-        at = self._stream.feed(text, at)
-        if self._stream.complete:
+        stop = self._read_arguments(text, at)
+        if self._read_whole:
             self._say("{}")
-        return self._end_arguments(at)
+        return self._end_arguments(stop)
 
     def _no_arguments(self, text: str, at: int) -> int:
         return self._fail("arguments that are no object", at)
 
+    def _read_arguments(self, text: str, at: int) -> int:
+        stop = self._stream.feed(text, at)
+        return stop if self._named else self._keep(at, stop)
+
     def _end_arguments(self, at: int) -> int:
-        if self._stream.fault:
-            return self._fail(self._stream.fault, at)
-        if self._stream.complete:
+        if self._read_whole:
             self._step = ObjectCalls._behind_member
+        elif self._stream.fault and not self.fault:
+            return self._fail(self._stream.fault, at)
         return at
 
     def _say(self, piece: str) -> None:
@@ -247,13 +256,13 @@ class ObjectCalls:
         if self.decided and self._named:
             self.found.append(("text", piece))
         elif self._early is not None:
-            self._early.append(piece)
+            self._early.write(piece)
             if self._named:
                 self._decide()
 
     def _pass_over(self, text: str, at: int) -> int:
         at = self._read(text, at)
-        if self._stream.complete:
+        if self._read_whole:
             self._step = ObjectCalls._behind_member
         return at
 
@@ -282,11 +291,24 @@ class ObjectCalls:
 
     def _read(self, text: str, at: int) -> int:
         """On in the value; what is inside it is of no interest here."""
-        at = self._stream.feed(text, at)
+        stop = self._keep(at, self._stream.feed(text, at))
         self._stream.found.clear()
-        if self._stream.fault:
-            return self._fail(self._stream.fault, at)
-        return at
+        if self._stream.fault and not self.fault:
+            return self._fail(self._stream.fault, stop)
+        return stop
+
+    @property
+    def _read_whole(self) -> bool:
+        return self._stream.complete and not self.fault and not self.refused
+
+    def _keep(self, at: int, stop: int) -> int:
+        """What was read up to `stop` is kept, and not told; fails where that becomes too much."""
+        if stop - at > self._room:
+            return self._fail(
+                f"more than {UNTOLD_LIMIT} characters beside the arguments of a call", at + self._room
+            )
+        self._room -= stop - at
+        return stop
 
     def _refuse(self, at: int) -> int:
         self.refused = True
@@ -338,7 +360,9 @@ class LiteralCalls:
 
     @property
     def fault(self) -> str:
-        return self._objects.fault
+        literal = self._literal
+        over = literal is None or literal.complete or literal.fault
+        return self._objects.fault if over else ""
 
     def feed(self, text: str, at: int = 0) -> int:
         """As `ObjectCalls.feed`."""
@@ -363,16 +387,19 @@ class LiteralCalls:
         return at
 
     def _read_literal(self, literal: LiteralStream, text: str, at: int) -> int:
-        """One character at a time, so that where it stops does not depend on the cuts."""
+        """While there is doubt one character at a time, and behind a fault to the literal's end, so that where
+        it stops does not depend on the cuts."""
         objects, end = self._objects, len(text)
-        while at < end and not (objects.complete or objects.refused or objects.fault):
-            stop = literal.feed(text[at])
+        while at < end and not (self.complete or self.refused or self.fault):
+            if objects.decided:
+                at = literal.feed(text, at)
+            else:
+                at += literal.feed(text[at])
             if literal.out:
                 objects.feed("".join(literal.out))
                 literal.out.clear()
             if literal.fault:
                 objects.give_up(literal.fault)
-            at += stop
         return at
 
 

@@ -65,7 +65,9 @@ class FoundCalls:
 
     def read(self, text: str, place: int, at: int, out: list[GrammarEvent]) -> tuple[int, Standing]:
         """As `CallAssembler.read`, for the call that is open."""
-        return self._assembler.read(self._count, text, place, at, out)
+        stop, standing = self._assembler.read(self._count, text, place, at, out)
+        self.is_open = standing == "open"
+        return stop, standing
 
     def close(self, at: int, out: list[GrammarEvent]) -> None:
         self.is_open = False

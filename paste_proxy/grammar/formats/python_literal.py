@@ -249,7 +249,7 @@ class LiteralStream:
         return at
 
     def _gather(self, pattern: re.Pattern[str], text: str, at: int, limit: int, what: str) -> int:
-        match = pattern.match(text, at, at + limit + 1)
+        match = pattern.match(text, at, at + limit + 1 - len(self._token))
         if match is not None and match.end() > at:
             self._token += match[0]
             at = match.end()

@@ -221,7 +221,7 @@ class CallList:
         return at
 
     def _gather(self, pattern: re.Pattern[str], text: str, at: int) -> int:
-        match = pattern.match(text, at, at + NAME_LIMIT)
+        match = pattern.match(text, at, at + NAME_LIMIT + 1 - len(self._token))
         if match is not None:
             self._token += match[0]
             at = match.end()

@@ -43,6 +43,8 @@ class TextReader:
 
     def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None:
         """More of the text; `at` is where `Malformed` says that it stood."""
+        if not text:
+            return
         if not self._in_text:
             self._read(text, at, out)
             return

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from paste_proxy.grammar.formats.lexer import terminals
+from paste_proxy.grammar.formats.machine import BLANK_LIMIT
 from paste_proxy.grammar.formats.marked_arguments import HARMONY
 from paste_proxy.grammar.formats.model import ReasoningFormat
 
@@ -60,13 +61,10 @@ class ReasoningSplit:
     def feed(self, text: str, reason: Callable[[str], None]) -> str:
         """Hands reasoning to `reason`; returns what stands behind it."""
         text, self._held = self._held + text, ""
-        if self._begins and not self._begin(text):
-            return ""
-        if self.over:
-            return text
         if self._begins:
-            self._begins = False
-            text = text.lstrip().removeprefix(self._format.opening) if self._opened(text) else text
+            text = self._begin(text)
+        if self.over or self._begins:
+            return text
         stop, mark = self._find(text, 0)
         if stop:
             reason(text[:stop])
@@ -76,24 +74,26 @@ class ReasoningSplit:
         self.over = True
         return text[stop + len(mark) if mark == self._format.closing else stop :]
 
-    def _begin(self, text: str) -> bool:
-        """Is it decided whether the reply begins with reasoning?"""
+    def _begin(self, text: str) -> str:
+        """Does the reply begin with reasoning? Returns its text, without the mark; nothing while that is not
+        decided."""
         seen = text.lstrip()
-        if len(seen) < len(self._format.opening) and self._format.opening.startswith(seen):
+        near = len(text) - len(seen) <= BLANK_LIMIT
+        opening = self._format.opening
+        if near and len(seen) < len(opening) and opening.startswith(seen):
             self._held = text
-            return False
-        if not self._opened(text) and not self._format.inside:
-            self.over = True
-        return True
-
-    def _opened(self, text: str) -> bool:
-        return text.lstrip().startswith(self._format.opening)
+            return ""
+        self._begins = False
+        if near and seen.startswith(opening):
+            return seen[len(opening) :]
+        self.over = not self._format.inside
+        return text
 
     def end(self, reason: Callable[[str], None]) -> str:
         """The reply is over: what was held back, and was no mark."""
         text, self._held = self._held, ""
-        if text and not self._begins and not self.over:
-            reason(text)
-            return ""
+        inside = not self.over and (self._format.inside or not self._begins)
         self.over = True
-        return text
+        if inside and text:
+            reason(text)
+        return "" if inside else text

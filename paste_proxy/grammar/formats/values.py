@@ -5,9 +5,11 @@ goes on as it comes; numbers, lists and the like when they are complete. What is
 text, so that nothing of it is lost.
 """
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
+from paste_proxy.grammar.calls import SIZE_LIMIT
 from paste_proxy.grammar.formats.python_literal import LiteralStream
 from paste_proxy.grammar.formats.python_string import json_string_body
 from paste_proxy.grammar.json_stream import JsonStream
@@ -19,9 +21,9 @@ Types: TypeAlias = frozenset[str]
 TEXT: Types = frozenset({"string"})
 ANY: Types = frozenset()
 _TEXT_OR_NULL: Types = frozenset({"string", "null"})
-_NULL = "null"
-_REFERENCES = 8
-"""References to references in a schema: generated ones have one or two."""
+_NULLS = ("null", "None")
+_PARTS = 64
+"""Parts of one parameter's schema that are looked at, references followed: a handful, in ordinary ones."""
 
 _NAMES: dict[type, str] = {
     str: "string",
@@ -30,42 +32,66 @@ _NAMES: dict[type, str] = {
     float: "number",
     list: "array",
     dict: "object",
-    type(None): _NULL,
+    type(None): "null",
 }
 
 
 class ParameterTypes:
-    """The types of the parameters of a request's tools, each looked up when it is needed."""
+    """The types of the parameters of a request's tools, each looked up when it is first needed."""
 
-    __slots__ = ("_schemas",)
+    __slots__ = ("_known", "_schemas")
 
     def __init__(self, tools: Sequence[RequestTool]) -> None:
         self._schemas = {tool.name: tool.parameters for tool in tools}
+        self._known: dict[tuple[str, str], Types] = {}
 
     def of(self, tool: str, key: str) -> Types:
         schema = self._schemas.get(tool)
         properties = schema.get("properties") if schema is not None else None
-        if schema is None or not isinstance(properties, Mapping):
+        if schema is None or not isinstance(properties, Mapping) or key not in properties:
             return ANY
-        return schema_types(properties.get(key), schema)
+        known = self._known.get((tool, key))
+        if known is None:
+            known = self._known[tool, key] = schema_types(properties[key], schema)
+        return known
 
 
-def schema_types(schema: Any, root: Mapping[str, Any], depth: int = _REFERENCES) -> Types:
-    """What types a schema allows, as far as it says so plainly; `root` is where its references lead."""
-    if not isinstance(schema, Mapping) or not depth:
-        return ANY
+def schema_types(schema: Any, root: Mapping[str, Any]) -> Types:
+    """What types a schema allows, as far as it says so plainly; `root` is where its references lead. If one of
+    several parts may be anything, so may all."""
+    types: set[str] = set()
+    waiting = [schema]
+    for _ in range(_PARTS):
+        if not waiting:
+            return frozenset(types)
+        part = waiting.pop()
+        if not isinstance(part, Mapping):
+            return ANY
+        if said := _said(part):
+            types |= said
+        elif parts := _parts(part, root):
+            waiting += parts
+        else:
+            return ANY
+    return ANY
+
+
+def _said(schema: Mapping[str, Any]) -> set[str]:
+    """The types that it names, or those of the values that it lists."""
     said = schema.get("type")
     if isinstance(said, str):
-        return frozenset({said})
+        return {said}
     if isinstance(said, list):
-        return frozenset(one for one in said if isinstance(one, str))
+        return {one for one in said if isinstance(one, str)}
+    listed = schema.get("enum", [schema["const"]] if "const" in schema else ())
+    return {_NAMES.get(type(one), "") for one in listed} if isinstance(listed, list) else set()
+
+
+def _parts(schema: Mapping[str, Any], root: Mapping[str, Any]) -> list[Any]:
     if isinstance(reference := schema.get("$ref"), str):
-        return schema_types(_referred(reference, root), root, depth - 1)
-    for key in ("anyOf", "oneOf", "allOf"):
-        if isinstance(parts := schema.get(key), list):
-            return _joined([schema_types(part, root, depth - 1) for part in parts[:16]])
-    choices = schema.get("enum", [schema["const"]] if "const" in schema else ())
-    return frozenset(_NAMES.get(type(one), "") for one in choices) if isinstance(choices, list) else ANY
+        return [_referred(reference, root)]
+    found = (schema.get(key) for key in ("anyOf", "oneOf", "allOf"))
+    return next((parts[:_PARTS] for parts in found if isinstance(parts, list)), [])
 
 
 def _referred(reference: str, root: Mapping[str, Any]) -> Any:
@@ -76,60 +102,63 @@ def _referred(reference: str, root: Mapping[str, Any]) -> Any:
     return found
 
 
-def _joined(parts: list[Types]) -> Types:
-    """If one of several may be anything, so may all."""
-    return frozenset().union(*parts) if all(parts) else ANY
-
-
 class ValueText:
     """Reads one value. Every method returns more of its JSON text."""
 
-    __slots__ = ("_begun", "_kept", "_open", "_pad", "_parts", "_types")
+    __slots__ = ("_begun", "_kept", "_open", "_pad", "_padding", "_types", "fault")
 
     def __init__(self, types: Types, pad: str = "") -> None:
         """`pad`: a character that may stand before it and behind it, once each."""
         self._types = types
         self._pad = pad
         self._begun = False
-        self._kept = ""
+        self._padding = ""
         """The pad, if it may be the one behind it."""
         self._open = False
         """Part of a string was told."""
-        self._parts: list[str] = []
+        self._kept = io.StringIO()
         """Of a value that is told when it is complete."""
+        self.fault = ""
+        """Why it can't be told."""
 
     def feed(self, text: str) -> str:
         """More of the text as it stands, which is never empty."""
         if self._pad:
             text = self._unpadded(text)
-        if not text:
-            return ""
         if self._open:
             return json_string_body(text)
-        self._parts.append(text)
-        if self._types == TEXT or (self._types == _TEXT_OR_NULL and not self._may_be_null()):
+        if not text:
+            return ""
+        if self._types == TEXT or (self._types == _TEXT_OR_NULL and not self._may_be_null(text)):
             self._open = True
-            return f'"{json_string_body("".join(self._parts))}'
+            return f'"{json_string_body(self._kept.getvalue() + text)}'
+        self._keep(text)
         return ""
 
     def end(self) -> str:
         """The value is complete."""
-        return '"' if self._open else json_text("".join(self._parts), self._types)
+        return '"' if self._open else json_text(self._kept.getvalue(), self._types)
 
     def _unpadded(self, text: str) -> str:
         if not self._begun:
             self._begun = True
             text = text.removeprefix(self._pad)
-        text, self._kept = self._kept + text, ""
+        text, self._padding = self._padding + text, ""
         if text.endswith(self._pad):
-            self._kept = self._pad
+            self._padding = self._pad
             text = text[:-1]
         return text
 
-    def _may_be_null(self) -> bool:
-        text = "".join(self._parts)
-        self._parts[:] = [text]
-        return _NULL.startswith(text)
+    def _keep(self, text: str) -> None:
+        if self._kept.tell() + len(text) > SIZE_LIMIT:
+            self.fault = f"a value of more than {SIZE_LIMIT} characters"
+            self._kept = io.StringIO()
+        elif not self.fault:
+            self._kept.write(text)
+
+    def _may_be_null(self, more: str) -> bool:
+        text = self._kept.getvalue() + more
+        return any(null.startswith(text) for null in _NULLS)
 
 
 def json_text(text: str, types: Types) -> str:
