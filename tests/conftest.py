@@ -1,5 +1,7 @@
-"""Property tests have no deadline: how long an example takes says how busy the machine is. Time is held by tests
-of time."""
+"""Property tests have no deadline: how long an example takes says how busy the machine is.
+
+Tests of time measure that of the processor.
+"""
 
 from hypothesis import settings
 
