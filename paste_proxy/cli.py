@@ -1,4 +1,4 @@
-"""The command line: serve, demo. Errors of ours are one line on standard error; no traceback."""
+"""The command line: serve, demo, lab. Errors of ours are one line on standard error; no traceback."""
 
 import asyncio
 import logging
@@ -16,6 +16,7 @@ import paste_proxy
 from paste_proxy.config import Config, check_config, load_config
 from paste_proxy.errors import PasteError
 from paste_proxy.lab.command import demo
+from paste_proxy.lab.run_command import lab
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 
@@ -73,6 +74,7 @@ def _announce(url: str) -> None:
 
 
 commands.add_command(demo)
+commands.add_command(lab)
 
 
 def main() -> None:

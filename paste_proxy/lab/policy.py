@@ -32,6 +32,8 @@ class Turn(msgspec.Struct, frozen=True):
     text_tokens: int
     call: PlannedCall | None = None
     call_tokens: int = 0
+    named_after: float = 0.0
+    """After this share of the text it names the page that is opened next; 0: it does not."""
 
     @property
     def tokens(self) -> int:
@@ -57,9 +59,11 @@ class SearchAnswer(msgspec.Struct, frozen=True):
 class Policy:
     """Stateless: equal messages get an equal turn."""
 
-    def __init__(self, workload: Workload, sizes: Sizes) -> None:
+    def __init__(self, workload: Workload, sizes: Sizes, *, terse: bool = False) -> None:
+        """`terse`: without the filler, for whom only counts matter."""
         self._workload = workload
         self._sizes = sizes
+        self._terse = terse
         self._words = load_vocabulary()
 
     def opening(self, task: int) -> list[dict[str, Any]]:
@@ -92,12 +96,13 @@ class Policy:
             return Turn(self._text(conversation, tokens, draws), tokens)
         call_tokens = max(1, round(tokens * self._workload.tokens.turn_output.call_fraction))
         text_tokens = max(1, tokens - call_tokens)
-        text = self._text(conversation, text_tokens, draws)
+        text, named_after = self._text(conversation, text_tokens, draws), 0.0
         if action.page and draws.uniform(step, "mention") < self._workload.mention.probability:
-            text = _mention(text, action.page, self._workload.mention.at_fraction_of_turn)
+            named_after = self._workload.mention.at_fraction_of_turn
+            text = _mention(text, action.page, named_after)
         arguments = orjson.dumps(action.arguments).decode()
         call = PlannedCall(f"call_{conversation.digest[:24]}", action.tool, arguments)
-        return Turn(text, text_tokens, call, call_tokens)
+        return Turn(text, text_tokens, call, call_tokens, named_after)
 
     # -- the decision -------------------------------------------------------------------------------------
 
@@ -149,6 +154,8 @@ class Policy:
         return self._prose(opening, tokens, draws, conversation.turns)
 
     def _prose(self, opening: str, tokens: int, draws: Draws, *name: object) -> str:
+        if self._terse:
+            return opening
         length = max(tokens * CHARACTERS_PER_TOKEN, len(opening))
         words = draws.choices(self._words.prose, length // 2, *name, "prose")
         return f"{opening} {' '.join(words)}"[:length].rstrip()

@@ -32,6 +32,10 @@ class Sizes:
         self._scale = token_scale
         self._services = Draws(str(workload.seed))
 
+    def system(self) -> int:
+        """The system prompt with the tools' schemas."""
+        return self._scaled(self._workload.tokens.system_and_tools)
+
     def user(self, task: int) -> int:
         return self._scaled(self._workload.draws(task).size(self._workload.tokens.user, "user"))
 
@@ -66,7 +70,7 @@ class Sizes:
             elif message.role == "user":
                 counts.append(self.user(conversation.task))
             else:
-                counts.append(self._scaled(self._workload.tokens.system_and_tools))
+                counts.append(self.system())
         return counts
 
     def _scaled(self, tokens: float) -> int:

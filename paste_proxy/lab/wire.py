@@ -41,12 +41,12 @@ class Reply(msgspec.Struct, frozen=True):
         nothing = {"role": None, "content": None, "reasoning_content": None, "tool_calls": None}
         return self._chunk([_choice(delta=nothing | fields)])
 
-    def opened_call(self, call_id: str, name: str) -> bytes:
-        return self.delta(tool_calls=[_call(call_id, name, "")])
+    def opened_call(self, call_id: str, name: str, index: int = 0) -> bytes:
+        return self.delta(tool_calls=[_call(call_id, name, "", index)])
 
-    def argument(self, text: str) -> bytes:
+    def argument(self, text: str, index: int = 0) -> bytes:
         """Continuations of a call carry null for its id and name."""
-        return self.delta(tool_calls=[_call(None, None, text)])
+        return self.delta(tool_calls=[_call(None, None, text, index)])
 
     def finished(self, reason: str) -> bytes:
         empty = {"role": None, "content": None, "reasoning_content": None, "tool_calls": None}
@@ -102,10 +102,10 @@ def _choice(*, finish_reason: str | None = None, **content: Any) -> dict[str, An
     }
 
 
-def _call(call_id: str | None, name: str | None, arguments: str) -> dict[str, Any]:
+def _call(call_id: str | None, name: str | None, arguments: str, index: int = 0) -> dict[str, Any]:
     return {
         "id": call_id,
-        "index": 0,
+        "index": index,
         "type": "function",
         "function": {"name": name, "arguments": arguments},
     }

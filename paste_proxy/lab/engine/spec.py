@@ -1,0 +1,43 @@
+"""An engine in numbers. Presets with their sources are in `presets.yaml`."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+PolicyName = Literal["fcfs", "lpm", "hrrn", "shortest-prefill-first", "priority"]
+Rate = Annotated[float, msgspec.Meta(gt=0)]
+Tokens = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class EngineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Rates are tokens per second, times are seconds."""
+
+    source: str
+    """Where the numbers come from."""
+    prefill_tokens_per_s: Rate
+    """All requests together."""
+    decode_tokens_per_s_one_request: Rate
+    decode_slowdown_per_running_request: Annotated[float, msgspec.Meta(ge=0)]
+    """Each further request in the batch makes a token of every one take so much longer, as a share."""
+    kv_tokens: Tokens
+    max_running_requests: Tokens
+    prefix_cache: bool = True
+    policy: PolicyName = "fcfs"
+    """SGLang's default; in which order requests leave the engine's queue."""
+    chunk_tokens: Tokens = 8192
+    """Of one prefill batch: SGLang's --chunked-prefill-size on GPUs of 80 GB."""
+    reserve_tokens: Annotated[int, msgspec.Meta(ge=0)] = 410
+    """KV kept for what each running request may still write: SGLang counts at most 4096 tokens of it, times a
+    ratio that settles at 0.1."""
+    request_overhead_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Before a request reaches the scheduler: HTTP, template, tokenizer."""
+    preemption_threshold: Annotated[int, msgspec.Meta(ge=0)] = 10
+    """Under `priority`, a request may take the place of one that is less urgent by more than this (SGLang's
+    --priority-scheduling-preemption-threshold)."""
+    stream_interval: Tokens = 1
+    """Tokens per chunk of a stream, SGLang's --stream-interval."""
+
+    def decode_rate(self, running: int) -> float:
+        """Tokens per second of each of `running` requests (>= 1)."""
+        slowdown = 1 + self.decode_slowdown_per_running_request * (running - 1)
+        return self.decode_tokens_per_s_one_request / slowdown

@@ -1,0 +1,249 @@
+"""Cells of one workload under rising load, paired by task: the rows that `paste-proxy lab run` prints.
+
+Each cell of a row runs the same tasks, with the same draws, in the same order of arrival; A' runs them in
+another order, so that its distance from A is what order alone does. Everything follows from the seed.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from paste_proxy.lab.engine.spec import EngineSpec, PolicyName
+from paste_proxy.lab.learning import tell
+from paste_proxy.lab.virtual.agent import TaskTrack
+from paste_proxy.lab.virtual.driver import Arrivals, Driver, Gate
+from paste_proxy.lab.virtual.predictors import AlwaysWrong, Oracle
+from paste_proxy.lab.virtual.site import VirtualSite
+from paste_proxy.lab.virtual.world import Answered, SaidCall, Script, World
+from paste_proxy.predict.model import Predictor
+from paste_proxy.predict.patterns import PatternTable
+from paste_proxy.predict.predictor import PatternPredictor
+
+CellName = Literal["A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*"]
+CELLS: tuple[CellName, ...] = ("A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*")
+
+GATES = (8, 12, 16, 20, 24, 32, 48, 64)
+"""Of which E* takes the best: places for active sessions."""
+ENGINE_POLICIES: tuple[PolicyName, ...] = ("fcfs", "lpm", "hrrn", "shortest-prefill-first")
+FILLERS = 10_000_000
+"""Tasks from here on keep the load up before, beside and behind those that are measured."""
+ALONE = 8
+"""Tasks from which it is known how long one takes alone."""
+WARM_UP = 1
+"""Fillers per place of a closed loop before the first task that is measured: one task each fills memory."""
+
+
+class LabWorkload(Protocol):
+    """Tasks, and the tools that they call."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def tasks(self) -> int | None:
+        """How many there are to measure; None: as many as one likes."""
+
+    @property
+    def world(self) -> World: ...
+    def script(self, task: int) -> Script:
+        """Task `task`, from its beginning. Fillers repeat tasks where there are not enough."""
+
+    def rehearsal(self, number: int) -> Script | None:
+        """A task to learn from, none of those that are measured; None: there are no more."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What is run."""
+
+    engine: EngineSpec
+    tasks: int
+    seed: int = 0
+    arrivals: Arrivals = "closed"
+    engines: int = 1
+    policy: str = "fcfs"
+    """Of the joint queue, in E, F and XF."""
+    rehearsals: int = 50
+    """Tasks that the predictor has seen before."""
+
+
+class Run(msgspec.Struct):
+    """One cell at one load, as it went."""
+
+    cell: CellName
+    policy: str
+    load: int
+    tracks: dict[int, TaskTrack]
+    span_s: float
+    """From the first measured task's arrival to the last one's."""
+    ended: int
+    """Tasks of any kind that ended in that time."""
+    hits: dict[str, int]
+    started: dict[str, int]
+    unused: dict[str, int]
+    wasted_worker_s: float
+    virtual_s: float
+    prompt_tokens: int
+    prefilled_tokens: int
+    chat_ttft_s: list[float]
+    """Times to the first token of plain chat requests beside the tasks."""
+
+
+def run_cell(workload: LabWorkload, plan: Plan, cell: CellName, load: int) -> Run:
+    """E* is the best of its runs by mean task time."""
+    if cell != "E*":
+        return _Cell(workload, plan, cell, load, policy=_policy(plan, cell)).run()
+    runs = [
+        _Cell(workload, plan, cell, load, gate=gate, engine_policy=policy).run()
+        for gate in (0, *(gate for gate in GATES if gate < load))
+        for policy in ENGINE_POLICIES
+    ]
+    return min(runs, key=lambda run: sum(track.seconds for track in run.tracks.values()))
+
+
+def _policy(plan: Plan, cell: CellName) -> str:
+    return plan.policy if cell in ("E", "F", "XF") else "fcfs"
+
+
+class _Cell:
+    """One cell at one load."""
+
+    def __init__(
+        self,
+        workload: LabWorkload,
+        plan: Plan,
+        cell: CellName,
+        load: int,
+        *,
+        policy: str = "fcfs",
+        gate: int = 0,
+        engine_policy: PolicyName | None = None,
+    ) -> None:
+        self._workload = workload
+        self._plan = plan
+        self._cell = cell
+        self._load = load
+        self._scripts: dict[str, Script] = {}
+        engine = plan.engine
+        if engine_policy is not None:
+            engine = msgspec.structs.replace(engine, policy=engine_policy)
+            policy = f"semaphore:{gate}/{engine_policy}" if gate else engine_policy
+        self._policy = policy
+        self._site = VirtualSite(
+            workload.world,
+            engine,
+            self._predictor(),
+            engines=plan.engines,
+            hides_tools=cell == "O∞",
+            # The one that knows, and the one that is always wrong, are believed whatever they say.
+            settings={"speculation": {"candidates": 16, "min_probability": 0.0}} if cell == "O" else {},
+        )
+        self._driver = Driver(self._site, self._new_script, Gate(gate), range(plan.tasks))
+
+    def run(self) -> Run:
+        alone_s = _alone_s(self._workload, self._plan)
+        rng = random.Random(f"{self._plan.seed}/arrivals")
+        match self._plan.arrivals:
+            case "closed":
+                self._driver.closed(self._load, self._order(self._load * WARM_UP), alone_s, rng)
+            case "poisson":
+                self._driver.poisson(self._load / alone_s, self._order(self._load * WARM_UP), rng)
+            case "cohort":
+                self._driver.cohort(list(itertools.islice(self._order(0), self._plan.tasks)))
+        self._site.time.run(lambda: self._driver.done)
+        return self._report()
+
+    def _order(self, warm_up: int) -> Iterator[int]:
+        """The tasks as they come. In A' they come in another order."""
+        tasks = list(range(self._plan.tasks))
+        if self._cell == "A'":
+            random.Random(f"{self._plan.seed}/order").shuffle(tasks)
+        return itertools.chain(range(FILLERS, FILLERS + warm_up), tasks, itertools.count(FILLERS + warm_up))
+
+    def _new_script(self, task: int) -> Script:
+        script = self._workload.script(task)
+        self._scripts[script.task] = script
+        return script
+
+    def _script_of(self, session: str) -> Script | None:
+        state = self._site.shell.core.turns.sessions.get(session)
+        return self._scripts.get(state.name) if state is not None else None
+
+    def _predictor(self) -> Predictor | None:
+        match self._cell:
+            case "B" | "F":
+                return rehearsed(self._workload, self._plan.rehearsals)
+            case "O":
+                return Oracle(self._script_of)
+            case "X" | "XF":
+                return AlwaysWrong(self._workload.world.specs.values())
+        return None
+
+    def _report(self) -> Run:
+        ledger = self._site.shell.core.broker.ledger
+        tracks = self._driver.tracks
+        begin = min(track.start for track in tracks.values())
+        end = max(track.end for track in tracks.values())
+        return Run(
+            cell=self._cell,
+            policy=self._policy,
+            load=self._load,
+            tracks=dict(sorted(tracks.items())),
+            span_s=end - begin,
+            ended=sum(begin < moment <= end for moment in self._driver.ended),
+            hits=dict(ledger.hits),
+            started=dict(ledger.started),
+            unused=dict(ledger.unused),
+            wasted_worker_s=ledger.wasted_worker_s,
+            virtual_s=self._site.time.now,
+            prompt_tokens=sum(engine.prompted for engine in self._site.fleet.engines),
+            prefilled_tokens=sum(engine.prefilled for engine in self._site.fleet.engines),
+            chat_ttft_s=[],
+        )
+
+
+def _alone_s(workload: LabWorkload, plan: Plan) -> float:
+    """The mean time of a few tasks that have everything for themselves."""
+    site = VirtualSite(workload.world, plan.engine, None)
+    driver = Driver(site, workload.script, Gate(1), range(min(ALONE, plan.tasks)))
+    driver.cohort(range(min(ALONE, plan.tasks)))
+    site.time.run(lambda: driver.done)
+    return site.time.now / len(driver.tracks)
+
+
+def rehearsed(workload: LabWorkload, tasks: int) -> PatternPredictor:
+    """The production predictor, having seen some tasks from beginning to end."""
+    predictor = PatternPredictor(PatternTable())
+    for number in range(tasks):
+        script = workload.rehearsal(number)
+        if script is None:
+            break
+        tell(_played(script, workload.world), f"rehearsal {number}", predictor)
+    return predictor
+
+
+def _played(script: Script, world: World) -> Iterator[dict[str, Any]]:
+    """The messages of a whole task, as a chat client has them."""
+    for said in script.opening:
+        yield {"role": said.role, "content": said.text}
+    while True:
+        saying = script.next_turn()
+        message: dict[str, Any] = {"role": "assistant", "content": saying.content}
+        if not saying.calls:
+            yield message
+            return
+        answers = [_answer(script, world, call) for call in saying.calls]
+        message["tool_calls"] = [
+            {"id": call.call_id, "function": {"name": call.tool, "arguments": call.arguments}}
+            for call in saying.calls
+        ]
+        yield message
+        for answer in answers:
+            yield {"role": "tool", "tool_call_id": answer.call.call_id, "content": answer.text}
+        script.answered(answers)
+
+
+def _answer(script: Script, world: World, call: SaidCall) -> Answered:
+    found = world.answer(script.task, call.tool, msgspec.json.decode(call.arguments))
+    return Answered(call, found.error or found.output.body.decode(), found.tokens)

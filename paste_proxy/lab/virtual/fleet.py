@@ -1,0 +1,54 @@
+"""Engines in virtual time: a request goes to its session's engine, and hears when its marks are reached."""
+
+import zlib
+from collections.abc import Callable, Sequence
+
+from paste_proxy.lab.engine.model import Began, EngineModel, EngineRequest, Reached
+from paste_proxy.lab.engine.spec import EngineSpec
+from paste_proxy.lab.virtual.time import Timer, VirtualTime
+
+Told = Callable[[Began | Reached], None]
+
+
+class Fleet:
+    """One or more equal engines; a session keeps to one, as a router with affinity has it."""
+
+    def __init__(self, spec: EngineSpec, count: int, time: VirtualTime) -> None:
+        self.engines: Sequence[EngineModel] = [EngineModel(spec) for _ in range(count)]
+        self._time = time
+        self._timers: list[Timer | None] = [None] * count
+        self._told: dict[str, Told] = {}
+        self._place: dict[str, int] = {}
+
+    def submit(self, session: str, request: EngineRequest, told: Told) -> None:
+        """`told` hears of every mark, in order."""
+        place = zlib.crc32(session.encode()) % len(self.engines)
+        self._told[request.rid] = told
+        self._place[request.rid] = place
+        self.engines[place].submit(request, self._time.now)
+        self._go_on(place)
+
+    def abort(self, rid: str) -> None:
+        place = self._place.pop(rid, None)
+        if place is not None:
+            del self._told[rid]
+            self.engines[place].abort(rid, self._time.now)
+            self._go_on(place)
+
+    def _go_on(self, place: int) -> None:
+        """Pass on what has happened, and wait for what comes next."""
+        for event in self.engines[place].advance(self._time.now):
+            told = self._told.get(event.rid)
+            if told is None:
+                continue
+            if type(event) is Reached and event.last:
+                del self._told[event.rid], self._place[event.rid]
+            told(event)
+        self._wait(place)
+
+    def _wait(self, place: int) -> None:
+        timer = self._timers[place]
+        if timer is not None:
+            timer.cancel()
+        moment = self.engines[place].next_event()
+        self._timers[place] = None if moment is None else self._time.at(moment, lambda: self._go_on(place))

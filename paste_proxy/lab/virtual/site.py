@@ -1,0 +1,52 @@
+"""Everything that one run needs, built for one cell: the composition root of the lab."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from paste_proxy.config import Config
+from paste_proxy.core import Core
+from paste_proxy.lab.engine.spec import EngineSpec
+from paste_proxy.lab.virtual.fleet import Fleet
+from paste_proxy.lab.virtual.predictors import Silent
+from paste_proxy.lab.virtual.shell import Shell
+from paste_proxy.lab.virtual.time import VirtualTime
+from paste_proxy.lab.virtual.world import World
+from paste_proxy.predict.model import Predictor
+from paste_proxy.tools.spec import Effect
+
+
+class VirtualSite:
+    """`agent.Site`."""
+
+    def __init__(
+        self,
+        world: World,
+        engine: EngineSpec,
+        predictor: Predictor | None,
+        *,
+        engines: int = 1,
+        hides_tools: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Without a predictor nothing runs ahead. `settings` are keys of the configuration."""
+        self.time = VirtualTime()
+        self.world = world
+        self.fleet = Fleet(engine, engines, self.time)
+        config = _config(world, settings or {}, speculates=predictor is not None)
+        core = Core(world.specs, config, predictor or Silent())
+        self.shell = Shell(core, world, self.time, hides_tools=hides_tools)
+
+
+def _config(world: World, settings: Mapping[str, Any], *, speculates: bool) -> Config:
+    """As the demo's cells have it: all slots of all tools, and every tool that reads allowed."""
+    readers = [spec.name for spec in world.specs.values() if spec.effect is Effect.READ]
+    slots = sum(spec.concurrency for spec in world.specs.values())
+    base: dict[str, Any] = {
+        "limits": {"tool_runs": slots, "sessions": 1_000_000, "queued_calls": 1_000_000},
+        "speculation": {"mode": "on", "allow": readers, "slots": slots} if speculates else {"mode": "off"},
+    }
+    for key, value in settings.items():
+        base[key] = base.get(key, {}) | value if isinstance(value, Mapping) else value
+    return msgspec.convert(base, Config)
