@@ -20,7 +20,7 @@ from paste_proxy.grammar.events import (
     GrammarEvent,
     Malformed,
 )
-from paste_proxy.grammar.json_stream import BLANKS, STRICT, Grown, JsonStream, Tolerance
+from paste_proxy.grammar.json_stream import BLANKS, Grown, JsonStream
 from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.grammar.schemas import Schemas
 
@@ -41,11 +41,11 @@ class _Call:
 
     __slots__ = ("call_id", "done", "early", "faulty", "name", "ordinal", "stream", "text")
 
-    def __init__(self, call_id: str, tolerant: Tolerance) -> None:
+    def __init__(self, call_id: str) -> None:
         self.call_id = call_id
         self.name = ""
         self.ordinal = -1
-        self.stream = JsonStream(tolerant=tolerant)
+        self.stream = JsonStream()
         self.text = io.StringIO()
         """The arguments as they came."""
         self.early: list[str] = []
@@ -72,17 +72,13 @@ class CallAssembler:
         "_schemas",
         "_size",
         "_spoilt",
-        "_tolerant",
     )
 
-    def __init__(
-        self, tools: Sequence[RequestTool] = (), *, in_text: bool = False, tolerant: Tolerance = STRICT
-    ) -> None:
+    def __init__(self, tools: Sequence[RequestTool] = (), *, in_text: bool = False) -> None:
         """`tools` are those of the request; `in_text`: the calls are read from text that the client sees as
         text (`CallOpened.in_text`)."""
         self._schemas = Schemas(tools)
         self._in_text = in_text
-        self._tolerant = tolerant
         self._calls: list[_Call] = []
         self._by_index: dict[Hashable, _Call] = {}
         self._by_id: dict[str, _Call] = {}
@@ -95,8 +91,12 @@ class CallAssembler:
     ) -> None:
         """One element of `delta.tool_calls`; empty strings where it says nothing. `at` is for `Malformed`."""
         call = self._find(index, call_id, name)
-        if self._over_limits(call, text, at, out):
+        if self._spoilt or (call is None and self._too_many(at, out)):
             return
+        room = SIZE_LIMIT - self._size
+        over = len(text) > room
+        text = text[:room]
+        self._size += len(text)
         if call is None:
             if not (call_id or name or text):
                 return
@@ -109,6 +109,8 @@ class CallAssembler:
         text = self._wait_for_name(call, text)
         if text:
             self._read(call, text, at, out)
+        if over:
+            self._overflow(at, out)
 
     def read(
         self, index: Hashable, text: str, place: int, at: int, out: list[GrammarEvent]
@@ -117,14 +119,16 @@ class CallAssembler:
         where they stop, and how they stand then."""
         call = self._by_index.get(index)
         if call is None or self._spoilt:
-            return len(text), "broken"
-        stop = call.stream.feed(text, place)
-        if self._over_limits(call, text[place:stop], at, out):
-            return len(text), "broken"
+            return place, "broken"
+        end = place + SIZE_LIMIT - self._size
+        stop = call.stream.feed(text[:end], place)
+        self._size += stop - place
         if stop > place:
             self._tell(call, text[place:stop], out)
         self._judge(call, at, out)
-        if call.faulty:
+        if not call.done and end < len(text):
+            self._overflow(at, out)
+        if call.faulty or self._spoilt:
             return stop, "broken"
         return stop, "sealed" if call.done else "open"
 
@@ -158,17 +162,15 @@ class CallAssembler:
         missing = "arguments are incomplete" if call.name else "no name"
         out.append(call.fault(missing, at))
 
-    def _over_limits(self, call: _Call | None, text: str, at: int, out: list[GrammarEvent]) -> bool:
-        self._size += len(text)
-        if self._spoilt:
-            return True
-        if call is None and len(self._calls) == CALL_LIMIT:
+    def _too_many(self, at: int, out: list[GrammarEvent]) -> bool:
+        if len(self._calls) == CALL_LIMIT:
             out.append(Malformed(f"more than {CALL_LIMIT} tool calls", at))
             self._spoilt = True
-        elif self._size > SIZE_LIMIT:
-            out.append(Malformed(f"tool call arguments of more than {SIZE_LIMIT} characters", at))
-            self._spoilt = True
         return self._spoilt
+
+    def _overflow(self, at: int, out: list[GrammarEvent]) -> None:
+        out.append(Malformed(f"tool call arguments of more than {SIZE_LIMIT} characters", at))
+        self._spoilt = True
 
     def _find(self, index: Hashable, call_id: str, name: str) -> _Call | None:
         """The call that a delta continues; None if it begins one."""
@@ -191,7 +193,7 @@ class CallAssembler:
         return self._by_id.get(call_id)
 
     def _begin(self, index: Hashable, call_id: str) -> _Call:
-        call = _Call(call_id, self._tolerant)
+        call = _Call(call_id)
         self._calls.append(call)
         self._by_index[index] = call
         if call_id:

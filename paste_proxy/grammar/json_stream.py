@@ -6,7 +6,7 @@ them by compiled patterns.
 
 import io
 import re
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -42,16 +42,6 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
     value: Any
 
 
-class Tolerance(msgspec.Struct, frozen=True):
-    """Where a reader of a format departs from RFC 8259."""
-
-    control_characters: bool = False
-    """Line ends, tabs and other control characters may stand unescaped in strings: models write long texts so,
-    and SGLang's GigaChat 3 parser reads them (`json.loads(..., strict=False)`)."""
-
-
-STRICT: Final = Tolerance()
-
 _Box: TypeAlias = dict[str, Any] | list[Any]
 
 # States: what comes next, and what is being read.
@@ -73,7 +63,6 @@ class JsonStream:
     """
 
     __slots__ = (
-        "_body",
         "_box",
         "_escape",
         "_key",
@@ -93,7 +82,7 @@ class JsonStream:
         "value",
     )
 
-    def __init__(self, *, root_object: bool = True, tolerant: Tolerance = STRICT) -> None:
+    def __init__(self, *, root_object: bool = True) -> None:
         """`root_object`: anything but an object is a fault, at its first character."""
         self.found: list[Grown | Sealed] = []
         """What became known, in this order; whoever reads it clears it. Each value inside the whole one, the
@@ -104,7 +93,6 @@ class JsonStream:
         self.value: Any = None
         """The whole value, when complete."""
         self._root_object = root_object
-        self._body = json_text.TOLERANT_BODY if tolerant.control_characters else json_text.STRICT_BODY
         self._state = _VALUE
         self._box: _Box | None = None
         """The innermost list or object that is open, its path, and the key in it that has no value yet."""
@@ -258,7 +246,7 @@ class JsonStream:
             at, head = self._end_escape(text, at)
             if not head:
                 return at
-        end = _end(self._body, text, at)
+        end = _end(json_text.BODY, text, at)
         run = text[at:end]
         if "\\" in run:
             run = json_text.unescape(run)

@@ -18,22 +18,14 @@ _BEGUN = re.compile(
 )
 """Any proper beginning of an escape, or of a surrogate pair of escapes."""
 _HALVES = "\ud800-\udfff"
-_CONTROL = re.compile("[\x00-\x1f]")
 
 ESCAPE = re.compile(_ESCAPE)
 ESCAPE_SIZE = 12
 """Characters of the longest: a surrogate pair."""
 
-
-def _body(excluded: str) -> re.Pattern[str]:
-    """All of a string up to its quote, or to what can't stand in it. It never goes back: linear time."""
-    run = f'[^"\\\\{excluded}{_HALVES}]*+'
-    return re.compile(f"{run}(?:{_ESCAPE}{run})*+")
-
-
-STRICT_BODY = _body("\x00-\x1f")
-TOLERANT_BODY = _body("")
-"""Control characters may stand unescaped."""
+_RUN = f'[^"\\\\\x00-\x1f{_HALVES}]*+'
+BODY = re.compile(f"{_RUN}(?:{_ESCAPE}{_RUN})*+")
+"""All of a string up to its quote, or to what can't stand in it. It never goes back: linear time."""
 
 _decode = msgspec.json.Decoder(str).decode
 
@@ -53,8 +45,4 @@ def begun(escape: str) -> int:
 
 def unescape(run: str) -> str:
     """What a run of a string stands for; its escapes are valid and whole."""
-    return _decode(f'"{_CONTROL.sub(_escaped, run)}"')
-
-
-def _escaped(control: re.Match[str]) -> str:
-    return f"\\u{ord(control[0]):04x}"
+    return _decode(f'"{run}"')

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paste_proxy.grammar import calls
 from paste_proxy.grammar.calls import CallAssembler
 from paste_proxy.grammar.events import (
     ArgumentGrown,
@@ -19,17 +20,20 @@ from paste_proxy.grammar.events import (
     GrammarEvent,
     Malformed,
 )
-from paste_proxy.grammar.json_stream import Tolerance
 
 
 def read(pieces: Sequence[str], **how: Any) -> list[GrammarEvent]:
-    calls = CallAssembler(**how)
+    assembler = CallAssembler(**how)
     out: list[GrammarEvent] = []
-    calls.delta(0, "a", "look", "", 0, out)
+    assembler.delta(0, "a", "look", "", 0, out)
     for piece in pieces:
-        calls.delta(0, "", "", piece, 0, out)
-    calls.end(0, out, finished=True)
+        assembler.delta(0, "", "", piece, 0, out)
+    assembler.end(0, out, finished=True)
     return out
+
+
+def arguments(events: Sequence[GrammarEvent]) -> str:
+    return "".join(one.text for one in events if isinstance(one, ArgumentText))
 
 
 def test_what_is_told_of_one_call() -> None:
@@ -55,12 +59,28 @@ def test_calls_that_the_client_sees_as_text_say_so() -> None:
     assert sealed.in_text
 
 
-def test_a_format_may_tolerate_line_ends_in_strings() -> None:
-    text = '{"a":"x\ny"}'
-    assert any(isinstance(one, Malformed) for one in read([text]))
-    sealed = read([text], tolerant=Tolerance(control_characters=True))[-1]
-    assert isinstance(sealed, CallSealed)
-    assert (sealed.arguments, sealed.canonical) == (text, '{"a":"x\\ny"}')
+@pytest.mark.parametrize("cuts", [(), (3,), (9, 10, 11), range(1, 20)])
+def test_too_much_is_told_up_to_the_same_character(
+    monkeypatch: pytest.MonkeyPatch, cuts: Sequence[int]
+) -> None:
+    monkeypatch.setattr(calls, "SIZE_LIMIT", 10)
+    text = '{"a":"bcdefgh", "b": 1}'
+    pieces = [text[start:end] for start, end in itertools.pairwise((0, *cuts, len(text)))]
+    told = [CallOpened(0, "a", "look"), Malformed("tool call arguments of more than 10 characters", 0)]
+    assert [one for one in read(pieces) if isinstance(one, CallOpened | Malformed)] == told
+    assert arguments(read(pieces)) == text[:10]
+
+    assembler, out, read_on = CallAssembler(), list[GrammarEvent](), "open"
+    assembler.delta(0, "a", "look", "", 0, out)
+    stopped = 0
+    for piece in pieces:
+        if read_on == "open":
+            stop, read_on = assembler.read(0, piece, 0, 0, out)
+            stopped += stop
+    assert (stopped, read_on) == (10, "broken")
+    assert [one for one in out if isinstance(one, CallOpened | Malformed)] == told
+    assert arguments(out) == text[:10]
+    assert assembler.read(0, "more", 1, 0, out) == (1, "broken")
 
 
 @pytest.mark.parametrize(

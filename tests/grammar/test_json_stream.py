@@ -17,7 +17,6 @@ from paste_proxy.grammar.json_stream import (
     Grown,
     JsonStream,
     Sealed,
-    Tolerance,
 )
 
 VALUES = st.recursive(
@@ -278,11 +277,3 @@ def test_time_is_linear(text: str) -> None:
         parts.feed(char)
     assert (parts.complete, parts.fault) == (whole.complete, whole.fault)
     assert time.process_time() - begun < 20
-
-
-def test_line_ends_in_strings_where_they_are_tolerated() -> None:
-    tolerant = Tolerance(control_characters=True)
-    for texts in (['{"a":"x\n\\t\x00","b":1}'], list('{"a":"x\n\\t\x00","b":1}')):
-        stream = read(*texts, stream=JsonStream(tolerant=tolerant))
-        assert stream.value == {"a": "x\n\t\x00", "b": 1}
-    assert read('{"a":\x00', stream=JsonStream(tolerant=tolerant)).fault
