@@ -7,6 +7,7 @@ import click
 import msgspec
 import orjson
 
+from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
@@ -110,3 +111,4 @@ def lab() -> None:
 
 
 lab.add_command(run)
+lab.add_command(calibrate_command)
