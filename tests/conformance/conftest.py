@@ -33,8 +33,12 @@ async def pythonic_engine(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
     install = find_install()
     if install is None:
         pytest.skip(f"no SGLang in {venv_folder()}; to install it: {INSTALL_COMMAND}")
-    parser = ("--tool-call-parser=pythonic",)
-    async with SglangServer(install, tmp_path_factory.mktemp("pythonic"), extra_args=parser) as server:
+    async with SglangServer(
+        install,
+        tmp_path_factory.mktemp("pythonic"),
+        tool_call_parser="pythonic",
+        extra_args=("--enable-response-store",),
+    ) as server:
         yield server.url
 
 

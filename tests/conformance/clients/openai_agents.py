@@ -1,4 +1,4 @@
-"""The OpenAI Agents SDK on chat completions, streamed. After a result it lets the model choose freely."""
+"""The OpenAI Agents SDK on chat completions, streamed: two questions in one conversation."""
 
 import asyncio
 
@@ -30,12 +30,19 @@ async def main() -> None:
         model=OpenAIChatCompletionsModel(MODEL, client),
         tools=[tool(name) for name in SCHEMAS],
         model_settings=ModelSettings(tool_choice="required", max_tokens=CALL_TOKENS),
+        # Else the model would choose freely after a result, and a random one writes noise without end.
+        tool_use_behavior="stop_on_first_tool",
     )
-    result = Runner.run_streamed(agent, QUESTION)
-    async for _ in result.stream_events():
-        pass
-    made = [item.raw_item for item in result.new_items if isinstance(item, ToolCallItem)]
-    report([call(one.call_id, one.name, one.arguments) for one in made], len(result.raw_responses))
+    made, turns = [], 0
+    history: list = []
+    for question in (QUESTION, "Once more."):
+        result = Runner.run_streamed(agent, [*history, {"role": "user", "content": question}])
+        async for _ in result.stream_events():
+            pass
+        made += [item.raw_item for item in result.new_items if isinstance(item, ToolCallItem)]
+        turns += len(result.raw_responses)
+        history = result.to_input_list()
+    report([call(one.call_id, one.name, one.arguments) for one in made], turns)
 
 
 asyncio.run(main())
