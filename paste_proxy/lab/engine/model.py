@@ -34,6 +34,8 @@ class EngineRequest(msgspec.Struct, frozen=True):
     reply: Key
     """Stands for the prompt and the reply to it: the prefix that the next request of the session has."""
     priority: int = 0
+    kept: int = 0
+    """Tokens of the reply that stay in that prefix, where these are others than what was written; 0: all."""
 
 
 class Reached(msgspec.Struct, frozen=True):
@@ -312,7 +314,7 @@ class EngineModel:
         self._leads -= one.lead
         one.state = "over"
         self._hold_output()
-        prompt = (*one.request.prompt, Message(one.request.reply, one.request.marks[-1]))
+        prompt = (*one.request.prompt, Message(one.request.reply, one.request.kept or one.request.marks[-1]))
         self.cache.extend(prompt)
         self.cache.unlock(prompt)
 

@@ -112,7 +112,7 @@ class Agent:
             messages=tuple(self._messages),
             chain=tuple(self._chain),
             body_digest=self._chain[-1],
-            tools=self._site.world.offered,
+            tools=self._script.offered,
             model="lab",
             stream=True,
         )
@@ -130,17 +130,18 @@ class Agent:
             prompt=tuple(self._prompt),
             marks=following.marks,
             reply=extend_chain(self._chain[-1], reply.digest),
+            kept=saying.kept,
         )
         self._site.fleet.submit(self._script.task, request, following.told)
 
     def heard(self, saying: Saying, span: TurnSpan) -> None:
         """The reply is complete."""
         self._track.turns.append(span)
-        self._add(_assistant(saying), saying.tokens)
+        self._add(_assistant(saying), saying.kept or saying.tokens)
         if saying.calls:
             _Calls(self, saying.calls, self._turns)
         else:
-            self._end()
+            self.answered([])
 
     def _end(self) -> None:
         self._track.end = self._site.time.now
@@ -171,15 +172,19 @@ class Agent:
         if isinstance(decision, FailCall):
             text = msgspec.json.encode(error_result(decision.error)).decode()
             return text, max(1, len(text) // 4)
-        arguments = msgspec.json.decode(call.arguments)
-        tokens = self._site.world.answer(self._script.task, call.tool, arguments).tokens
-        return decision.output.body.decode(), tokens
+        text = decision.output.body.decode()
+        return text, self._site.world.tokens(call.tool, msgspec.json.decode(call.arguments), text)
 
     def answered(self, answers: list[Answered]) -> None:
         for answer in answers:
             said = Said("tool", answer.text, answer.tokens, answer.call.call_id)
             self._add(_message(said), said.tokens)
         self._script.answered(answers)
+        if self._script.over:
+            self._end()
+            return
+        for said in self._script.interlude():
+            self._add(_message(said), said.tokens)
         self._site.time.after(self._script.pause(), self._ask)
 
     def _add(self, message: Message, tokens: int) -> None:

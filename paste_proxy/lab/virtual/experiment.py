@@ -227,23 +227,22 @@ def _played(script: Script, world: World) -> Iterator[dict[str, Any]]:
     """The messages of a whole task, as a chat client has them."""
     for said in script.opening:
         yield {"role": said.role, "content": said.text}
-    while True:
+    while not script.over:
         saying = script.next_turn()
-        message: dict[str, Any] = {"role": "assistant", "content": saying.content}
-        if not saying.calls:
-            yield message
-            return
-        answers = [_answer(script, world, call) for call in saying.calls]
-        message["tool_calls"] = [
+        calls = [
             {"id": call.call_id, "function": {"name": call.tool, "arguments": call.arguments}}
             for call in saying.calls
         ]
-        yield message
+        yield {"role": "assistant", "content": saying.content, "tool_calls": calls}
+        answers = [_answer(script, world, call) for call in saying.calls]
         for answer in answers:
             yield {"role": "tool", "tool_call_id": answer.call.call_id, "content": answer.text}
         script.answered(answers)
+        for said in script.interlude():
+            yield {"role": said.role, "content": said.text}
 
 
 def _answer(script: Script, world: World, call: SaidCall) -> Answered:
+    """Nothing counts tokens here."""
     found = world.answer(script.task, call.tool, msgspec.json.decode(call.arguments))
-    return Answered(call, found.error or found.output.body.decode(), found.tokens)
+    return Answered(call, found.error or found.output.body.decode(), 0)

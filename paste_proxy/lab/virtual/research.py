@@ -11,11 +11,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.lab.conversation import Conversation, PastCall
 from paste_proxy.lab.policy import Policy, Turn, unopened
 from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes, reference
-from paste_proxy.lab.virtual.world import Answered, Said, SaidCall, Saying, ToolAnswer
+from paste_proxy.lab.virtual.world import Answered, Said, SaidCall, Saying, ToolAnswer, offered
 from paste_proxy.lab.vocabulary import load_vocabulary
 from paste_proxy.lab.workload import Workload, load_workload
 from paste_proxy.predict.model import Call
@@ -38,7 +37,6 @@ class ResearchWorld:
             OPEN: _spec(OPEN, {"address": "string"}, slots.open),
             READ: _spec(READ, {"path": "string"}, slots.open),
         }
-        self.offered = tuple(RequestTool(spec.name, spec.parameters) for spec in self.specs.values())
         self._sizes = sizes
         self._time_scale = time_scale
 
@@ -49,7 +47,11 @@ class ResearchWorld:
         else:
             output = Output(f"The text of {arguments[SUBJECT[tool]]}.".encode(), is_text=True)
         seconds = self._sizes.seconds(tool, arguments) * self._time_scale
-        return ToolAnswer(output, self._sizes.result(tool, arguments), seconds)
+        return ToolAnswer(output, seconds)
+
+    def tokens(self, tool: str, arguments: Mapping[str, Any], text: str) -> int:
+        """As drawn, whatever the text is."""
+        return self._sizes.result(tool, arguments)
 
 
 def _spec(name: str, parameters: Mapping[str, str], slots: int) -> ToolSpec:
@@ -82,6 +84,7 @@ class Research:
         self.sizes = Sizes(self.workload, token_scale)
         self.policy = Policy(self.workload, self.sizes, terse=True)
         self.world = ResearchWorld(self.workload, self.sizes, time_scale)
+        self.offered = offered(self.world.specs.values())
         self.system_prompt = load_vocabulary().system_prompt
 
     def script(self, task: int) -> "ResearchScript":
@@ -98,6 +101,8 @@ class ResearchScript:
     def __init__(self, research: Research, task: int) -> None:
         self.task = f"research-{task}"
         self.number = task
+        self.offered = research.offered
+        self.over = False
         self._research = research
         self._policy = research.policy
         self._sizes = research.sizes
@@ -116,6 +121,7 @@ class ResearchScript:
         turn = self._policy.next_turn(self._conversation())
         self._turns += 1
         if turn.call is None:
+            self.over = True
             return Saying(((turn.text, turn.tokens),))
         call = SaidCall(turn.call.call_id, turn.call.tool, turn.call.arguments, turn.call_tokens)
         return Saying(tuple(_cut(turn)), (call,))
@@ -128,6 +134,10 @@ class ResearchScript:
             arguments = msgspec.json.decode(answer.call.arguments)
             self._calls.append(PastCall(answer.call.call_id, answer.call.tool, arguments, answer.text))
             self._digest.update(answer.text.encode())
+
+    def interlude(self) -> Sequence[Said]:
+        """Nobody asks anything more."""
+        return ()
 
     def derivable(self) -> list[Call]:
         """Until it searches again, it opens pages that its last search named, and others that nothing names."""

@@ -1,6 +1,6 @@
 """What a workload is to the lab: scripts of what models say, and a world in which tools answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -37,6 +37,8 @@ class Saying(msgspec.Struct, frozen=True):
     calls: tuple[SaidCall, ...] = ()
     reasoning: tuple[tuple[str, int], ...] = ()
     """Before the text, in pieces too."""
+    kept: int = 0
+    """Tokens that it counts in later prompts, where these are others than what was written; 0: all of them."""
 
     @property
     def content(self) -> str:
@@ -65,26 +67,37 @@ class Script(Protocol):
         """Its name, unique in a run."""
 
     @property
-    def opening(self) -> Sequence[Said]: ...
+    def opening(self) -> Sequence[Said]:
+        """The messages of its first request: one at least."""
+
+    @property
+    def offered(self) -> tuple[RequestTool, ...]:
+        """The tools that its requests list."""
+
+    @property
+    def over(self) -> bool:
+        """There is no next turn."""
 
     def next_turn(self) -> Saying:
-        """What the model says now. A turn without calls is the last one."""
+        """What the model says now."""
 
     def answered(self, answers: Sequence[Answered]) -> None:
-        """All calls of the turn are answered."""
+        """All calls of the turn are answered; none, if it had none."""
+
+    def interlude(self) -> Sequence[Said]:
+        """What users say before the next turn."""
 
     def derivable(self) -> Sequence[Call]:
         """The calls to come, before the next turn, whose values the task holds already (cell O)."""
 
     def pause(self) -> float:
-        """Seconds of the agent's own between the answers and its next request."""
+        """Seconds between the answers and its next request, the agent's own and those of users."""
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
     """What one run gives, and what it takes: the same for equal calls of a task, ahead of the model or not."""
 
     output: Output
-    tokens: int
     seconds: float
     error: str = ""
     """If it fails: why."""
@@ -96,8 +109,13 @@ class World(Protocol):
     @property
     def specs(self) -> Mapping[str, ToolSpec]: ...
 
-    @property
-    def offered(self) -> tuple[RequestTool, ...]:
-        """As requests list them."""
+    def answer(self, task: str, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer:
+        """Asked once for each run, when it starts."""
 
-    def answer(self, task: str, tool: str, arguments: Mapping[str, Any]) -> ToolAnswer: ...
+    def tokens(self, tool: str, arguments: Mapping[str, Any], text: str) -> int:
+        """What a result counts in a prompt."""
+
+
+def offered(specs: Iterable[ToolSpec]) -> tuple[RequestTool, ...]:
+    """Tools as requests list them."""
+    return tuple(RequestTool(spec.name, spec.parameters) for spec in specs)
