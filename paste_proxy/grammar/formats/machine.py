@@ -12,13 +12,14 @@ from typing import Protocol, TypeAlias
 
 from paste_proxy.grammar.calls import CallAssembler
 from paste_proxy.grammar.events import ContentText, GrammarEvent, ReasoningText
+from paste_proxy.grammar.formats.either import EitherCalls
 from paste_proxy.grammar.formats.lexer import terminals
-from paste_proxy.grammar.formats.model import Calls, Marks, To, What
+from paste_proxy.grammar.formats.model import Calls, Marks, State, To, What
 from paste_proxy.grammar.formats.objects import LiteralCalls, ObjectCalls
 from paste_proxy.grammar.formats.protocols import FoundCalls
 from paste_proxy.grammar.formats.python_string import json_string_body
 from paste_proxy.grammar.formats.pythonic import CallList, Found
-from paste_proxy.grammar.formats.values import TEXT, ParameterTypes, ValueText
+from paste_proxy.grammar.formats.values import ANY, TEXT, ParameterTypes, Types, ValueText
 from paste_proxy.grammar.requests import RequestTool
 
 HEAD_LIMIT = 1024
@@ -301,14 +302,21 @@ class FormatReader:
         elif state.what is What.CALLS:
             self._reader = self._new_reader(state.calls or Calls(), marked=not state.doubtful)
         elif state.what is What.VALUE:
-            types = TEXT if self._plain_text else self._types.of(self._tool, self._key)
-            self._value = ValueText(types, state.pad)
+            self._value = ValueText(self._types_of_value(state), state.pad)
             self._say(f'{", " if self._keys else "{"}"{json_string_body(self._key)}": ')
             self._keys += 1
 
+    def _types_of_value(self, state: State) -> Types:
+        if self._plain_text:
+            return TEXT
+        types = self._types.of(self._tool, self._key)
+        untyped = types == ANY and self._tool in self._names
+        return TEXT if untyped and state.untyped_text else types
+
     def _new_reader(self, how: Calls, *, marked: bool) -> CallsReader:
         if how.python:
-            return CallList(self._names, marked=marked)
+            calls = CallList(self._names, marked=marked, any_name=how.any_name)
+            return EitherCalls(calls, ObjectCalls()) if how.objects else calls
         objects = ObjectCalls(self._names, marked=marked)
         return LiteralCalls(objects) if how.literals else objects
 

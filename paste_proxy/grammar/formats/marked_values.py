@@ -70,7 +70,9 @@ QWEN3_CODER = Marks(
         ),
         "key": State(What.HEAD, {">": To("value", _KEY)}, broken="lost"),
         # A value also ends where the next part begins, as in Qwen's own parser.
-        "value": State(What.VALUE, {"</parameter>": To("parts"), **_QWEN_PARTS}, pad="\n", broken="lost"),
+        "value": State(
+            What.VALUE, {"</parameter>": To("parts"), **_QWEN_PARTS}, pad="\n", untyped_text=True, broken="lost"
+        ),
         "behind": State(
             What.IGNORED,
             {"</tool_call>": To("content"), "<tool_call>": To("opened"), "<function=": To("name")},
@@ -96,7 +98,7 @@ MINIMAX_M2 = Marks(
             broken="lost",
         ),
         "key": State(What.HEAD, {">": To("value", _QUOTED_KEY)}, broken="lost"),
-        "value": State(What.VALUE, {"</parameter>": To("parts")}, broken="lost"),
+        "value": State(What.VALUE, {"</parameter>": To("parts")}, untyped_text=True, broken="lost"),
         "lost": State(What.IGNORED, _MINIMAX_NEXT),
     }
 )

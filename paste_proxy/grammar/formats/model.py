@@ -35,6 +35,10 @@ class Calls(msgspec.Struct, frozen=True):
 
     python: bool = False
     """`[f(a=1), g()]`; else `{"name": ..., "arguments": ...}`, one or a list of them."""
+    objects: bool = False
+    """Objects may stand in the place of Python's calls."""
+    any_name: bool = False
+    """Of doubtful Python: what has the shape of a call is one, whether or not its tool is offered."""
     literals: bool = False
     """Objects may be written with Python's quotes too."""
 
@@ -77,6 +81,8 @@ class State(msgspec.Struct, frozen=True):
     text is read that is no call."""
     pad: str = ""
     """Of values: a string that may stand on either side and does not belong to them."""
+    untyped_text: bool = False
+    """Of values: one of whose type the schema of its tool says nothing is text."""
     calls: Calls | None = None
     doubtful: bool = False
     """The text may be no call: it is one where a tool that the request offers is named. Else it is content."""

@@ -36,6 +36,7 @@ class CallList:
     """
 
     __slots__ = (
+        "_any_name",
         "_bare",
         "_first",
         "_literal",
@@ -51,9 +52,9 @@ class CallList:
         "refused",
     )
 
-    def __init__(self, names: Collection[str] = (), *, marked: bool = False) -> None:
+    def __init__(self, names: Collection[str] = (), *, marked: bool = False, any_name: bool = False) -> None:
         """`marked`: the list stands behind a special token, so that there is no doubt; one call may stand there
-        without a list too."""
+        without a list too. `any_name`: the shape decides, as if no names were known."""
         self.found: list[Found] = []
         """In order; the caller takes and clears. Empty until `decided`."""
         self.decided = marked
@@ -63,6 +64,7 @@ class CallList:
         self.fault = ""
         """Why a list that was decided can't be read on; the calls before are whole."""
         self._names = names
+        self._any_name = any_name
         self._step: _Step = CallList._bracket
         self._bare = False
         """One call without a list."""
@@ -116,7 +118,7 @@ class CallList:
         self._pending = name
         if self.decided or name in self._names:
             self._decide()
-        elif self._names:
+        elif self._names and not self._any_name:
             return self._refuse("no known name", at)
         self._step = CallList._argument
         return at + 1
