@@ -27,6 +27,7 @@ _ESCAPES = {
     "v": "\v",
     "\n": "",
 }
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _HEX_LENGTH = {"x": 2, "u": 4, "U": 8}
 _HEX = frozenset("0123456789abcdefABCDEF")
 _OCTAL = frozenset("01234567")
@@ -34,7 +35,7 @@ _OCTAL = frozenset("01234567")
 
 def json_string_body(text: str) -> str:
     """`text` as it stands between the quotes of a JSON string."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return _encode(text)[1:-1]
 
 
 class StringStream:
