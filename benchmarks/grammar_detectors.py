@@ -67,7 +67,8 @@ def growing_jobs(text: str, places: int) -> list[Job]:
 
 def measure(install: SglangInstall) -> dict[str, Any]:
     """Microseconds per piece of both, by format; and how many times as much the detector of `qwen25` costs."""
-    texts = {writer.name: written()[writer.name][1]("src/values.py", code(SIZE)) for writer in WRITERS}
+    known = {writer.name: writer.sglang for writer in WRITERS if writer.sglang}
+    texts = {name: written()[name][1]("src/values.py", code(SIZE)) for name in known}
     growing = {size: written()[GROWING][1]("src/values.py", code(length)) for size, length in SIZES.items()}
     jobs = {f"at 4k, {writer.name}": [Job(writer.sglang, cut(texts[writer.name], PIECE))] for writer in WRITERS}
     jobs |= {size: growing_jobs(text, LENGTHS[size]) for size, text in growing.items()}

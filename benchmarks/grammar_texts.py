@@ -59,7 +59,10 @@ def _python(path: str, content: str) -> str:
 
 def written() -> dict[str, tuple[Format, Write]]:
     """Every format, and how a call is written in it; two where models write it in two ways."""
-    found = {writer.name: (formats.find(writer.vllm), partial(_marked, writer.write)) for writer in WRITERS}
+    found: dict[str, tuple[Format, Write]] = {
+        writer.name: (formats.find(writer.sglang or writer.vllm), partial(_marked, writer.write))
+        for writer in WRITERS
+    }
     protocols: dict[str, Write] = {"react": _react, "shell": _shell, "python": _python}
     return found | {name: (formats.find(name), write) for name, write in protocols.items()}
 
