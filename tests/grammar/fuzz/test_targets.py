@@ -1,0 +1,53 @@
+"""The same targets in every test run: few inputs, made of pieces of right ones and of anything."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.grammar.fuzz.seeds import seeds
+from tests.grammar.fuzz.targets import TARGETS, split
+
+EXAMPLES = 40
+"""Of each target: the deep search is atheris's."""
+
+
+@st.composite
+def broken(draw: st.DrawFn, right: list[bytes]) -> bytes:
+    """Pieces of right inputs, put together anyhow, with anything between them."""
+    parts = []
+    for _ in range(draw(st.integers(1, 4))):
+        seed = draw(st.sampled_from(right))
+        start = draw(st.integers(0, len(seed)))
+        parts.append(seed[start : draw(st.integers(start, len(seed)))])
+        parts.append(
+            draw(
+                st.one_of(
+                    st.just(b""),
+                    st.binary(max_size=6),
+                    st.sampled_from(list(b'{}[]":,<>\\|\n')).map(lambda byte: bytes([byte])),
+                )
+            )
+        )
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_right_inputs(name: str) -> None:
+    for seed in seeds(name):
+        read, lengths = split(seed)
+        TARGETS[name](read, lengths)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(data=st.data())
+def test_anything(name: str, data: st.DataObject) -> None:
+    right = [seed[1 + seed[0] % 8 :] for seed in seeds(name)]
+    read = data.draw(broken(right))
+    lengths = data.draw(st.lists(st.integers(1, 40), max_size=4))
+    TARGETS[name](read, lengths)
+
+
+def test_an_input_says_how_it_is_cut() -> None:
+    assert split(b"\x02\x06\x02abc") == (b"abc", [7, 3])
+    assert split(b"") == (b"", [])
