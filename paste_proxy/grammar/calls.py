@@ -106,8 +106,9 @@ class CallAssembler:
             self._by_id[call_id] = call
         if name and not call.name:
             self._open(call, name, out)
-        text = self._wait_for_name(call, text)
-        if text:
+        if not call.name:
+            call.early.append(text)
+        elif text or call.early:
             self._read(call, text, at, out)
         if over:
             self._overflow(at, out)
@@ -206,18 +207,11 @@ class CallAssembler:
         self._opened += 1
         out.append(CallOpened(call.ordinal, call.call_id, name, self._in_text))
 
-    def _wait_for_name(self, call: _Call, text: str) -> str:
-        """The text that can be read now: arguments may come before the name."""
-        if not call.name:
-            call.early.append(text)
-            return ""
+    def _read(self, call: _Call, text: str, at: int, out: list[GrammarEvent]) -> None:
+        stream = call.stream
         if call.early:
             text = "".join((*call.early, text))
             call.early = []
-        return text
-
-    def _read(self, call: _Call, text: str, at: int, out: list[GrammarEvent]) -> None:
-        stream = call.stream
         if not call.done:
             if not stream.started:
                 text = text.lstrip(BLANKS)

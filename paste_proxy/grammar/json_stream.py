@@ -6,6 +6,7 @@ them by compiled patterns.
 
 import io
 import re
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import msgspec
@@ -49,8 +50,10 @@ _VALUE, _ITEM_OR_END, _KEY, _KEY_OR_END, _COLON, _COMMA_OR_END, _STRING, _NAME, 
     11
 )
 
-_BLANK = re.compile(f"[{BLANKS}]*+")
-_NUMERIC = re.compile(r"[-+.0-9eE]*+")
+_Match: TypeAlias = Callable[[str, int], re.Match[str] | None]
+_BLANK: _Match = re.compile(f"[{BLANKS}]*+").match
+_NUMERIC: _Match = re.compile(r"[-+.0-9eE]*+").match
+_BODY: _Match = json_text.BODY.match
 _WORDS: dict[str, tuple[str, Any]] = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 
 _decode_number = msgspec.json.Decoder().decode
@@ -246,7 +249,7 @@ class JsonStream:
             at, head = self._end_escape(text, at)
             if not head:
                 return at
-        end = _end(json_text.BODY, text, at)
+        end = _end(_BODY, text, at)
         run = text[at:end]
         if "\\" in run:
             run = json_text.unescape(run)
@@ -254,18 +257,17 @@ class JsonStream:
             run = head + run
         if run and self._left and self._state == _STRING:
             self.found.append(Grown(self._path, run))
-        if end < len(text) and text[end] == '"':
+        if end == len(text):
+            self._keep(run)
+            return end
+        if text[end] == '"':
             self._end_string(run)
-            if self.fault:
-                return end
-            return end + 1
+            return end if self.fault else end + 1
         self._keep(run)
         return self._stop_in_string(text, end)
 
     def _stop_in_string(self, text: str, at: int) -> int:
-        """At the end of the text, at half an escape, or at what can't stand in a string."""
-        if at == len(text):
-            return at
+        """At half an escape, or at what can't stand in a string."""
         if text[at] == "\\":
             rest = text[at : at + json_text.ESCAPE_SIZE]
             begun = json_text.begun(rest)
@@ -351,8 +353,8 @@ class JsonStream:
         return at
 
 
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+def _end(match: _Match, text: str, at: int) -> int:
     """Where what matches from `at` on ends; the pattern matches nothing, too."""
-    match = pattern.match(text, at)
-    assert match is not None
-    return match.end()
+    found = match(text, at)
+    assert found is not None
+    return found.end()
