@@ -14,9 +14,9 @@ from paste_proxy.grammar.formats.python_string import json_string_body
 from paste_proxy.grammar.formats.pythonic import Found
 from paste_proxy.grammar.formats.until import Trim, Until
 
-_HEAD_LIMIT = 32
+HEAD_LIMIT = 32
 """Characters before the colon of a line that may be a marker; `Action Input 12` has 15."""
-_NAME_LIMIT = 128
+NAME_LIMIT = 128
 """Characters of a tool's name; LangChain's tools have names of a few words at most."""
 
 _HEAD = re.compile(r"[^:\n]*")
@@ -92,15 +92,15 @@ class ReactReader:
 
     def _head(self, text: str, at: int) -> int:
         """The beginning of a line, which says what the line is."""
-        at = self._gather(_HEAD, text, at, _HEAD_LIMIT)
+        at = self._gather(_HEAD, text, at, HEAD_LIMIT)
         head = self._token
-        if at == len(text) and len(head) < _HEAD_LIMIT:
+        if at == len(text) and len(head) < HEAD_LIMIT:
             return at
         self._token = ""
         self._step = ReactReader._rest
         if head.lstrip().startswith(_FENCE):
             self._fenced = not self._fenced
-        elif at < len(text) and text[at] == ":" and not self._fenced:
+        elif len(head) < HEAD_LIMIT and text[at] == ":" and not self._fenced:
             if _ACTION.fullmatch(head):
                 self._step = ReactReader._bracket_name if self._bracketed else ReactReader._name
                 return at + 1
@@ -123,13 +123,14 @@ class ReactReader:
     # `Action: NAME`, `Action Input: ...`
 
     def _name(self, text: str, at: int) -> int:
-        at = self._gather(_LINE, text, at, _NAME_LIMIT)
-        if at == len(text) and len(self._token) < _NAME_LIMIT:
+        at = self._gather(_LINE, text, at, NAME_LIMIT)
+        short = len(self._token) < NAME_LIMIT
+        if at == len(text) and short:
             return at
         name, self._token = self._token.strip(), ""
-        if not name:  # The name stands in the next line.
+        if short and not name:  # The name stands in the next line.
             return at + 1
-        if name in self._tools or (_NAME.fullmatch(name) and at < len(text) and text[at] == "\n"):
+        if short and (name in self._tools or _NAME.fullmatch(name)):
             self._open(name)
             self._step = ReactReader._input_head
         else:
@@ -140,10 +141,11 @@ class ReactReader:
         if not self._token:
             match = _WHITE.match(text, at)
             at = match.end() if match is not None else at
-        at = self._gather(_HEAD, text, at, _HEAD_LIMIT)
-        if at == len(text) and len(self._token) < _HEAD_LIMIT:
+        at = self._gather(_HEAD, text, at, HEAD_LIMIT)
+        short = len(self._token) < HEAD_LIMIT
+        if at == len(text) and short:
             return at
-        if at < len(text) and text[at] == ":" and _INPUT.fullmatch(self._token):
+        if short and text[at] == ":" and _INPUT.fullmatch(self._token):
             self._token = ""
             self._step = ReactReader._input
             return at + 1
@@ -205,11 +207,12 @@ class ReactReader:
     # `Action: NAME[input]`
 
     def _bracket_name(self, text: str, at: int) -> int:
-        at = self._gather(_UP_TO_BRACKET, text, at, _NAME_LIMIT)
-        if at == len(text) and len(self._token) < _NAME_LIMIT:
+        at = self._gather(_UP_TO_BRACKET, text, at, NAME_LIMIT)
+        short = len(self._token) < NAME_LIMIT
+        if at == len(text) and short:
             return at
         name, self._token = self._token.strip(), ""
-        if at < len(text) and text[at] == "[" and (name in self._tools or _NAME.fullmatch(name)):
+        if short and text[at] == "[" and (name in self._tools or _NAME.fullmatch(name)):
             self._open(name)
             self._begin_argument()
             self._trim = Trim("", "] \t\r")

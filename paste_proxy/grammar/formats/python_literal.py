@@ -7,6 +7,7 @@ vLLM's pythonic parser). Names, expressions, sets, bytes and strings with placeh
 no data before they have run.
 """
 
+import io
 import math
 import re
 from collections.abc import Callable
@@ -64,6 +65,7 @@ class LiteralStream:
         "_frames",
         "_held",
         "_holds",
+        "_last",
         "_sign",
         "_step",
         "_string",
@@ -81,8 +83,10 @@ class LiteralStream:
         self._step: _Step = LiteralStream._value
         self._frames: list[_Frame] = []
         self._held: list[str] = []
+        self._last = io.StringIO()
         self._holds = 0
-        """Parentheses that may yet be a tuple or mere grouping: what is in them waits in `_held`."""
+        """Parentheses that may yet be a tuple or mere grouping: what is in them waits in `_held`, what came
+        behind the last of them in `_last`."""
         self._token = ""
         self._sign = ""
         self._string = StringStream('"')
@@ -145,8 +149,12 @@ class LiteralStream:
         slot = -1
         if bracket == "(":
             self._holds += 1
+            self._held.append(self._last.getvalue())
+            self._last = io.StringIO()
             slot = len(self._held)
-        self._emit("" if bracket == "(" else bracket)
+            self._held.append("")
+        else:
+            self._emit(bracket)
         self._frames.append(_Frame(bracket, slot))
         self._step = LiteralStream._value
         return at + 1
@@ -169,8 +177,9 @@ class LiteralStream:
         frame.slot = -1
         self._holds -= 1
         if not self._holds:
-            self.out.extend(filter(None, self._held))
+            self.out.extend(filter(None, (*self._held, self._last.getvalue())))
             self._held.clear()
+            self._last = io.StringIO()
 
     def _after(self, text: str, at: int) -> int:
         """Behind an element, a key or a value in brackets."""
@@ -295,7 +304,7 @@ class LiteralStream:
 
     def _emit(self, piece: str) -> None:
         if self._holds:
-            self._held.append(piece)
+            self._last.write(piece)
         elif piece:
             self.out.append(piece)
 

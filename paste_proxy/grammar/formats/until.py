@@ -1,5 +1,7 @@
 """Two pieces that readers of text protocols share: text up to a marker, and text without what surrounds it."""
 
+import io
+
 
 class Until:
     """Gives out text up to a marker that may be cut anywhere, in linear time."""
@@ -55,23 +57,21 @@ class Trim:
         self._leading = leading
         self._trailing = trailing
         self._begun = False
-        self._tail: list[str] = []
+        self._tail = io.StringIO()
 
     def feed(self, text: str) -> str:
         if not self._begun:
             text = text.lstrip(self._leading)
             self._begun = bool(text)
-        kept = text.rstrip(self._trailing)
-        if kept and self._tail:
-            whole = "".join((*self._tail, kept))
-            self._tail.clear()
-        else:
-            whole = kept
-        if len(kept) < len(text):
-            self._tail.append(text[len(kept) :])
+        whole = text.rstrip(self._trailing)
+        trailing = text[len(whole) :]
+        if whole and self._tail.tell():
+            whole = self._tail.getvalue() + whole
+            self._tail = io.StringIO()
+        self._tail.write(trailing)
         return whole
 
     @property
     def tail(self) -> str:
         """What was kept back."""
-        return "".join(self._tail)
+        return self._tail.getvalue()

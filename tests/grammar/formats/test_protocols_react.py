@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.grammar.formats.protocols_react import ReactReader
+from paste_proxy.grammar.formats.protocols_react import HEAD_LIMIT, NAME_LIMIT, ReactReader
 from paste_proxy.grammar.formats.pythonic import Found
 from tests.grammar.formats.found import CUTS, calls, merged, pieces
 
@@ -155,3 +155,21 @@ def test_brackets_that_do_not_end_the_line_are_broken(text: str) -> None:
 @pytest.mark.parametrize("text", ["Action: search", "Action: see the list [1]", "Action: \n[1]"])
 def test_prose_with_brackets_is_no_action(text: str) -> None:
     assert run(text, bracketed=True) == []
+
+
+@pytest.mark.parametrize("size", [-1, 0, 1])
+@pytest.mark.parametrize(
+    ("text", "limit", "bracketed"),
+    [
+        ("Action{}: f\nAction Input: x", HEAD_LIMIT - len("Action"), False),
+        ("Action: f\nAction Input{}: x", HEAD_LIMIT - len("Action Input"), False),
+        ("Action: n{}\nAction Input: x", NAME_LIMIT - len(" n"), False),
+        ("Action: n{}[x]\n", NAME_LIMIT - len(" n"), True),
+    ],
+)
+def test_limits_are_the_same_for_every_cut(text: str, limit: int, size: int, bracketed: bool) -> None:
+    text = text.format(" " * (limit + size))
+    whole = run(text, bracketed=bracketed)
+    assert bool(calls(whole)) == (size < 0)
+    for at in range(1, len(text)):
+        assert run(text, [at, len(text)], bracketed=bracketed) == whole
