@@ -5,8 +5,8 @@
 The folder is `.venvs/vllm-parsers` here, or `$PASTE_VLLM_PARSERS_VENV`. Only Python files are kept of vLLM's
 wheel, since nothing of its kernels is needed; what the parsers import of torch, transformers and xgrammar comes
 from the environment of SGLang, which has to be there (`install_sglang`). gpt-oss's parser reads token ids of
-the o200k vocabulary: litellm's wheel carries that file. About 60 MB are left, and 350 MB are downloaded: half a
-minute. Done once, a second run returns at once; a change of the recipe starts over.
+the o200k vocabulary: litellm's wheel carries that file. About 100 MB are left of 350 MB that are
+downloaded; half a minute. Done once, a second run returns at once; a change of the recipe starts over.
 """
 
 import hashlib

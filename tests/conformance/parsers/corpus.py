@@ -150,7 +150,7 @@ def cases() -> Iterator[Case]:
             if (writer.spelled or not say.spelled) and not (writer.python and say.odd_names):
                 yield written(writer, say)
         yield from other_cases(writer)
-        if writer.reasoning is not None:
+        if writer.reasoning is not None and writer.reasoning.opening:
             yield from reasoning_cases(writer, writer.reasoning)
     for writer, name, one in literals():
         yield Case(name, writer, one.text, calls_of(one), one.content, one.reasoning)

@@ -2,9 +2,9 @@
 
 import json
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -85,14 +85,20 @@ def expected(case: Case) -> Outcome:
     return Outcome(calls, plain(case.content or ""), plain(case.reasoning))
 
 
-def ask(peer: str, python: Path, jobs: Sequence[tuple[Case, str]]) -> list[Told]:
+Answers: TypeAlias = dict[tuple[str, str], Told]
+"""By a case's key and a mode."""
+
+
+def ask(peer: str, python: Path, cases: Iterable[Case]) -> Answers:
     """What `peer` makes of each case in each mode, asked in one process."""
-    asked = [_job(peer, case, mode) for case, mode in jobs]
+    jobs = every_job(peer, cases)
     command = [str(python), str(PEERS / f"run_{peer}.py")]
-    done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, check=False)
+    asked = json.dumps([_job(peer, case, mode) for case, mode in jobs])
+    done = subprocess.run(command, input=asked, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{peer}: code {done.returncode}: {done.stderr[-2000:]}")
-    return msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Told])
+    told = msgspec.json.decode(done.stdout.splitlines()[-1], type=list[Told])
+    return {(case.key, mode): one for (case, mode), one in zip(jobs, told, strict=True)}
 
 
 def _job(peer: str, case: Case, mode: str) -> dict[str, Any]:
@@ -120,6 +126,8 @@ def every_job(peer: str, cases: Iterable[Case]) -> list[tuple[Case, str]]:
     """Each case in each mode."""
     jobs: list[tuple[Case, str]] = []
     for case in cases:
+        if not parsers(peer, case)[0]:
+            continue
         modes = MODES[peer] + ((AT_ONCE,) if case.name in AT_ONCE_CASES else ())
         jobs.extend((case, mode) for mode in modes)
     return jobs

@@ -81,11 +81,17 @@ _VALUES: tuple[tuple[str, str, str, object], ...] = (
 """Name, parameter, text, and what it means."""
 
 
+_TEXT_WHERE_UNTYPED = ("qwen3_coder", "minimax-m2")
+"""Their own code, and every parser, takes a parameter without a type for a string."""
+
+
 def typed_texts() -> Iterator[tuple[Writer, str, str, str]]:
     """Format, name, text, and the JSON text of the arguments."""
     for writer in WRITERS:
         if writer.tags is None:
             continue
         for name, key, text, value in _VALUES:
+            if key == "free" and writer.name in _TEXT_WHERE_UNTYPED:
+                value = text
             texts: Texts = [(key, text, isinstance(value, str))]
             yield writer, f"typed_{name}", writer.tags("typed", texts), json.dumps({key: value})

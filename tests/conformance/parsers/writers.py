@@ -37,6 +37,7 @@ class Reasoning(msgspec.Struct, frozen=True):
     sglang: str
     vllm: str
     opening: str = "<think>"
+    """Empty where reasoning is marked as calls are."""
     closing: str = "</think>"
     inside: bool = False
     """The prompt ends with the opening mark: the model does not write it."""
@@ -48,6 +49,7 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     sglang: str
+    """Empty where that peer has no parser for it; so for the other."""
     vllm: str
     marks: tuple[str, ...]
     write: Callable[[Calls], str]
@@ -69,7 +71,8 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def specials(self) -> tuple[str, ...]:
         thinking = self.reasoning
-        return self.marks if thinking is None else (*self.marks, thinking.opening, thinking.closing)
+        tags = (thinking.opening, thinking.closing) if thinking is not None else ()
+        return (*self.marks, *filter(None, tags))
 
 
 def _tagged(before: str, after: str) -> Callable[[Calls], str]:
@@ -192,11 +195,14 @@ def _minimax_call(name: str, texts: Texts) -> str:
     return f'<invoke name="{name}">\n{"".join(pairs)}</invoke>\n'
 
 
-def _intern(calls: Calls) -> str:
-    return "".join(
-        f'<|action_start|> <|plugin|>\n{{"name": "{name}", "parameters": {arguments}}}<|action_end|>'
-        for name, arguments in calls
-    )
+def _intern(gap: str) -> Callable[[Calls], str]:
+    def write(calls: Calls) -> str:
+        return "".join(
+            f'<|action_start|>{gap}<|plugin|>\n{{"name": "{name}", "parameters": {arguments}}}<|action_end|>'
+            for name, arguments in calls
+        )
+
+    return write
 
 
 def _pythonic(calls: Calls) -> str:
@@ -343,6 +349,7 @@ WRITERS = (
         marks=HARMONY,
         write=_harmony,
         closing="<|call|>",
+        reasoning=Reasoning("gpt-oss", "openai_gptoss", "", ""),
         whole=True,
     ),
     Writer(
@@ -383,14 +390,23 @@ WRITERS = (
         write=_lfm2,
         closing=")]<|tool_call_end|>",
         python=True,
+        whole=True,
     ),
     Writer(
         name="interns1",
         sglang="interns1",
+        vllm="",
+        marks=("<|action_start|>", "<|plugin|>", "<|action_end|>"),
+        write=_intern(" "),
+        closing="<|action_end|>",
+        reasoning=Reasoning("interns1", ""),
+    ),
+    Writer(
+        name="internlm2",
+        sglang="",
         vllm="internlm",
         marks=("<|action_start|>", "<|plugin|>", "<|action_end|>"),
-        write=_intern,
+        write=_intern(""),
         closing="<|action_end|>",
-        reasoning=Reasoning("interns1", "qwen3"),
     ),
 )

@@ -7,9 +7,17 @@ with N characters or N tokens an increment, where a special string is one token 
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
+
+PATIENCE_S = 1.0
+"""Of the processor's time, for one text: most take a hundredth. Some would take minutes."""
+
+
+class _NoAnswerError(BaseException):
+    """It took too long. No `Exception`, since parsers swallow those."""
 
 
 def tokens(text: str, specials: Iterable[str]) -> list[str]:
@@ -61,12 +69,20 @@ class Outcome:
 
 def run_all(run: Callable[[dict[str, Any], Outcome], None]) -> None:
     """Reads the jobs from standard input, and writes what `run(job, outcome)` says of each."""
+    signal.signal(signal.SIGVTALRM, _give_up)
     outcomes = []
     for job in json.load(sys.stdin):
         outcome = Outcome()
         try:
+            signal.setitimer(signal.ITIMER_VIRTUAL, PATIENCE_S)
             run(job, outcome)
-        except Exception as error:  # noqa: BLE001 - what a peer raises is its answer
+        except (Exception, _NoAnswerError) as error:  # noqa: BLE001 - what a peer raises is its answer
             outcome.error = f"{type(error).__name__}: {error}"
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         outcomes.append(outcome.told())
     json.dump(outcomes, sys.stdout)
+
+
+def _give_up(*_: object) -> None:
+    raise _NoAnswerError(f"no answer in {PATIENCE_S} s")

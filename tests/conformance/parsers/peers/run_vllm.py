@@ -89,7 +89,8 @@ def run(job, outcome):
     request = ChatCompletionRequest(
         messages=[{"role": "user", "content": "go"}], model="m", tools=job["tools"] or None
     )
-    parser = made(tokenizer, request.tools)
+    thinking = {"thinking": True, "enable_thinking": True} if job["reasoning"] else {}
+    parser = made(tokenizer, request.tools, chat_template_kwargs=thinking)
     request = parser.adjust_request(request)
     if job["mode"] == "whole":
         whole(job["text"], tokenizer, parser, request, outcome)
