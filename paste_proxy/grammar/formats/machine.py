@@ -75,6 +75,7 @@ class FormatReader:
         "_reader",
         "_state",
         "_states",
+        "_step",
         "_tool",
         "_types",
         "_undecided",
@@ -120,7 +121,7 @@ class FormatReader:
             text, self._held = self._held + text, ""
         place, end = 0, len(text)
         while place < end:
-            place = _STEPS[self._state.what](self, text, place)
+            place = self._step(self, text, place)
 
     def end(self, at: int, out: list[GrammarEvent]) -> None:
         """The reply is over. A call of which anything is missing is none."""
@@ -206,6 +207,7 @@ class FormatReader:
             self._say(value.feed(text[place:stop]))
         if terminal:
             self._say(value.end())
+            self._calls.settle(self._at, self._out)
             if value.fault:
                 return self._break(value.fault, text, stop, stop)
         return self._stop(text, stop, terminal)
@@ -294,6 +296,7 @@ class FormatReader:
 
     def _enter(self, name: str) -> None:
         state = self._state = self._states[name]
+        self._step: _Step = _STEPS[state.what]
         self._find = terminals(state.terminals(with_tools=bool(self._names))).find
         if state.doubtful:
             self._undecided = io.StringIO()
