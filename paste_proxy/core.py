@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.keys import canonical_text
 from paste_proxy.broker.speculation import PendingCall
@@ -35,6 +37,14 @@ from paste_proxy.tools.spec import ToolSpec
 from paste_proxy.turns import Turns
 
 
+class Caller(msgspec.Struct, frozen=True):
+    """Whose call it is, as far as that is known."""
+
+    session: str
+    tool: str
+    tool_call_id: str
+
+
 class Core:
     """Deterministic: the same events at the same times give the same decisions."""
 
@@ -51,8 +61,8 @@ class Core:
             prefixes=config.client_prefixes,
         )
         self._held: set[str] = set()
-        self._callers: dict[str, tuple[str, str]] = {}
-        """Session and tool of the calls that wait for their answer."""
+        self._callers: dict[str, Caller] = {}
+        """Of the calls that wait for their answer."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             TurnRequested: self._turn_requested,
             TurnSent: lambda event, now: self.turns.sent(event.turn, now),
@@ -74,10 +84,8 @@ class Core:
         self._fill_slots(now)
         out, self.broker.out = self.broker.out, []
         for decision in out:
-            if isinstance(decision, AnswerCall):
-                self._note_served(decision, now)
-            elif isinstance(decision, FailCall):
-                self._callers.pop(decision.call, None)
+            if isinstance(decision, AnswerCall | FailCall):
+                self._served(decision, now)
         return out
 
     def next_deadline(self) -> float | None:
@@ -113,20 +121,23 @@ class Core:
             return
         session = self.turns.session_of_call(event.identity, spec.name, canonical, event.tool_call_id)
         context = RunContext(event.identity.tenant, session)
-        self._callers[event.call] = (session, spec.name)
+        self._callers[event.call] = Caller(session, spec.name, event.tool_call_id)
         self.broker.call(PendingCall(event.call, spec, arguments, context, now, event.fingerprint), now)
 
     def _call_abandoned(self, event: CallAbandoned, now: float) -> None:
         self._callers.pop(event.call, None)
         self.broker.abandon(event.call, now)
 
-    def _note_served(self, answer: AnswerCall, now: float) -> None:
-        """For the timeline of its session."""
-        session_id, tool = self._callers.pop(answer.call)
-        session = self.turns.sessions.get(session_id)
-        if session is not None:
+    def _served(self, answer: AnswerCall | FailCall, now: float) -> None:
+        """A call that failed has ended too: what still runs of it is a write of the broker's own."""
+        caller = self._callers.pop(answer.call, None)
+        if caller is None:
+            return
+        self.turns.writes.ended(caller.session, caller.tool_call_id)
+        session = self.turns.sessions.get(caller.session)
+        if session is not None and isinstance(answer, AnswerCall):
             saved = round(answer.saved_s, 3)
-            session.note(now, "served", tool=tool, outcome=answer.outcome, saved_s=saved)
+            session.note(now, "served", tool=caller.tool, outcome=answer.outcome, saved_s=saved)
 
     def spec(self, tool: str) -> ToolSpec:
         """Raises `UnknownToolError`."""

@@ -36,7 +36,7 @@ from paste_proxy.grammar.events import (
 )
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.predict.model import Candidate, History
-from paste_proxy.tools.ports import RunClass
+from paste_proxy.tools.ports import Output, RunClass
 from tests.broker.world import OFFERED, SPECS
 
 NOBODY = Identity()
@@ -101,6 +101,11 @@ class Talk:
 
     def calls(self, tool: str, call_id: str = "", arguments: bytes = b'{"k": 1}') -> list[str]:
         return started(self.tell(CallRequested(f"call at {self.now}", self.identity, tool, arguments, call_id)))
+
+
+def runs(decisions: list[Decision]) -> list[str]:
+    """The ids of those that start."""
+    return [decision.run.run for decision in decisions if isinstance(decision, StartRun)]
 
 
 def started(decisions: list[Decision]) -> list[str]:
@@ -239,6 +244,36 @@ def test_a_session_that_is_forgotten_closes_its_writes() -> None:
     t.core.turns.expire(t.now)
     assert t.core.broker.open_scopes == 0
     assert t.core.turns.sessions == {}
+
+
+@pytest.mark.parametrize("output", [Output(b"done"), None])
+def test_a_write_that_the_gateway_ran_ends_with_its_answer_though_its_agent_never_asks_again(
+    output: Output | None,
+) -> None:
+    t = talk()
+    t.ask()
+    t.seals("write_a", "c1")
+    t.ends()
+    [run] = runs(t.tell(CallRequested("call", NOBODY, "write_a", b'{"k": 1}', "c1")))
+    assert t.core.broker.open_scopes == 1
+    t.tell(RunEnded(run, output, None if output else ToolError("it broke")))
+    assert t.core.broker.open_scopes == 0
+    other = Talk(t.core)
+    other.ask()
+    assert other.seals("read_a", "c2") == ["read_a decided"]
+
+
+def test_a_write_that_the_gateway_ran_is_not_taken_for_a_new_one_when_its_result_comes_back() -> None:
+    t = talk()
+    t.ask()
+    t.seals("write_a", "c1")
+    t.ends()
+    [run] = runs(t.tell(CallRequested("call", NOBODY, "write_a", b'{"k": 1}', "c1")))
+    t.tell(RunEnded(run, Output(b"done")))
+    stamp = t.core.broker.epochs.stamp(frozenset("a"))
+    t.answers("c1")
+    t.ask()
+    assert t.core.broker.epochs.is_current(stamp)
 
 
 def test_nothing_is_decided_for_an_agent_that_asked_for_several_replies() -> None:

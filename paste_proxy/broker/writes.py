@@ -1,7 +1,7 @@
-"""The writes that models were seen to ask for: open from the call's name until its result is in the history.
+"""The writes that models were seen to ask for: open from the call's name until its result is in the history, or
+until the gateway has answered it, if it was the gateway that ran it.
 
-Who runs them, agent or gateway, does not matter here. A write is known by its turn and its place in it, since
-engines may give several calls the same id, or none.
+A write is known by its turn and its place in it, since engines may give several calls the same id, or none.
 """
 
 from collections.abc import Iterable
@@ -51,6 +51,15 @@ class OpenWrites:
     def close(self, place: Place) -> None:
         """It has ended, or was none."""
         self._close([place] if place in self._open else [])
+
+    def ended(self, session: str, call_id: str) -> None:
+        """The gateway has run the session's call: nothing is written any more, whether its agent ever says so
+        or not. The call stays known until its history tells of it."""
+        for place in self._of_session.get(session, ()):
+            write = self._open[place]
+            if call_id and write.call_id == call_id:
+                self._epochs.end_write(write.scopes)
+                self._open[place] = msgspec.structs.replace(write, scopes=frozenset())
 
     def answered(self, tenant: str, call_id: str) -> bool:
         """A result with this id stands in a history of the tenant's. False if no such write was open."""
