@@ -70,7 +70,7 @@ def measure(install: SglangInstall) -> dict[str, Any]:
     known = {writer.name: writer.sglang for writer in WRITERS if writer.sglang}
     texts = {name: written()[name][1]("src/values.py", code(SIZE)) for name in known}
     growing = {size: written()[GROWING][1]("src/values.py", code(length)) for size, length in SIZES.items()}
-    jobs = {f"at 4k, {writer.name}": [Job(writer.sglang, cut(texts[writer.name], PIECE))] for writer in WRITERS}
+    jobs = {f"at 4k, {name}": [Job(parser, cut(texts[name], PIECE))] for name, parser in known.items()}
     jobs |= {size: growing_jobs(text, LENGTHS[size]) for size, text in growing.items()}
     theirs = dict(zip(jobs, _means(install, jobs.values()), strict=True))
     cells = {f"at 4k, {name}": _cell(name, text) for name, text in texts.items()}
