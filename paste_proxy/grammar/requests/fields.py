@@ -91,13 +91,12 @@ def content_of(content: Content) -> tuple[str, list[bytes]]:
 
 
 def foreign_digest(part: msgspec.Raw) -> bytes:
-    """Cache marks wander through a history from request to request; they are not what it says."""
-    raw = bytes(part)
-    if b'"cache_control"' in raw:
-        decoded = _decode_any(raw)
+    """However it is spaced and ordered. Cache marks wander through a history from request to request; they are
+    not what it says."""
+    decoded = _decode_any(part)
+    if isinstance(decoded, dict):
         decoded.pop("cache_control", None)
-        raw = _encode(decoded)
-    return digest(raw)
+    return digest(_encode(decoded))
 
 
 def count(value: Any) -> int:
