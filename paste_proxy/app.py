@@ -18,6 +18,7 @@ from paste_proxy.errors import ConfigError
 from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.guard import Guard
 from paste_proxy.observe.routes import ObserveRoutes
+from paste_proxy.predict.model import Predictor
 from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.proxy.counters import RelayCounters
@@ -47,16 +48,24 @@ class Proxy:
     config: Config
 
 
-def build(config: Config, wrap_executor: Callable[[Executor], Executor] = lambda executor: executor) -> Proxy:
+NewPredictor = Callable[[Mapping[str, ToolSpec], PatternTable], Predictor]
+
+
+def build(
+    config: Config,
+    wrap_executor: Callable[[Executor], Executor] = lambda executor: executor,
+    new_predictor: NewPredictor = lambda _specs, table: PatternPredictor(table),
+) -> Proxy:
     """Wire the parts. Raises `ConfigError` and `PluginError`; starts nothing.
 
-    `wrap_executor` lets a test put faults between the runtime and the tools.
+    `wrap_executor` lets a test put faults between the runtime and the tools, `new_predictor` the lab another
+    predictor in the place of ours.
     """
     registry = load_plugins(config.plugins)
     _check_allowed(config, registry.specs)
     store = PatternStore(config.store.path)
     table = store.load()
-    core = Core(registry.specs, config, PatternPredictor(table))
+    core = Core(registry.specs, config, new_predictor(registry.specs, table))
     executor = wrap_executor(LocalExecutor(registry, workers=config.speculation.slots))
     runtime = Runtime(core, executor, SystemClock())
     counters = RelayCounters()

@@ -69,26 +69,28 @@ async def run_demo(settings: DemoSettings) -> DemoResult:
     workload = load_workload()
     with tempfile.TemporaryDirectory(prefix="paste-demo-") as folder:
         try:
-            return await _Demo(settings, workload, Path(folder)).run()
+            return await Demo(settings, workload, Path(folder)).run()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise LabError(f"a proxy of the demo does not answer: {str(error) or 'timed out'}") from error
 
 
-class _Demo:
+class Demo:
+    """The parts of a demo, in one folder; `run` puts them together."""
+
     def __init__(self, settings: DemoSettings, workload: Workload, folder: Path) -> None:
         self._settings = settings
         self._workload = workload
         self._folder = folder
-        self._sizes = Sizes(workload, settings.token_scale)
-        self._policy = Policy(workload, self._sizes)
+        self.sizes = Sizes(workload, settings.token_scale)
+        self.policy = Policy(workload, self.sizes)
         self._proxies: list[Child] = []
 
     async def run(self) -> DemoResult:
         async with AsyncExitStack() as stack:
             cells = await self._start(stack)
-            await asyncio.gather(*(self._warm_up(cell.url) for cell in cells))
+            await asyncio.gather(*(self.warm_up(cell.url) for cell in cells))
             before, stats = cpu_times(), await _stats(cells[1].url)
-            records = await self._run_agents(cells)
+            records = await self.run_agents(cells, self._longest_first())
             busy = busy_share(before, cpu_times())
             complaints = [line for proxy in self._proxies for line in proxy.complaints()]
             await _check_core(cells[1].url, complaints)
@@ -107,22 +109,31 @@ class _Demo:
         """Learn while the engines start, then start both proxies; `stack` stops everything."""
         tasks = TaskSet()
         stack.push_async_callback(tasks.close)
-        learning = tasks.spawn(self._learn(), name="learn patterns")
+        learning = tasks.spawn(self.learn(), name="learn patterns")
         engines = await stack.enter_async_context(self._engines())
         await learning
-        for cell, engine in zip("AB", engines, strict=True):
-            proxy = child(f"the proxy of cell {cell}", self._proxy_command(cell, engine), self._folder)
-            self._proxies.append(await stack.enter_async_context(proxy))
-        return [Cell(cell, await _listening(proxy)) for cell, proxy in zip("AB", self._proxies, strict=True)]
+        return [
+            await stack.enter_async_context(self.proxy(cell, engine))
+            for cell, engine in zip("AB", engines, strict=True)
+        ]
+
+    @asynccontextmanager
+    async def proxy(self, cell: str, engine: str) -> AsyncIterator[Cell]:
+        """The proxy of a cell, before that engine, while the block lasts."""
+        command = self._proxy_command(cell, engine)
+        async with child(f"the proxy of cell {cell}", command, self._folder) as proxy:
+            self._proxies.append(proxy)
+            yield Cell(cell, await _listening(proxy))
 
     # -- before the clock starts --------------------------------------------------------------------------
 
-    async def _learn(self) -> None:
+    async def learn(self) -> None:
+        """Play tasks that are not measured, and leave the patterns to the proxies that run ahead."""
         table = PatternTable()
         tasks = range(FIRST_LEARNT, FIRST_LEARNT + self._settings.learn_tasks)
-        service = remote.Service(self._sizes)
+        service = remote.Service(self.sizes)
         try:
-            await learn(self._policy, tasks, service.answer, PatternPredictor(table))
+            await learn(self.policy, tasks, service.answer, PatternPredictor(table))
         finally:
             await service.close()
         store = PatternStore(str(self._patterns))
@@ -176,12 +187,12 @@ class _Demo:
             "limits": {"tool_runs": slots.search + slots.open},
             "speculation": {"mode": "off"},
         }
-        if cell == "B":
+        if cell != "A":
             config["speculation"] = {"mode": "on", "allow": [SEARCH, OPEN, READ], "slots": slots.open}
             config["store"] = {"path": str(self._patterns)}
         return config
 
-    async def _warm_up(self, url: str) -> None:
+    async def warm_up(self, url: str) -> None:
         """Have the tools called once, by nobody's session: worker processes start, indexes are read."""
         calls = [(SEARCH, {"query": word}) for word in ("warm", "up")]
         calls += [(OPEN, {"address": f"{ADDRESS}json"}), (READ, {"path": "json/__init__.py"})]
@@ -190,11 +201,14 @@ class _Demo:
 
     # -- the run ------------------------------------------------------------------------------------------
 
-    async def _run_agents(self, cells: Sequence[Cell]) -> list[TaskRecord]:
+    async def run_agents(
+        self, cells: Sequence[Cell], tasks: Sequence[int], at_once: int = 0
+    ) -> list[TaskRecord]:
+        """The tasks in this order, `at_once` of them (0: as set) at a time in every cell."""
         plan = AgentPlan(
             cells=tuple(cells),
-            tasks=self._longest_first(),
-            at_once=self._settings.at_once,
+            tasks=tuple(tasks),
+            at_once=at_once or self._settings.at_once,
             token_scale=self._settings.token_scale,
             timeout_s=REQUEST_TIMEOUT_S,
         )
@@ -204,7 +218,7 @@ class _Demo:
 
     def _longest_first(self) -> tuple[int, ...]:
         """Tasks with many calls first, so that none of them runs alone at the end."""
-        return tuple(sorted(range(self._settings.tasks), key=lambda task: -self._policy.call_count(task)))
+        return tuple(sorted(range(self._settings.tasks), key=lambda task: -self.policy.call_count(task)))
 
     # -- afterwards ---------------------------------------------------------------------------------------
 
@@ -218,7 +232,7 @@ class _Demo:
 
     def _drawn(self, records: Sequence[TaskRecord]) -> list[float]:
         return [
-            self._sizes.seconds(call.tool, {SUBJECT[call.tool]: call.subject}) * self._settings.time_scale
+            self.sizes.seconds(call.tool, {SUBJECT[call.tool]: call.subject}) * self._settings.time_scale
             for record in records
             if record.cell == "A"
             for call in record.calls

@@ -61,6 +61,15 @@ class ServiceSpan(msgspec.Struct, frozen=True):
     finished: bool
 
 
+class TokenCount(msgspec.Struct, frozen=True):
+    """What a real engine counted of one turn: its tokens are others than those that were drawn."""
+
+    task: int
+    step: int
+    prompt: int
+    output: int
+
+
 class Cell(msgspec.Struct, frozen=True):
     """Where the agents of one cell find their model and their tools."""
 

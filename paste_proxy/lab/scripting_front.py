@@ -7,6 +7,7 @@ is. So neither the agents nor the proxy know that the model is told what to say.
 
 import asyncio
 import sys
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -16,21 +17,36 @@ from aiohttp import web
 
 from paste_proxy.errors import RequestError
 from paste_proxy.lab import wire
-from paste_proxy.lab.conversation import read_conversation
+from paste_proxy.lab.conversation import Conversation, read_conversation
 from paste_proxy.lab.policy import Policy, Turn
+from paste_proxy.lab.records import TokenCount
 from paste_proxy.lab.scripted_engine import MAX_BODY, listen
 from paste_proxy.lab.sglang_server import call_markup, saying
 from paste_proxy.lab.sizes import Sizes
 from paste_proxy.lab.workload import load_workload
 
+TAIL = 2048
+"""Bytes that hold the last events of a stream: SGLang's take some 300 each."""
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class _Counted(msgspec.Struct):
+    usage: _Usage | None = None
+
 
 class ScriptingFront:
     """`engine` is the URL of the SGLang server."""
 
-    def __init__(self, engine: str, policy: Policy, http: aiohttp.ClientSession) -> None:
+    def __init__(self, engine: str, policy: Policy, http: aiohttp.ClientSession, log: str = "") -> None:
+        """`log`: a file for what the engine counted, one `TokenCount` a line."""
         self._engine = engine
         self._policy = policy
         self._http = http
+        self._log = log
 
     def application(self) -> web.Application:
         app = web.Application(client_max_size=MAX_BODY)
@@ -41,20 +57,36 @@ class ScriptingFront:
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         try:
-            turn = self._decide(body)
+            conversation = read_conversation(msgspec.json.decode(body, type=wire.ChatBody).messages)
+            turn = self._policy.next_turn(conversation)
         except (msgspec.DecodeError, RequestError) as error:
             return web.Response(body=wire.error(400, str(error)), status=400, content_type="application/json")
-        return await self._forward(request, orjson.dumps(orjson.loads(body) | saying(_spoken(turn))))
+        said = orjson.loads(body) | saying(_spoken(turn))
+        if self._log and said.get("stream"):
+            said["stream_options"] = {"include_usage": True}
+        tail = bytearray()
+        response = await self._forward(request, orjson.dumps(said), tail)
+        if self._log:
+            self._count(conversation, bytes(tail))
+        return response
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
-        return await self._forward(request, await request.read())
+        return await self._forward(request, await request.read(), bytearray())
 
-    def _decide(self, body: bytes) -> Turn:
-        messages = msgspec.json.decode(body, type=wire.ChatBody).messages
-        return self._policy.next_turn(read_conversation(messages))
+    def _count(self, conversation: Conversation, tail: bytes) -> None:
+        """`tail` is the end of a stream, with its usage."""
+        for event in reversed(tail.split(b"\n\n")):
+            if event.startswith(b"data: {"):
+                usage = msgspec.json.decode(event[6:], type=_Counted).usage
+                if usage is not None:
+                    count = TokenCount(conversation.task, conversation.turns, *msgspec.structs.astuple(usage))
+                    with Path(self._log).open("ab") as log:
+                        log.write(msgspec.json.encode(count) + b"\n")
+                return
 
-    async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
-        """The engine's answer, chunk by chunk. A client that leaves closes the engine's connection, too."""
+    async def _forward(self, request: web.Request, body: bytes, tail: bytearray) -> web.StreamResponse:
+        """The engine's answer, chunk by chunk; its last bytes go into `tail`. A client that leaves closes the
+        engine's connection, too."""
         async with self._http.request(
             request.method,
             self._engine + request.path_qs,
@@ -66,6 +98,8 @@ class ScriptingFront:
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
                 await response.write(chunk)
+                tail += chunk
+                del tail[:-TAIL]
             await response.write_eof()
             return response
 
@@ -77,14 +111,14 @@ def _spoken(turn: Turn) -> str:
     return f"{turn.text}\n{call_markup(turn.call.tool, turn.call.arguments)}"
 
 
-async def serve(engine: str, token_scale: float) -> None:
+async def serve(engine: str, token_scale: float, log: str = "") -> None:
     """Listen on a free port, say where, and stop when the standard input ends."""
     workload = load_workload()
     policy = Policy(workload, Sizes(workload, token_scale))
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
     ) as http:
-        front = ScriptingFront(engine, policy, http)
+        front = ScriptingFront(engine, policy, http, log)
         runner = web.AppRunner(front.application(), handler_cancellation=True, access_log=None)
         try:
             print(await listen(runner), flush=True)  # noqa: T201 - read by whoever started this process
@@ -94,4 +128,4 @@ async def serve(engine: str, token_scale: float) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1], float(sys.argv[2])))
+    uvloop.run(serve(sys.argv[1], float(sys.argv[2]), *sys.argv[3:]))
