@@ -43,7 +43,7 @@ class Histories:
         """The messages of a reply that is not known go on from nothing that is."""
         reply = self.replies.find(scope, request.reply_to)
         if reply is None:
-            root = digest(b"reply;" + request.reply_to.encode("utf-8", "surrogatepass"))
+            root = digest(b"reply;" + request.reply_to.encode())
             return replace(request, chain=chain_of(request.messages, root))
         messages = (reply.message, *request.messages)
         return replace(request, messages=messages, chain=chain_of(messages, reply.chain))
