@@ -1,9 +1,9 @@
 """What the tests of readers share: feed text in pieces, and say what was found without how it was cut."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
-import orjson
 from hypothesis import strategies as st
 
 from paste_proxy.grammar.formats.pythonic import Found
@@ -44,7 +44,7 @@ def calls(found: Sequence[Found]) -> list[tuple[str, Any]]:
     """The whole calls: name and arguments."""
     news = merged(found)
     return [
-        (news[at - 1][1], orjson.loads(text))
+        (news[at - 1][1], json.loads(text))
         for at, (kind, text) in enumerate(news)
         if kind == "text" and news[at + 1 : at + 2] == [("close", "")]
     ]
