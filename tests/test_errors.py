@@ -17,3 +17,13 @@ def test_every_error_has_the_shape_of_openai_s(error: type[errors.PasteError]) -
     }
     assert 400 <= error.status < 600
     assert (error.status < 500) == (error.type == "invalid_request_error")
+
+
+@pytest.mark.parametrize("error", PLAIN, ids=lambda error: error.__name__)
+def test_every_error_has_the_shape_of_anthropic_s(error: type[errors.PasteError]) -> None:
+    body = errors.anthropic_error(error("what happened", param="the.key"))
+    assert body["type"] == "error"
+    said = body["error"]
+    assert (said["message"], said["param"], said["code"]) == ("what happened", "the.key", error.code)
+    types = {400: "invalid_request_error", 413: "request_too_large", 504: "timeout_error"}
+    assert said["type"] == types.get(error.status, "api_error")
