@@ -32,7 +32,7 @@ class _Node(msgspec.Struct, eq=False):
 
 
 class RadixCache:
-    """Sizes are in tokens. `Lease`s lock what they hold."""
+    """Sizes are in tokens. What is held for a request is locked until it is let go."""
 
     def __init__(self, capacity: int, *, shares: bool = True) -> None:
         """`shares`: a prefix cache; without one nothing outlives its request."""
@@ -56,46 +56,82 @@ class RadixCache:
         """What a request can get at most, by evicting all that nobody uses."""
         return self.capacity - self.locked - self.private
 
-    def cached(self, prompt: Sequence[Message]) -> int:
-        """Tokens of `prompt` that are there; looks without touching."""
-        return sum(message.tokens for message in prompt[: self._depth(prompt)])
+    def depth(self, prompt: Sequence[Message]) -> int:
+        """How many leading messages are there; looks without touching."""
+        nodes = self._nodes
+        low, high = 0, len(prompt)
+        while low < high:  # prefixes of what is there are there too
+            middle = (low + high + 1) // 2
+            if prompt[middle - 1].key in nodes:
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
-    def lock(self, prompt: Sequence[Message]) -> int:
-        """Lock the part of `prompt` that is there; returns its tokens."""
-        depth = self._depth(prompt)
+    def cached(self, prompt: Sequence[Message]) -> int:
+        """Tokens of `prompt` that are there."""
+        return sum(message.tokens for message in prompt[: self.depth(prompt)])
+
+    def locked_part(self, prompt: Sequence[Message]) -> int:
+        """Tokens of `prompt` that running requests use: holding them costs no room."""
+        tokens = 0
+        for message in prompt:
+            node = self._nodes.get(message.key)
+            if node is None or not node.locks:
+                break
+            tokens += message.tokens
+        return tokens
+
+    def hold(self, prompt: Sequence[Message]) -> int:
+        """Lock all of `prompt`, making room for what is missing. Returns the tokens that were there."""
+        if not self._shares:
+            tokens = sum(message.tokens for message in prompt)
+            self.make_room(tokens)
+            self.held += tokens
+            self.locked += tokens
+            return 0
         self._clock += 1
+        depth = self.depth(prompt)
+        node: _Node | None = None
         for message in prompt[:depth]:
-            self._lock(self._nodes[message.key])
+            node = self._nodes[message.key]
+            self._lock(node)
+        self.make_room(sum(message.tokens for message in prompt[depth:]))
+        for message in prompt[depth:]:
+            node = self._add(message, node)
+            self._lock(node)
         return sum(message.tokens for message in prompt[:depth])
 
-    def extend(self, prompt: Sequence[Message]) -> None:
-        """Add what is missing of a prompt whose other messages are locked, and lock it. Makes room."""
-        depth = self._depth(prompt)
-        missing = sum(message.tokens for message in prompt[depth:])
-        self.make_room(missing)
-        parent = self._nodes[prompt[depth - 1].key] if depth else None
+    def let_go(self, prompt: Sequence[Message], reply: Message | None = None) -> None:
+        """The request that holds `prompt`, all of it, is over. `reply` stays behind its prompt."""
+        if not self._shares:
+            tokens = sum(message.tokens for message in prompt)
+            self.held -= tokens
+            self.locked -= tokens
+            return
         self._clock += 1
-        for message in prompt[depth:]:
-            node = _Node(message.key, parent, message.tokens)
-            if parent is not None:
-                parent.children += 1
-            self._nodes[message.key] = node
-            self.held += node.tokens
-            self._lock(node)
-            parent = node
-
-    def unlock(self, prompt: Sequence[Message]) -> None:
-        """The request that locked `prompt`, all of it, is over."""
-        self._clock += 1
+        last = self._nodes[prompt[-1].key]
+        if reply is not None:
+            for message in prompt:
+                self._nodes[message.key].used = self._clock
+            self.make_room(0 if reply.key in self._nodes else reply.tokens)
+            last = self._nodes.get(reply.key) or self._add(reply, last)
+            last.used = self._clock
         for message in prompt:
             node = self._nodes[message.key]
             node.locks -= 1
             if not node.locks:
                 self.locked -= node.tokens
-        if self._shares:
-            self._offer(self._nodes[prompt[-1].key])
-        else:
-            self._drop(prompt)
+        self._offer(last)
+
+    def touch(self, prompt: Sequence[Message]) -> None:
+        """What is there of `prompt` counts as used now."""
+        self._clock += 1
+        depth = self.depth(prompt)
+        for message in prompt[:depth]:
+            self._nodes[message.key].used = self._clock
+        if depth:
+            self._offer(self._nodes[prompt[depth - 1].key])
 
     def make_room(self, tokens: int) -> bool:
         """Evict until `tokens` more fit; false if they can't, however much is evicted."""
@@ -103,23 +139,20 @@ class RadixCache:
             node = self._oldest()
             if node is None:
                 return False
-            self._remove(node)
+            del self._nodes[node.key]
+            self.held -= node.tokens
             self.evicted += node.tokens
             if node.parent is not None:
+                node.parent.children -= 1
                 self._offer(node.parent)
         return True
 
-    def _depth(self, prompt: Sequence[Message]) -> int:
-        """How many leading messages are there: prefixes of what is there are there too."""
-        nodes = self._nodes
-        low, high = 0, len(prompt)
-        while low < high:
-            middle = (low + high + 1) // 2
-            if prompt[middle - 1].key in nodes:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+    def _add(self, message: Message, parent: _Node | None) -> _Node:
+        node = self._nodes[message.key] = _Node(message.key, parent, message.tokens)
+        if parent is not None:
+            parent.children += 1
+        self.held += node.tokens
+        return node
 
     def _lock(self, node: _Node) -> None:
         if not node.locks:
@@ -140,15 +173,3 @@ class RadixCache:
             if there and not node.locks and not node.children and node.used == used:
                 return node
         return None
-
-    def _remove(self, node: _Node) -> None:
-        del self._nodes[node.key]
-        self.held -= node.tokens
-        if node.parent is not None:
-            node.parent.children -= 1
-
-    def _drop(self, prompt: Sequence[Message]) -> None:
-        for message in reversed(prompt):
-            node = self._nodes[message.key]
-            if not node.locks and not node.children:
-                self._remove(node)

@@ -7,6 +7,7 @@ import msgspec
 PolicyName = Literal["fcfs", "lpm", "hrrn", "shortest-prefill-first", "priority"]
 Rate = Annotated[float, msgspec.Meta(gt=0)]
 Tokens = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class EngineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,9 +27,11 @@ class EngineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """SGLang's default; in which order requests leave the engine's queue."""
     chunk_tokens: Tokens = 8192
     """Of one prefill batch: SGLang's --chunked-prefill-size on GPUs of 80 GB."""
-    reserve_tokens: Annotated[int, msgspec.Meta(ge=0)] = 410
-    """KV kept for what each running request may still write: SGLang counts at most 4096 tokens of it, times a
-    ratio that settles at 0.1."""
+    reserve_tokens: Annotated[int, msgspec.Meta(ge=0)] = 4096
+    """KV that must be free for the output of a request that begins. SGLang counts what the request may write,
+    but no more than this."""
+    reserve_ratio: Share = 0.098
+    """Of that, what is kept for each request that decodes: where SGLang's ratio settles by itself."""
     request_overhead_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Before a request reaches the scheduler: HTTP, template, tokenizer."""
     preemption_threshold: Annotated[int, msgspec.Meta(ge=0)] = 10

@@ -3,7 +3,8 @@
 import zlib
 from collections.abc import Callable, Sequence
 
-from paste_proxy.lab.engine.model import Began, EngineModel, EngineRequest, Reached
+from paste_proxy.lab.engine.model import EngineModel
+from paste_proxy.lab.engine.requests import Began, EngineRequest, Reached
 from paste_proxy.lab.engine.spec import EngineSpec
 from paste_proxy.lab.virtual.time import Timer, VirtualTime
 
