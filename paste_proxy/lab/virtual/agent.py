@@ -16,7 +16,7 @@ from paste_proxy.grammar.digests import extend_chain, message_digest
 from paste_proxy.grammar.reply import StreamReader
 from paste_proxy.grammar.requests import ChatRequest, Message, MessageCall
 from paste_proxy.lab.engine.cache import Message as Prompt
-from paste_proxy.lab.engine.model import Began, EngineRequest, Reached
+from paste_proxy.lab.engine.requests import Began, EngineRequest, Reached
 from paste_proxy.lab.virtual.fleet import Fleet
 from paste_proxy.lab.virtual.shell import Shell
 from paste_proxy.lab.virtual.time import VirtualTime
