@@ -8,7 +8,7 @@ from paste_proxy.grammar.formats import find_reasoning
 from tests.grammar.dialects.support import RECORDINGS
 from tests.grammar.formats.fixture import fixture
 
-CUTS = (b"\x00", b"\x01\x00", b"\x02\x06\x02", b"\x01\xff")
+CUTS = (b"\x00", b"\x09\x00", b"\x12\x06\x02", b"\x19\xff")
 """The beginnings of inputs: no lengths at all, pieces of one byte, of seven and three, of 256."""
 VALUES = (
     b'{"path": "a.txt", "lines": [1, -2.5e3, null, true], "options": {"deep": {"er": []}}}',
@@ -76,7 +76,7 @@ def _read(target: str) -> Iterator[bytes]:
     match kind:
         case "dialect":
             for path in sorted(RECORDINGS.glob(f"{name}_*")):
-                yield path.read_bytes()[:4000]
+                yield path.read_bytes()[:1400]
         case "request":
             yield orjson.dumps({"model": "m", "stream": True} | REQUESTS[name])
         case "format":

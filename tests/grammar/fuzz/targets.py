@@ -1,13 +1,13 @@
 """What is fuzzed: each target reads bytes that may be anything, and raises where something does not hold.
 
-A target gets the bytes and the lengths of the pieces to cut them into. What has to hold for all of them:
-nothing raises but what is documented, and the pieces give the same as the whole.
+What has to hold for all of them: nothing raises but what is documented, and the pieces give the same as the
+whole.
 """
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import orjson
 
@@ -29,13 +29,23 @@ from paste_proxy.grammar.sse import SseDecoder
 from tests.grammar.formats.fixture import TOOLS
 from tests.grammar.fuzz.same import Whole, whole
 
-Target: TypeAlias = Callable[[bytes, Sequence[int]], None]
+
+class Input(NamedTuple):
+    """Bytes to read, the lengths of the pieces to cut them into, and a number that says how to read them."""
+
+    data: bytes
+    lengths: list[int]
+    option: int
 
 
-def split(data: bytes) -> tuple[bytes, list[int]]:
-    """A fuzzer's input: how many lengths of pieces, the lengths, and the bytes to read."""
-    count = data[0] % 8 if data else 0
-    return data[1 + count :], [length + 1 for length in data[1 : 1 + count]]
+Target: TypeAlias = Callable[[Input], None]
+
+
+def unpacked(data: bytes) -> Input:
+    """A fuzzer's input: how many lengths of pieces and the option, the lengths, and the bytes to read."""
+    first = data[0] if data else 0
+    count = first % 8
+    return Input(data[1 + count :], [length + 1 for length in data[1 : 1 + count]], first // 8)
 
 
 Cut = TypeVar("Cut", bytes, str)
@@ -51,9 +61,9 @@ def pieces(data: Cut, lengths: Sequence[int]) -> Iterator[Cut]:
         at += length
 
 
-def sse(data: bytes, lengths: Sequence[int]) -> None:
+def sse(given: Input) -> None:
     """Framing: the same payloads at the same places, or the same refusal."""
-    assert _framed([data]) == _framed(pieces(data, lengths))
+    assert _framed([given.data]) == _framed(pieces(given.data, given.lengths))
 
 
 def _framed(parts: Iterable[bytes]) -> tuple[list[tuple[int, bytes]], str]:
@@ -68,10 +78,11 @@ def _framed(parts: Iterable[bytes]) -> tuple[list[tuple[int, bytes]], str]:
 
 
 def dialect(api: Api) -> Target:
-    def target(data: bytes, lengths: Sequence[int]) -> None:
+    def target(given: Input) -> None:
         """A reply that is streamed, and the same bytes as one that is not."""
-        assert whole(_streamed(api, [data])) == whole(_streamed(api, pieces(data, lengths)))
-        read_reply(api, data)
+        pieced = _streamed(api, pieces(given.data, given.lengths))
+        assert whole(_streamed(api, [given.data])) == whole(pieced)
+        read_reply(api, given.data)
 
     return target
 
@@ -84,10 +95,10 @@ def _streamed(api: Api, parts: Iterable[bytes]) -> list[GrammarEvent]:
     return [*events, *reader.end()]
 
 
-def json_stream(data: bytes, lengths: Sequence[int]) -> None:
+def json_stream(given: Input) -> None:
     """Pieces of characters give the same values, and what is complete is what a whole decoder reads."""
-    text = data.decode("utf-8", "replace")
-    one, other = _valued([text]), _valued(pieces(text, lengths))
+    text = given.data.decode("utf-8", "replace")
+    one, other = _valued([text]), _valued(pieces(text, given.lengths))
     assert one == other
     complete, value, stopped = one[0], one[1], one[4]
     if complete:
@@ -122,16 +133,15 @@ def _grown_merged(found: Sequence[Any]) -> list[Any]:
 
 
 def text_format(calls: Format | None, reasoning: ReasoningFormat | None = None) -> Target:
-    def target(data: bytes, lengths: Sequence[int]) -> None:
-        """Text of a model, where tools are known and where none are. Bytes that are no text become characters
-        that are none."""
-        text = data.decode("utf-8", "surrogateescape")
-        in_text = calls is not None and calls.in_text
-        for tools in (TOOLS, ()):
-            once = _read([text], calls, reasoning, tools, in_text=in_text)
-            assert once == _read(pieces(text, lengths), calls, reasoning, tools, in_text=in_text)
-        beside = _read([text], calls, reasoning, TOOLS, in_text=True)
-        assert beside.content == text
+    def target(given: Input) -> None:
+        """Text of a model, where tools are known or none are, for clients that get calls apart or as text.
+        Bytes that are no text become characters that are none."""
+        text = given.data.decode("utf-8", "surrogateescape")
+        tools = TOOLS if given.option % 2 else ()
+        in_text = bool(given.option & 2) or (calls is not None and calls.in_text)
+        once = _read([text], calls, reasoning, tools, in_text=in_text)
+        assert once == _read(pieces(text, given.lengths), calls, reasoning, tools, in_text=in_text)
+        assert not in_text or once.content == text
 
     return target
 
@@ -154,10 +164,10 @@ def _read(
 
 
 def request(api: Api) -> Target:
-    def target(data: bytes, _: Sequence[int]) -> None:
+    def target(given: Input) -> None:
         """A body that a client sent."""
         try:
-            parse_request(api, data)
+            parse_request(api, given.data)
         except UnreadableRequestError:
             return
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.grammar.fuzz.seeds import seeds
-from tests.grammar.fuzz.targets import TARGETS, split
+from tests.grammar.fuzz.targets import TARGETS, Input, unpacked
 
 EXAMPLES = 40
 """Of each target: the deep search is atheris's."""
@@ -34,20 +34,18 @@ def broken(draw: st.DrawFn, right: list[bytes]) -> bytes:
 @pytest.mark.parametrize("name", TARGETS)
 def test_right_inputs(name: str) -> None:
     for seed in seeds(name):
-        read, lengths = split(seed)
-        TARGETS[name](read, lengths)
+        TARGETS[name](unpacked(seed))
 
 
 @pytest.mark.parametrize("name", TARGETS)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(data=st.data())
 def test_anything(name: str, data: st.DataObject) -> None:
-    right = [seed[1 + seed[0] % 8 :] for seed in seeds(name)]
-    read = data.draw(broken(right))
-    lengths = data.draw(st.lists(st.integers(1, 40), max_size=4))
-    TARGETS[name](read, lengths)
+    right = [unpacked(seed).data for seed in seeds(name)]
+    lengths = st.lists(st.integers(1, 40), max_size=4)
+    TARGETS[name](Input(data.draw(broken(right)), data.draw(lengths), data.draw(st.integers(0, 3))))
 
 
 def test_an_input_says_how_it_is_cut() -> None:
-    assert split(b"\x02\x06\x02abc") == (b"abc", [7, 3])
-    assert split(b"") == (b"", [])
+    assert unpacked(b"\x0a\x06\x02abc") == (b"abc", [7, 3], 1)
+    assert unpacked(b"") == (b"", [], 0)
