@@ -1,4 +1,4 @@
-"""The openai SDK, responses API: the server keeps the history, and the client names the reply it goes on from."""
+"""The openai SDK, responses API: the server keeps the history, and the client names the last reply."""
 
 from common import (
     ANSWER_TOKENS,

@@ -1,5 +1,5 @@
-"""smolagents' ToolCallingAgent, streamed: it asks for a tool in every step, the final answer being one. It writes
-calls and results into its history as text."""
+"""smolagents' ToolCallingAgent, streamed: it asks for a tool in every step, the final answer being one. It
+writes calls and results into its history as text."""
 
 from common import CALL_TOKENS, MODEL, QUESTION, base_url, call, report, run_tool
 from smolagents import OpenAIServerModel, Tool, ToolCallingAgent
