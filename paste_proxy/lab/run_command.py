@@ -1,6 +1,7 @@
 """`paste-proxy lab run`: cells under load, in virtual time."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast, get_args
 
 import click
@@ -12,7 +13,7 @@ from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
 from paste_proxy.lab.virtual.rows import Row, rows_of
-from paste_proxy.lab.virtual.workloads import load_lab_workload
+from paste_proxy.lab.virtual.workloads import Choice, load_lab_workload
 from paste_proxy.schedule.queue import POLICIES
 
 _TASKS = 64
@@ -53,6 +54,12 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 @click.command()
 @click.option("--workload", default="research", show_default=True, help="A name, or a file of traces.")
+@click.option(
+    "--traces",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="PASTE_TRACES",
+    help="Folder of recorded sessions, NAME.jsonl.gz each  [env: PASTE_TRACES]",
+)
 @click.option("--engine", default="research", show_default=True, help="A preset, or a file from calibrate.")
 @click.option("--engines", type=click.IntRange(1, 1000), default=1, show_default=True, help="Equal engines.")
 @click.option("--load", "loads", default="1,8,32,64", show_default=True, callback=_numbers)
@@ -65,6 +72,7 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 def run(
     *,
     workload: str,
+    traces: Path | None,
     engine: str,
     engines: int,
     loads: tuple[int, ...],
@@ -81,7 +89,7 @@ def run(
     another order (what chance does), B runs ahead, E schedules, F does both, O knows every call that can be
     known, O∞ waits for no tool, X and XF predict always wrong, E* is the best semaphore and engine policy.
     """
-    source = load_lab_workload(workload)
+    source = load_lab_workload(workload, Choice(traces, seed))
     if source.tasks is not None:
         tasks = min(tasks, source.tasks)
     plan = Plan(load_engine(engine), tasks, seed=seed, arrivals=arrivals, engines=engines, policy=policy)

@@ -53,6 +53,10 @@ class LabWorkload(Protocol):
     def rehearsal(self, number: int) -> Script | None:
         """A task to learn from, none of those that are measured; None: there are no more."""
 
+    @property
+    def rehearsals(self) -> int:
+        """How many of them the predictor has seen before, unless the plan says otherwise."""
+
 
 class Plan(msgspec.Struct, frozen=True):
     """What is run."""
@@ -64,8 +68,8 @@ class Plan(msgspec.Struct, frozen=True):
     engines: int = 1
     policy: str = "fcfs"
     """Of the joint queue, in E, F and XF."""
-    rehearsals: int = 50
-    """Tasks that the predictor has seen before."""
+    rehearsals: int | None = None
+    """Tasks that the predictor has seen before; None: as many as the workload has it."""
 
 
 class Run(msgspec.Struct):
@@ -173,7 +177,8 @@ class _Cell:
     def _predictor(self) -> Predictor | None:
         match self._cell:
             case "B" | "F":
-                return rehearsed(self._workload, self._plan.rehearsals)
+                planned = self._plan.rehearsals
+                return rehearsed(self._workload, self._workload.rehearsals if planned is None else planned)
             case "O":
                 return Oracle(self._script_of)
             case "X" | "XF":

@@ -46,9 +46,10 @@ class AlwaysWrong(Silent):
         return [self._wrong(names[place % len(names)]) for place in range(limit if names else 0)]
 
     def _wrong(self, tool: str) -> Candidate:
+        """A tool that says nothing of its arguments gets one that it has not."""
+        properties = self._specs[tool].parameters.get("properties") or {"nothing": {}}
         arguments = {
-            name: _of_type(schema.get("type"), next(self._numbers))
-            for name, schema in self._specs[tool].parameters.get("properties", {}).items()
+            name: _of_type(schema.get("type"), next(self._numbers)) for name, schema in properties.items()
         }
         return Candidate(tool, arguments, 1.0, "always wrong", 1.0)
 

@@ -78,10 +78,17 @@ class Research:
 
     name = "research"
     tasks = None
+    rehearsals = 50
+    """As the demo learns: from then on the predictor changes little."""
 
-    def __init__(self, *, token_scale: float = 1.0, time_scale: float = 1.0) -> None:
+    def __init__(
+        self, *, token_scale: float = 1.0, time_scale: float = 1.0, sizes: Sizes | None = None
+    ) -> None:
+        """`sizes`: others than those that are drawn."""
         self.workload = load_workload()
-        self.sizes = Sizes(self.workload, token_scale)
+        self.sizes = sizes or Sizes(self.workload, token_scale)
+        self.pause_s = self.workload.arrivals.think_seconds
+        """Of the agent's own, between a call's answer and its next request."""
         self.policy = Policy(self.workload, self.sizes, terse=True)
         self.world = ResearchWorld(self.workload, self.sizes, time_scale)
         self.offered = offered(self.world.specs.values())
@@ -153,7 +160,7 @@ class ResearchScript:
         return found
 
     def pause(self) -> float:
-        return self._research.workload.arrivals.think_seconds
+        return self._research.pause_s
 
 
 def _cut(turn: Turn) -> list[tuple[str, int]]:

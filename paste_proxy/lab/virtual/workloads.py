@@ -1,12 +1,60 @@
-"""The workloads that the lab knows by name."""
+"""The workloads that the lab knows by name, those in files, and mixes of them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
 
 from paste_proxy.errors import ConfigError
 from paste_proxy.lab.virtual.experiment import LabWorkload
+from paste_proxy.lab.virtual.replay import load_replays
 from paste_proxy.lab.virtual.research import Research
+from paste_proxy.lab.virtual.trace_world import load_traces
+from paste_proxy.lab.virtual.traces import FOLDS, source_name, trace_file
 
 
-def load_lab_workload(name: str) -> LabWorkload:
+class Choice(msgspec.Struct, frozen=True):
+    """What was said of the workload."""
+
+    traces: Path | None = None
+    """The folder of recorded sessions."""
+    seed: int = 0
+    """Which fifth of the recorded tasks is measured."""
+
+    @property
+    def fold(self) -> int:
+        return self.seed % FOLDS
+
+
+Load = Callable[[str, Choice], LabWorkload]
+
+
+def load_lab_workload(name: str, choice: Choice | None = None) -> LabWorkload:
     """Raises `ConfigError`."""
-    if name == "research":
-        return Research()
-    raise ConfigError(f"there is no workload {name!r}; known: research", param="workload")
+    choice = choice or Choice()
+    if name in WORKLOADS:
+        return WORKLOADS[name](name, choice)
+    path = Path(name)
+    if source := source_name(path):
+        return load_traces(source, load_replays().of["file"], [path], choice.fold)
+    known = ", ".join(WORKLOADS)
+    raise ConfigError(
+        f"there is no workload {name!r}; known: {known}, files of traces (.jsonl, .jsonl.gz)", param="workload"
+    )
+
+
+def _research(_name: str, _choice: Choice) -> LabWorkload:
+    return Research()
+
+
+def _recorded(name: str, choice: Choice) -> LabWorkload:
+    replay = load_replays().of[name]
+    return load_traces(name, replay, [trace_file(file, choice.traces) for file in replay.files], choice.fold)
+
+
+WORKLOADS: Mapping[str, Load] = {
+    "research": _research,
+    "assistant": _recorded,
+    "coding": _recorded,
+    "claude-code": _recorded,
+}
