@@ -133,6 +133,14 @@ class CallAssembler:
             return stop, "broken"
         return stop, "sealed" if call.done else "open"
 
+    def settle(self, index: Hashable, at: int, out: list[GrammarEvent]) -> None:
+        """A number at the end of what has come for this call is complete."""
+        call = self._by_index.get(index)
+        if call is not None and not call.done and not self._spoilt:
+            call.stream.settle()
+            self._report(call, out)
+            self._judge(call, at, out)
+
     def close(self, index: Hashable, at: int, out: list[GrammarEvent]) -> None:
         """Nothing more will come for this call; without any arguments they are `{}`."""
         call = self._by_index.get(index)
@@ -233,9 +241,12 @@ class CallAssembler:
 
     def _tell(self, call: _Call, text: str, out: list[GrammarEvent]) -> None:
         """More of the arguments, and what became known by it."""
-        ordinal = call.ordinal
         call.text.write(text)
-        out.append(ArgumentText(ordinal, text))
+        out.append(ArgumentText(call.ordinal, text))
+        self._report(call, out)
+
+    def _report(self, call: _Call, out: list[GrammarEvent]) -> None:
+        ordinal = call.ordinal
         found = call.stream.found
         for one in found:
             if isinstance(one, Grown):

@@ -143,10 +143,14 @@ class JsonStream:
             return self._read_word(text, at)
         return at
 
-    def end(self) -> None:
-        """No more text: what is not complete is at fault. Only a number can become complete by that."""
+    def settle(self) -> None:
+        """The number at hand won't go on: it is complete, though no other character has come."""
         if self._state == _NUMBER:
             self._end_number("", 0)
+
+    def end(self) -> None:
+        """No more text: what is not complete is at fault. Only a number can become complete by that."""
+        self.settle()
         if self._state != _OVER:
             self._fail("incomplete", 0)
 

@@ -20,9 +20,7 @@ GLM = Marks(
             What.HEAD,
             {
                 "\n": (To("parts", _NAME), To("name", _BLANK)),
-                "<arg_key>": To("key", _NAME),
-                "</tool_call>": To("content", _NAME, ends=True),
-                **astray("<tool_call>"),
+                "<": To("parts", _NAME, kept=True),
             },
             broken="lost",
         ),

@@ -380,7 +380,7 @@ class LiteralCalls:
         if at < end:
             self._decides = False
             if text[at] == "'":
-                self._literal = LiteralStream()
+                self._literal = LiteralStream(joins=False)
                 self._read_literal(self._literal, self._opening, 0)
             else:
                 self._objects.feed(self._opening)

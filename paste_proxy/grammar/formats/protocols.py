@@ -69,6 +69,10 @@ class FoundCalls:
         self.is_open = standing == "open"
         return stop, standing
 
+    def settle(self, at: int, out: list[GrammarEvent]) -> None:
+        """The value at the end of what was said is complete."""
+        self._assembler.settle(self._count, at, out)
+
     def close(self, at: int, out: list[GrammarEvent]) -> None:
         self.is_open = False
         self._assembler.close(self._count, at, out)

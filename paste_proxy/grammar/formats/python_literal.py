@@ -58,13 +58,14 @@ class LiteralStream:
     """Reads one literal piece by piece, in linear time. Never raises; `fault` says what it could not read.
 
     A string or a scalar that is not inside brackets is complete with the first character behind it: until
-    then it may go on (`"a" "b"` is one string, `12` may become `123`).
+    then it may go on (`"a" "b"` is one string unless `joins` is false, `12` may become `123`).
     """
 
     __slots__ = (
         "_frames",
         "_held",
         "_holds",
+        "_joins",
         "_last",
         "_sign",
         "_step",
@@ -75,7 +76,9 @@ class LiteralStream:
         "out",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, *, joins: bool = True) -> None:
+        """`joins`: strings side by side are one string."""
+        self._joins = joins
         self.out: list[str] = []
         """Pieces of JSON text, in order; the caller takes and clears."""
         self.complete = False
@@ -285,8 +288,10 @@ class LiteralStream:
         if string.out:
             self._emit("".join(string.out))
             string.out.clear()
-        if string.complete:
+        if string.complete and self._joins:
             self._step = LiteralStream._after_string
+        elif string.complete:
+            self._end_string()
         elif string.fault:
             return self._fail(string.fault, at)
         return at
@@ -298,9 +303,12 @@ class LiteralStream:
             return at
         if text[at] in "\"'":
             return self._open_string(text, at)
+        self._end_string()
+        return at
+
+    def _end_string(self) -> None:
         self._emit('"')
         self._done()
-        return at
 
     def _emit(self, piece: str) -> None:
         if self._holds:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from paste_proxy.grammar.calls import SIZE_LIMIT
 from paste_proxy.grammar.formats.python_literal import LiteralStream
 from paste_proxy.grammar.formats.python_string import json_string_body
-from paste_proxy.grammar.json_stream import JsonStream
+from paste_proxy.grammar.json_stream import BLANKS, JsonStream
 from paste_proxy.grammar.requests import RequestTool
 
 Types: TypeAlias = frozenset[str]
@@ -105,7 +105,7 @@ def _referred(reference: str, root: Mapping[str, Any]) -> Any:
 class ValueText:
     """Reads one value. Every method returns more of its JSON text."""
 
-    __slots__ = ("_begun", "_kept", "_open", "_pad", "_padding", "_types", "fault")
+    __slots__ = ("_begun", "_json", "_kept", "_open", "_pad", "_padding", "_told", "_types", "fault")
 
     def __init__(self, types: Types, pad: str = "") -> None:
         """`pad`: a character that may stand before it and behind it, once each."""
@@ -118,6 +118,10 @@ class ValueText:
         """Part of a string was told."""
         self._kept = io.StringIO()
         """Of a value that is told when it is complete."""
+        self._json = JsonStream(root_object=False) if types and "string" not in types else None
+        """Where no text may stand: as long as the value may be JSON, which says itself where it ends."""
+        self._told = False
+        """It was complete before its end."""
         self.fault = ""
         """Why it can't be told."""
 
@@ -132,12 +136,38 @@ class ValueText:
         if self._types == TEXT or (self._types == _TEXT_OR_NULL and not self._may_be_null(text)):
             self._open = True
             return f'"{json_string_body(self._kept.getvalue() + text)}'
+        if self._told:
+            self._refuse_text(text)
+            return ""
+        if self._json is not None:
+            return self._read_json(self._json, text)
         self._keep(text)
         return ""
 
     def end(self) -> str:
         """The value is complete."""
-        return '"' if self._open else json_text(self._kept.getvalue(), self._types)
+        if self._open or self._told:
+            return '"' if self._open else ""
+        return json_text(self._kept.getvalue(), self._types)
+
+    def _read_json(self, stream: JsonStream, text: str) -> str:
+        """All of its text, if it is complete with `text`."""
+        stop = stream.feed(text)
+        stream.found.clear()
+        if stream.fault:
+            self._json = None
+        if not stream.complete:
+            self._keep(text)
+            return ""
+        self._told = True
+        self._keep(text[:stop])
+        value = self._kept.getvalue().strip(BLANKS)
+        self._refuse_text(text[stop:])
+        return value
+
+    def _refuse_text(self, text: str) -> None:
+        if not self.fault and text.strip(BLANKS):
+            self.fault = "text behind a complete value"
 
     def _unpadded(self, text: str) -> str:
         if not self._begun:
