@@ -107,7 +107,7 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_idle_s: Seconds = 1800.0
     """A session silent for so long is over: longer than the slowest builds that agents wait for."""
     body_bytes: Bytes = 64 * 1024 * 1024
-    """Largest body of a chat request that is read; a million tokens with images stay below."""
+    """Largest body of a turn's request that is read; a million tokens with images stay below."""
     arguments_bytes: Bytes = 1024 * 1024
     """Arguments of one tool call. They are what a model wrote: a MiB is 300,000 tokens, and takes a moment of
     the loop to decode."""

@@ -29,7 +29,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class TurnRequested(msgspec.Struct, frozen=True):
-    """An LLM request was read. `request` is None where it is no readable chat request: admitted too."""
+    """An LLM request was read. `request` is None where it is no readable request: admitted too."""
 
     turn: str
     identity: Identity

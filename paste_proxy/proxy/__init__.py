@@ -1,1 +1,1 @@
-"""The LLM plane: relays every request to the backend, and taps the chat turns on the way."""
+"""The LLM plane: relays every request to the backend, and taps the turns on the way."""
