@@ -18,6 +18,10 @@ UNKNOWN = Output(b"Nothing was found.", is_text=True)
 """The answer to a call that the session never made: nobody ever gets it, since only the session's calls are
 made. What it says must not depend on the sessions that are played."""
 
+REHEARSALS = 100
+"""Of the 700 sessions that `assistant` has to learn from, the other 600 would add a tenth to the hits, and
+eight seconds to every cell."""
+
 
 class TraceWorld:
     """Answers a session's call as it was answered: of equal calls, the first one that is still to come."""
@@ -51,10 +55,6 @@ class TraceWorld:
 class Traces:
     """`experiment.LabWorkload`."""
 
-    rehearsals = 100
-    """Of the 700 sessions that `assistant` has to learn from, the other 600 would add a tenth to the hits, and
-    eight seconds to every cell."""
-
     def __init__(self, name: str, replay: Replay, traces: Sequence[Trace], fold: int) -> None:
         """The tasks of `fold` are measured, those of the others learnt from."""
         self.name = name
@@ -70,6 +70,10 @@ class Traces:
     @property
     def tasks(self) -> int:
         return len(self._measured)
+
+    @property
+    def rehearsals(self) -> int:
+        return min(REHEARSALS, len(self._others))
 
     def script(self, task: int) -> RecordedScript:
         return self._script(self._measured[task % len(self._measured)], f"{self.name}-{task}")

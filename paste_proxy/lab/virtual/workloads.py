@@ -1,5 +1,6 @@
 """The workloads that the lab knows by name, those in files, and mixes of them."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import msgspec
 
 from paste_proxy.errors import ConfigError
 from paste_proxy.lab.virtual.experiment import LabWorkload
+from paste_proxy.lab.virtual.mixed import Mixed
 from paste_proxy.lab.virtual.replay import load_replays
 from paste_proxy.lab.virtual.research import Research
 from paste_proxy.lab.virtual.trace_world import load_traces
@@ -29,9 +31,30 @@ class Choice(msgspec.Struct, frozen=True):
 Load = Callable[[str, Choice], LabWorkload]
 
 
-def load_lab_workload(name: str, choice: Choice | None = None) -> LabWorkload:
-    """Raises `ConfigError`."""
+def load_lab_workload(text: str, choice: Choice | None = None) -> LabWorkload:
+    """A name, a file, or several with weights: `research:3,assistant:1`. Raises `ConfigError`."""
     choice = choice or Choice()
+    parts = [_weighed(part) for part in text.split(",")]
+    if len(parts) == 1:
+        return _load(parts[0][0], choice)
+    return Mixed([(_load(name, choice), weight) for name, weight in parts], choice.seed)
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    """Without a weight it is 1."""
+    name, colon, weight = part.strip().rpartition(":")
+    if not colon:
+        return weight, 1.0
+    try:
+        share = float(weight)
+    except ValueError:
+        share = math.nan
+    if not 0 < share < math.inf:
+        raise ConfigError(f"{part!r}: {weight!r} is no weight: a number above 0", param="workload")
+    return name, share
+
+
+def _load(name: str, choice: Choice) -> LabWorkload:
     if name in WORKLOADS:
         return WORKLOADS[name](name, choice)
     path = Path(name)
