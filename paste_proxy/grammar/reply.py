@@ -7,7 +7,6 @@ from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 from paste_proxy.grammar.calls import CallAssembler
-from paste_proxy.grammar.errors import GrammarError
 from paste_proxy.grammar.events import (
     CallOpened,
     ContentText,
@@ -160,20 +159,17 @@ class StreamReader:
         if self._at_end:
             return ()
         reply, sse, read = self._reply, self._sse, self._read
-        try:
-            events = sse.feed(data)
-        except GrammarError as error:
-            self._at_end = True
-            reply.out.append(Malformed(str(error), sse.at))
-            reply.cut(sse.at)
-            return reply.take()
-        for at, payload in events:
+        for at, payload in sse.feed(data):
             if payload == b"[DONE]":
                 self._at_end = True
                 reply.cut(at)
-                break
+                return reply.take()
             if payload:
                 read(payload, at)
+        if sse.fault:
+            self._at_end = True
+            reply.out.append(Malformed(sse.fault, sse.at))
+            reply.cut(sse.at)
         return reply.take()
 
     def end(self) -> Sequence[GrammarEvent]:

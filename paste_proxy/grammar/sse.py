@@ -2,8 +2,6 @@
 
 from typing import TypeAlias
 
-from paste_proxy.grammar.errors import GrammarError
-
 EVENT_LIMIT = 8 * 1024 * 1024
 """Bytes of one event: as much as the largest request body that the proxy reads."""
 
@@ -31,13 +29,16 @@ class SseDecoder:
         "_line",
         "_line_at",
         "_size",
+        "fault",
     )
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
         self._limit = limit
+        self.fault = ""
+        """Why nothing more is read: an event is over the limit."""
         self._at = 0
         self._idle = True
-        """Between two events, with nothing kept."""
+        """Between two events, with nothing kept and no fault."""
         self._after_cr = False
         self._line = bytearray()
         self._line_at = 0
@@ -52,7 +53,7 @@ class SseDecoder:
         return self._at
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that `data` completes. Raises `GrammarError` if one is over the limit."""
+        """The events that `data` completes, up to one that is over the limit."""
         size, start = len(data), 0
         line, _, rest = data.partition(b"\n")
         if rest != b"\n" and line.startswith(b"event:"):
@@ -79,21 +80,19 @@ class SseDecoder:
                 data = data[1:]
         events: list[Event] = []
         for line in data.splitlines(keepends=True):
+            if self.fault:
+                break
             if not self._line:
                 self._line_at = self._at
             self._at += len(line)
             if line[-1] not in b"\r\n":
-                self._keep(line)
+                self._line += line
+                self._check(self._line)
             elif (payload := self._end_line(line.rstrip(b"\r\n"))) is not None:
                 events.append((self._event_at, payload))
         self._after_cr = data.endswith(b"\r") or self._after_cr
-        self._idle = not (self._after_cr or self._line or self._data)
+        self._idle = not (self._after_cr or self._line or self._data or self.fault)
         return events
-
-    def _keep(self, piece: bytes) -> None:
-        """A line that has not come to its end."""
-        self._line += piece
-        self._check(len(self._line))
 
     def _end_line(self, line: bytes) -> bytes | None:
         """The payload, if this line ends an event that has one."""
@@ -101,12 +100,13 @@ class SseDecoder:
             self._line += line
             line = bytes(self._line)
             self._line.clear()
+        self._check(line)
         if self._line_at == 0:
             line = line.removeprefix(_BOM)
         if line:
             self._read_field(line)
             return None
-        if not self._data:
+        if not self._data or self.fault:
             return None
         payload = b"\n".join(self._data)
         self._data.clear()
@@ -124,8 +124,8 @@ class SseDecoder:
             self._event_at = self._line_at
         self._data.append(value)
         self._size += len(value) + 1
-        self._check(0)
 
-    def _check(self, unfinished: int) -> None:
-        if self._size + unfinished > self._limit:
-            raise GrammarError(f"an event longer than {self._limit} bytes at byte {self._line_at}")
+    def _check(self, line: bytes | bytearray) -> None:
+        """A line, or what has come of it, beside the data of its event."""
+        if self._size + len(line) > self._limit:
+            self.fault = f"an event longer than {self._limit} bytes"

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.grammar.errors import GrammarError
 from paste_proxy.grammar.sse import Event, SseDecoder
 
 LINES = st.sampled_from(
@@ -92,9 +91,26 @@ def test_what_is_fed_event_by_event_reads_like_the_standard(lines: list[bytes]) 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_an_event_over_the_limit_is_refused(piece: bytes, size: int) -> None:
     decoder = SseDecoder(limit=100)
+    piece = b"data: a\n\n" + piece + b"\n\ndata: b\n\n"
     pieces = [piece[start : start + size] for start in range(0, len(piece), size)]
-    with pytest.raises(GrammarError, match="100 bytes"):
-        list(map(decoder.feed, pieces))
+    assert payloads([event for one in pieces for event in decoder.feed(one)]) == [b"a"]
+    assert decoder.fault == "an event longer than 100 bytes"
+    assert decoder.feed(b"data: c\n\n") == []
+
+
+@given(
+    st.lists(st.sampled_from([b"data: ", b"data:", b": ", b"xxxx", b"y", b"\n", b"\n\n", b"\r\n"])).map(
+        b"".join
+    ),
+    st.lists(st.integers(0, 60), max_size=6),
+)
+def test_the_limit_is_the_same_for_every_cut(stream: bytes, cuts: list[int]) -> None:
+    def limited(pieces: list[bytes]) -> tuple[list[Event], str]:
+        decoder = SseDecoder(limit=12)
+        return [event for piece in pieces for event in decoder.feed(piece)], decoder.fault
+
+    assert limited(cut(stream, cuts)) == limited([stream])
+    assert limited([bytes([byte]) for byte in stream]) == limited([stream])
 
 
 def test_a_carriage_return_ends_a_line_in_a_whole_event_too() -> None:

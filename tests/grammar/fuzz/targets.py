@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import orjson
 
 from paste_proxy.grammar.dialects import Api, read_reply, stream_reader
-from paste_proxy.grammar.errors import GrammarError
 from paste_proxy.grammar.events import ContentText, GrammarEvent
 from paste_proxy.grammar.formats import (
     Format,
@@ -67,14 +66,8 @@ def sse(given: Input) -> None:
 
 
 def _framed(parts: Iterable[bytes]) -> tuple[list[tuple[int, bytes]], str]:
-    decoder = SseDecoder()
-    told: list[tuple[int, bytes]] = []
-    for part in parts:
-        try:
-            told += decoder.feed(part)
-        except GrammarError as error:
-            return told, str(error)
-    return told, ""
+    decoder = SseDecoder(limit=64)
+    return [event for part in parts for event in decoder.feed(part)], decoder.fault
 
 
 def dialect(api: Api) -> Target:
