@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from paste_proxy.grammar.calls import CALL_LIMIT
+from paste_proxy.grammar.client_calls import INPUT_BEGINS, INPUT_ENDS, input_text
 from paste_proxy.grammar.dialects.decoding import UNDECODABLE
 from paste_proxy.grammar.events import Usage
 from paste_proxy.grammar.reply import Reply
@@ -26,10 +28,16 @@ class _Function(msgspec.Struct, gc=False):
     arguments: str | None = None
 
 
+class _Custom(msgspec.Struct, gc=False):
+    name: str | None = None
+    input: str | None = None
+
+
 class _ToolCall(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
+    custom: _Custom | None = None
 
 
 class _Delta(msgspec.Struct, gc=False):
@@ -84,12 +92,14 @@ _decode = msgspec.json.Decoder(_Reply).decode
 class ChatDialect:
     """Chunks of a stream and whole replies alike; what can't be decoded spoils the calls that are open."""
 
-    __slots__ = ("_listed", "_reply")
+    __slots__ = ("_customs", "_listed", "_reply")
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
         self._listed = False
         """Calls came in a list: then a legacy call says nothing new."""
+        self._customs: list[int | None] = []
+        """The indexes of calls of custom tools whose input has begun."""
 
     def read(self, payload: bytes, at: int) -> None:
         try:
@@ -122,15 +132,32 @@ class ChatDialect:
                 call = delta.function_call
                 self._reply.call(_LEGACY, "", call.name or "", call.arguments or "", at)
         if choice.finish_reason:
-            self._reply.end(choice.finish_reason, at, finished=choice.finish_reason in FINISHED)
+            self._end(choice.finish_reason, at)
 
     def _read_calls(self, calls: list[_ToolCall], at: int, *, whole: bool) -> None:
         self._listed = True
         for place, call in enumerate(calls):
             function = call.function
+            index = place if whole else call.index
             if function is not None:
-                index = place if whole else call.index
                 self._reply.call(index, call.id or "", function.name or "", function.arguments or "", at)
+            elif call.custom is not None:
+                self._read_custom(index, call.id or "", call.custom, at)
+
+    def _read_custom(self, index: int | None, call_id: str, custom: _Custom, at: int) -> None:
+        """Its plain text ends with the reply."""
+        text = input_text(custom.input or "")
+        if text and index not in self._customs and len(self._customs) < CALL_LIMIT:
+            self._customs.append(index)
+            text = INPUT_BEGINS + text
+        self._reply.call(index, call_id, custom.name or "", text, at)
+
+    def _end(self, reason: str, at: int) -> None:
+        finished = reason in FINISHED
+        for index in self._customs if finished else ():
+            self._reply.call(index, "", "", INPUT_ENDS, at)
+        self._customs.clear()
+        self._reply.end(reason, at, finished=finished)
 
     def _read_parts(self, parts: list[Any], at: int) -> None:
         """A list of content parts, as Mistral's API streams them. A `thinking` part has such a list itself."""

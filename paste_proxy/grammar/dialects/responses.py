@@ -3,7 +3,7 @@
 
 A reply is a list of items, told three times: by deltas, by the item when it is done, by the response when it is
 complete. Each item is read where it is told first, and the repetitions are passed over. What the server runs
-itself (`mcp_call`, `web_search_call`, ...) is no call of the agent's (`responses_calls`).
+itself (`mcp_call`, `web_search_call`, ...) is no call of the agent's (`client_calls`).
 """
 
 import msgspec
@@ -12,7 +12,7 @@ from paste_proxy.grammar.calls import CALL_LIMIT
 from paste_proxy.grammar.dialects.decoding import UNDECODABLE, is_foreign
 from paste_proxy.grammar.events import ReplyNamed, Usage
 from paste_proxy.grammar.reply import Reply
-from paste_proxy.grammar.responses_calls import INPUT_BEGINS, INPUT_ENDS, CallItem, input_text
+from paste_proxy.grammar.client_calls import INPUT_BEGINS, INPUT_ENDS, CallItem, input_text
 
 _TEXT = "response.output_text.delta"
 _REASONING = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})

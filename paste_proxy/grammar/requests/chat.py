@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from paste_proxy.grammar.client_calls import input_as_json
 from paste_proxy.grammar.digests import digest, message_digest
 from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests.fields import UNREADABLE, Body, Content, content_of
@@ -24,9 +25,15 @@ class _Function(msgspec.Struct, gc=False):
     arguments: msgspec.Raw = msgspec.Raw(b"null")
 
 
+class _Custom(msgspec.Struct, gc=False):
+    name: str | None = None
+    input: str | None = None
+
+
 class _ToolCall(msgspec.Struct, gc=False):
     id: str | None = None
     function: _Function | None = None
+    custom: _Custom | None = None
 
 
 class _Message(msgspec.Struct, gc=False):
@@ -83,12 +90,14 @@ def _calls(calls: list[_ToolCall]) -> Iterator[MessageCall]:
             raw = bytes(call.function.arguments)
             arguments = _decode_text(raw) if raw.startswith(b'"') else raw.decode()
             yield MessageCall(call.id or "", call.function.name or "", "" if arguments == "null" else arguments)
+        elif call.custom is not None:
+            yield MessageCall(call.id or "", call.custom.name or "", input_as_json(call.custom.input or ""))
 
 
 def _tools(tools: Any) -> Iterator[RequestTool]:
     for tool in tools if isinstance(tools, list) else ():
-        function = tool.get("function") if isinstance(tool, dict) else None
-        name = function.get("name") if isinstance(function, dict) else None
-        if isinstance(function, dict) and isinstance(name, str):
-            parameters = function.get("parameters")
+        told = (tool.get("function") or tool.get("custom")) if isinstance(tool, dict) else None
+        name = told.get("name") if isinstance(told, dict) else None
+        if isinstance(told, dict) and isinstance(name, str):
+            parameters = told.get("parameters")
             yield RequestTool(name, parameters if isinstance(parameters, dict) else {})

@@ -21,7 +21,7 @@ from paste_proxy.grammar.requests.model import (
     chain_of,
     new_message,
 )
-from paste_proxy.grammar.responses_calls import CallItem
+from paste_proxy.grammar.client_calls import CallItem
 
 
 class _Item(CallItem, gc=False):

@@ -380,3 +380,37 @@ def test_whatever_comes_nothing_raises_and_no_split_matters(parts: list[bytes], 
     for one in events:
         if isinstance(one, CallSealed):
             assert isinstance(json.loads(one.arguments), dict)
+
+
+def custom(
+    call_id: str | None = None, name: str | None = None, text: str | None = None, index: int = 0
+) -> bytes:
+    made = {"id": call_id, "index": index, "type": "custom", "custom": {"name": name, "input": text}}
+    return chunk({"tool_calls": [made]})
+
+
+def test_a_custom_tool_s_plain_text_is_told_as_json() -> None:
+    written = 'a "line"\n☃'
+    pieces = [custom("c1", "patch", ""), *(custom(text=piece) for piece in written)]
+    events = read(*pieces, custom("c2", "note", "x", index=1), call(2, "c3", "look", "{}"), END, DONE)
+    assert [(one[0], one[1], json.loads(one[2])) for one in sorted(sealed(events))] == [
+        ("c1", "patch", {"input": written}),
+        ("c2", "note", {"input": "x"}),
+        ("c3", "look", {}),
+    ]
+    assert not faults(events)
+    calls = [
+        {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": written}},
+        {"id": "c2", "type": "custom", "custom": {"name": "note", "input": "x"}},
+        {"id": "c3", "type": "function", "function": {"name": "look", "arguments": "{}"}},
+    ]
+    choice = {"index": 0, "message": {"tool_calls": calls}, "finish_reason": "tool_calls"}
+    assert sorted(sealed(read_whole(Api.CHAT, {"choices": [choice]}))) == sorted(sealed(events))
+
+
+def test_a_custom_tool_s_text_that_was_cut_off_is_no_call() -> None:
+    for end in ([], [chunk(finish="length"), DONE]):
+        events = read(custom("c1", "patch", "half"), *end)
+        assert [one.name for one in events if isinstance(one, CallOpened)] == ["patch"]
+        assert not sealed(events)
+        assert faults(events)

@@ -53,6 +53,15 @@ def test_what_is_read() -> None:
     assert (request.model, request.stream, request.choices, request.has_rid) == ("m", True, 2, True)
 
 
+def test_custom_tools_and_their_calls() -> None:
+    made = {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": 'a "b"'}}
+    request = parse(
+        [{"role": "assistant", "tool_calls": [made]}], tools=[{"type": "custom", "custom": {"name": "patch"}}]
+    )
+    assert request.messages[0].calls == (MessageCall("c1", "patch", '{"input": "a \\"b\\""}'),)
+    assert request.tools == (RequestTool("patch", {}),)
+
+
 @pytest.mark.parametrize("rid", [None, "", [], 0, "mine", ["a"]])
 def test_a_rid_of_any_value_is_the_clients_own(rid: Any) -> None:
     assert parse([{"role": "user", "content": "hi"}], rid=rid).has_rid

@@ -1,7 +1,7 @@
-"""Calls of the responses API that the client runs, and how those that have no JSON arguments are told as JSON.
+"""Calls of OpenAI's APIs that the client runs, and how those that have no JSON arguments are told as JSON.
 
-Beside `function_call` there are `custom_tool_call` (the model writes plain text), and tools that the API knows
-by itself (`local_shell_call`, `apply_patch_call`, `computer_call`, ...). All of them have a `call_id`, to which
+Beside functions there are custom tools, for which the model writes plain text (in both APIs), and tools that the
+responses API knows by itself (`local_shell_call`, `apply_patch_call`, `computer_call`, ...). All of them have a `call_id`, to which
 the client answers; what the server runs (`web_search_call`, `mcp_call`, ...) has none. Agents change the world
 with them, so replies and histories must both tell them.
 """
@@ -44,8 +44,7 @@ class CallItem(msgspec.Struct, gc=False):
         if self.type == "function_call":
             return _text(self.arguments)
         if self.type == "custom_tool_call":
-            written = _text(self.input)
-            return INPUT_BEGINS + input_text(written) + INPUT_ENDS if written else ""
+            return input_as_json(_text(self.input))
         given = (bytes(raw) for raw in (self.action, self.operation, self.arguments))
         return next((raw.decode() for raw in given if raw.startswith(b"{")), "")
 
@@ -53,6 +52,11 @@ class CallItem(msgspec.Struct, gc=False):
 def input_text(text: str) -> str:
     """Part of the plain text of a custom tool's call, as part of a JSON string."""
     return dumps(text)[1:-1]
+
+
+def input_as_json(text: str) -> str:
+    """All of it; empty where there is none."""
+    return INPUT_BEGINS + input_text(text) + INPUT_ENDS if text else ""
 
 
 def _text(raw: msgspec.Raw) -> str:
