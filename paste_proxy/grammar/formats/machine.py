@@ -205,6 +205,8 @@ class FormatReader:
         value = self._value
         if stop > place:
             self._say(value.feed(text[place:stop]))
+            if value.told:
+                self._calls.settle(self._at, self._out)
         if terminal:
             self._say(value.end())
             self._calls.settle(self._at, self._out)

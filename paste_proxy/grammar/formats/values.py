@@ -105,7 +105,7 @@ def _referred(reference: str, root: Mapping[str, Any]) -> Any:
 class ValueText:
     """Reads one value. Every method returns more of its JSON text."""
 
-    __slots__ = ("_begun", "_json", "_kept", "_open", "_pad", "_padding", "_told", "_types", "fault")
+    __slots__ = ("_begun", "_json", "_kept", "_open", "_pad", "_padding", "_types", "fault", "told")
 
     def __init__(self, types: Types, pad: str = "") -> None:
         """`pad`: a character that may stand before it and behind it, once each."""
@@ -120,8 +120,8 @@ class ValueText:
         """Of a value that is told when it is complete."""
         self._json = JsonStream(root_object=False) if types and "string" not in types else None
         """Where no text may stand: as long as the value may be JSON, which says itself where it ends."""
-        self._told = False
-        """It was complete before its end."""
+        self.told = False
+        """It is complete, though its end has not come."""
         self.fault = ""
         """Why it can't be told."""
 
@@ -136,7 +136,7 @@ class ValueText:
         if self._types == TEXT or (self._types == _TEXT_OR_NULL and not self._may_be_null(text)):
             self._open = True
             return f'"{json_string_body(self._kept.getvalue() + text)}'
-        if self._told:
+        if self.told:
             self._refuse_text(text)
             return ""
         if self._json is not None:
@@ -146,7 +146,7 @@ class ValueText:
 
     def end(self) -> str:
         """The value is complete."""
-        if self._open or self._told:
+        if self._open or self.told:
             return '"' if self._open else ""
         return json_text(self._kept.getvalue(), self._types)
 
@@ -159,7 +159,7 @@ class ValueText:
         if not stream.complete:
             self._keep(text)
             return ""
-        self._told = True
+        self.told = True
         self._keep(text[:stop])
         value = self._kept.getvalue().strip(BLANKS)
         self._refuse_text(text[stop:])

@@ -45,6 +45,7 @@ def glm(key: str, value: str) -> str:
         ("flag", "\ntrue\n", "\ntrue"),
         ("items", '["a", [1]] ', '["a", [1]]'),
         ("count", "12", "12</arg_value>"),
+        ("count", "12 ", "12 "),
         ("flag", "True", "True</arg_value>"),
         ("either", "[1]", "[1]</arg_value>"),
     ],
