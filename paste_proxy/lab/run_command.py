@@ -30,6 +30,7 @@ _COLUMNS = (
     ("queue_s", "queue s", "{:.1f}"),
     ("unused_per_used", "unused/used", "{:.2f}"),
     ("prefix_hits", "prefix hits", "{:.2f}"),
+    ("ttft_chat_p99_s", "chat p99 s", "{:.2f}"),
     ("slower_share", "slower", "{:.2f}"),
 )
 
@@ -67,6 +68,14 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--cells", default="A,B,O,X", show_default=True, callback=_cells)
 @click.option("--policy", type=click.Choice(sorted(POLICIES)), default="fcfs", show_default=True)
 @click.option("--tasks", type=click.IntRange(2, 1_000_000), default=_TASKS, show_default=True)
+@click.option(
+    "--chat",
+    "chat_per_s",
+    type=click.FloatRange(0, 10_000),
+    default=0.0,
+    metavar="RATE",
+    help="Plain chat requests a second beside the tasks.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON object.")
 def run(
@@ -80,6 +89,7 @@ def run(
     cells: tuple[CellName, ...],
     policy: str,
     tasks: int,
+    chat_per_s: float,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -92,7 +102,15 @@ def run(
     source = load_lab_workload(workload, Choice(traces, seed))
     if source.tasks is not None:
         tasks = min(tasks, source.tasks)
-    plan = Plan(load_engine(engine), tasks, seed=seed, arrivals=arrivals, engines=engines, policy=policy)
+    plan = Plan(
+        load_engine(engine),
+        tasks,
+        seed=seed,
+        arrivals=arrivals,
+        engines=engines,
+        policy=policy,
+        chat_per_s=chat_per_s,
+    )
     rows: list[Row] = []
     for load in loads:
         runs: list[Run] = [run_cell(source, plan, cell, load) for cell in cells]
@@ -104,12 +122,13 @@ def run(
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """The rows for people, in columns."""
-    lines = [[title for _, title, _ in _COLUMNS]]
+    """The rows for people, in columns; those that no row has a value for are left out."""
+    columns = [column for column in _COLUMNS if any(getattr(row, column[0]) is not None for row in rows)]
+    lines = [[title for _, title, _ in columns]]
     for row in rows:
-        values = [(getattr(row, key), form) for key, _, form in _COLUMNS]
+        values = [(getattr(row, key), form) for key, _, form in columns]
         lines.append(["-" if value is None else form.format(value) for value, form in values])
-    widths = [max(len(line[place]) for line in lines) for place in range(len(_COLUMNS))]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
 

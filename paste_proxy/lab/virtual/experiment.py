@@ -14,6 +14,7 @@ import msgspec
 from paste_proxy.lab.engine.spec import EngineSpec, PolicyName
 from paste_proxy.lab.learning import tell
 from paste_proxy.lab.virtual.agent import TaskTrack
+from paste_proxy.lab.virtual.chat import Chat
 from paste_proxy.lab.virtual.driver import Arrivals, Driver, Gate
 from paste_proxy.lab.virtual.predictors import AlwaysWrong, Oracle
 from paste_proxy.lab.virtual.site import VirtualSite
@@ -68,6 +69,8 @@ class Plan(msgspec.Struct, frozen=True):
     engines: int = 1
     policy: str = "fcfs"
     """Of the joint queue, in E, F and XF."""
+    chat_per_s: float = 0.0
+    """Plain chat requests beside the tasks."""
     rehearsals: int | None = None
     """Tasks that the predictor has seen before; None: as many as the workload has it."""
 
@@ -143,11 +146,13 @@ class _Cell:
             # The one that knows, and the one that is always wrong, are believed whatever they say.
             settings={"speculation": {"candidates": 16, "min_probability": 0.0}} if cell == "O" else {},
         )
+        self._chat = Chat(self._site, plan.chat_per_s, plan.seed)
         self._driver = Driver(self._site, self._new_script, Gate(gate), range(plan.tasks))
 
     def run(self) -> Run:
         alone_s = _alone_s(self._workload, self._plan)
         rng = random.Random(f"{self._plan.seed}/arrivals")
+        self._chat.start()
         match self._plan.arrivals:
             case "closed":
                 self._driver.closed(self._load, self._order(self._load * WARM_UP), alone_s, rng)
@@ -204,7 +209,7 @@ class _Cell:
             virtual_s=self._site.time.now,
             prompt_tokens=sum(engine.prompted for engine in self._site.fleet.engines),
             prefilled_tokens=sum(engine.prefilled for engine in self._site.fleet.engines),
-            chat_ttft_s=[],
+            chat_ttft_s=self._chat.ttft_s(begin, end),
         )
 
 
