@@ -17,7 +17,7 @@ import yaml
 from paste_proxy.broker.keys import canonical_text
 from paste_proxy.lab.sizes import CHARACTERS_PER_TOKEN
 from paste_proxy.lab.virtual.recorded import RecordedCall, RecordedTurn, Session
-from paste_proxy.lab.virtual.traces import RawCall, RawSession, RawTurn
+from paste_proxy.lab.virtual.traces import RawCall, RawTurn, Trace
 from paste_proxy.lab.virtual.world import Said
 from paste_proxy.lab.workload import Draws, LogNormal, Workload, load_workload
 from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect, ToolSpec
@@ -138,19 +138,19 @@ class _Exchange(msgspec.Struct):
     users: list[RawTurn] = []
 
 
-def session_of(raw: RawSession, times: Times, specs: Mapping[str, ToolSpec], group: str) -> Session:
+def session_of(trace: Trace, times: Times, specs: Mapping[str, ToolSpec]) -> Session:
+    raw = trace.read()
     opening, exchanges = _parted(raw.turns)
-    name = f"{raw.source}/{raw.session_id}"
-    messages = _opening(raw, opening, exchanges[0], times, group)
+    messages = _opening(opening, exchanges[0], times, f"{trace.group} for {raw.model}")
     turns = []
     fresh, before = sum(said.tokens for said in messages), _latest(opening)
     exchanges[-1].users.clear()  # nobody answers them
     for number, exchange in enumerate(exchanges):
-        turn = _turn(name, number, exchange, times, specs, before=before, fresh=fresh)
+        turn = _turn(trace.name, number, exchange, times, specs, before=before, fresh=fresh)
         turns.append(turn)
         fresh = sum(said.tokens for said in turn.interlude) + sum(counted(call.result) for call in turn.calls)
         before = _latest([exchange.said, *exchange.results, *exchange.users])
-    return Session(name, tuple(messages), tuple(turns))
+    return Session(trace.name, tuple(messages), tuple(turns))
 
 
 def _parted(turns: Sequence[RawTurn]) -> tuple[list[RawTurn], list[_Exchange]]:
@@ -168,9 +168,7 @@ def _parted(turns: Sequence[RawTurn]) -> tuple[list[RawTurn], list[_Exchange]]:
     return opening, exchanges
 
 
-def _opening(
-    raw: RawSession, turns: Sequence[RawTurn], first: _Exchange, times: Times, group: str
-) -> list[Said]:
+def _opening(turns: Sequence[RawTurn], first: _Exchange, times: Times, program: str) -> list[Said]:
     """Tools stand in no trace, and often the system prompt doesn't: their size is what the first prompt held
     beyond the messages, where that was counted."""
     messages = [Said(turn.role, turn.text, counted(turn.text)) for turn in turns if turn.role != "system"]
@@ -181,7 +179,7 @@ def _opening(
     else:
         tokens = times.system_tokens()
     tokens = -(-max(tokens, counted(system), 1) // SYSTEM_STEP) * SYSTEM_STEP
-    system = system or f"{group} for {raw.model}, {tokens} tokens"
+    system = system or f"{program}, {tokens} tokens"
     return [Said("system", system, tokens), *messages]
 
 

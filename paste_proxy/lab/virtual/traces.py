@@ -1,11 +1,10 @@
-"""Files of recorded sessions, one JSON object a line, and their split into what is measured and what is learnt.
+"""Files of recorded sessions, one JSON object a line.
 
 A file is read twice: all of it for what sessions exist and which tools they call, and a session in full when it
-is played, since of thousands a run plays some hundred.
+is played.
 """
 
 import gzip
-import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,9 +15,6 @@ import msgspec
 from paste_proxy.errors import ConfigError
 
 T = TypeVar("T")
-FOLDS = 5
-"""A fifth of the tasks is measured, the others are learnt from: the usual split, and each task is measured once
-in five seeds."""
 SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
@@ -53,12 +49,8 @@ class RawTurn(msgspec.Struct, frozen=True):
 
 
 class RawSession(msgspec.Struct, frozen=True):
-    session_id: str
-    task: str
     turns: tuple[RawTurn, ...]
-    source: str = ""
     model: str = ""
-    meta: dict[str, Any] = {}
 
 
 class _NamedCall(msgspec.Struct, frozen=True):
@@ -96,14 +88,8 @@ class Trace(msgspec.Struct, frozen=True):
         return _decoded(self.line, RawSession, self.where)
 
     @property
-    def fold(self) -> int:
-        """By the task, so that sessions of one task are never on both sides."""
-        return int.from_bytes(hashlib.sha256(self.task.encode()).digest()[:8]) % FOLDS
-
-    @property
-    def order(self) -> bytes:
-        """Files are sorted by model and benchmark; this is sorted by nothing."""
-        return hashlib.sha256(f"{self.source}/{self.session_id}".encode()).digest()
+    def name(self) -> str:
+        return f"{self.source}/{self.session_id}"
 
 
 def read_traces(path: Path) -> list[Trace]:
@@ -145,13 +131,6 @@ def _tool_name(tool: Any) -> str:
     if isinstance(tool, dict):
         tool = tool.get("function", tool).get("name", "")
     return str(tool)
-
-
-def split(traces: Sequence[Trace], fold: int) -> tuple[list[Trace], list[Trace]]:
-    """Those that are measured and those that are learnt from, each in an order that says nothing."""
-    ordered = sorted(traces, key=lambda trace: trace.order)
-    measured = [trace for trace in ordered if trace.fold == fold]
-    return measured, [trace for trace in ordered if trace.fold != fold]
 
 
 def trace_file(name: str, folder: Path | None) -> Path:

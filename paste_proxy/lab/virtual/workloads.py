@@ -11,8 +11,9 @@ from paste_proxy.lab.virtual.experiment import LabWorkload
 from paste_proxy.lab.virtual.mixed import Mixed
 from paste_proxy.lab.virtual.replay import load_replays
 from paste_proxy.lab.virtual.research import Research
+from paste_proxy.lab.virtual.sources import FOLDS
 from paste_proxy.lab.virtual.trace_world import load_traces
-from paste_proxy.lab.virtual.traces import FOLDS, source_name, trace_file
+from paste_proxy.lab.virtual.traces import source_name, trace_file
 
 
 class Choice(msgspec.Struct, frozen=True):
