@@ -39,10 +39,10 @@ class Until:
 
 def _begun(text: str, marker: str) -> int:
     """How many characters of `marker` the end of `text` may be the beginning of."""
-    for length in range(min(len(text), len(marker) - 1), 0, -1):
-        if text.endswith(marker[:length]):
-            return length
-    return 0
+    at = text.find(marker[0], max(0, len(text) - len(marker) + 1))
+    while at >= 0 and not marker.startswith(text[at:]):
+        at = text.find(marker[0], at + 1)
+    return len(text) - at if at >= 0 else 0
 
 
 class Trim:
