@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from paste_proxy.errors import ConfigError
+from paste_proxy.lab.virtual.bfcl import load_bfcl
 from paste_proxy.lab.virtual.experiment import LabWorkload
 from paste_proxy.lab.virtual.mixed import Mixed
 from paste_proxy.lab.virtual.replay import load_replays
@@ -76,9 +77,14 @@ def _recorded(name: str, choice: Choice) -> LabWorkload:
     return load_traces(name, replay, [trace_file(file, choice.traces) for file in replay.files], choice.fold)
 
 
+def _bfcl(_name: str, choice: Choice) -> LabWorkload:
+    return load_bfcl(choice.fold)
+
+
 WORKLOADS: Mapping[str, Load] = {
     "research": _research,
     "assistant": _recorded,
     "coding": _recorded,
     "claude-code": _recorded,
+    "bfcl": _bfcl,
 }
