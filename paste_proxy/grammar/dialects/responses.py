@@ -9,10 +9,10 @@ itself (`mcp_call`, `web_search_call`, ...) is no call of the agent's (`client_c
 import msgspec
 
 from paste_proxy.grammar.calls import CALL_LIMIT
+from paste_proxy.grammar.client_calls import INPUT_BEGINS, INPUT_ENDS, CallItem, input_text
 from paste_proxy.grammar.dialects.decoding import UNDECODABLE, is_foreign
 from paste_proxy.grammar.events import ReplyNamed, Usage
 from paste_proxy.grammar.reply import Reply
-from paste_proxy.grammar.client_calls import INPUT_BEGINS, INPUT_ENDS, CallItem, input_text
 
 _TEXT = "response.output_text.delta"
 _REASONING = frozenset({"response.reasoning_text.delta", "response.reasoning_summary_text.delta"})

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from paste_proxy.grammar.client_calls import CallItem
 from paste_proxy.grammar.digests import digest
 from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests.fields import UNREADABLE, Body, Content, content_of, foreign_digest
@@ -21,7 +22,6 @@ from paste_proxy.grammar.requests.model import (
     chain_of,
     new_message,
 )
-from paste_proxy.grammar.client_calls import CallItem
 
 
 class _Item(CallItem, gc=False):
