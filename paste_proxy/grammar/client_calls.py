@@ -2,7 +2,7 @@
 
 Beside functions there are custom tools, for which the model writes plain text (in both APIs), and tools that
 the responses API knows by itself (`local_shell_call`, `apply_patch_call`, `computer_call`, ...). All of them
-have an id to which the client answers, there the `call_id`; what the server runs (`web_search_call`, `mcp_call`)
+have an id to which the client answers, there the `call_id`; what the server runs (`web_search_call`, ...)
 has none. Agents change the world with them, so replies and histories must both tell them.
 """
 
