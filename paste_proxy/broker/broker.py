@@ -47,6 +47,10 @@ class Broker:
         self._min_service_s = min_service_s
         self._queued_calls = queued_calls
         self._live: dict[CallKey, Speculation] = {}
+        self._of_session: dict[str, dict[CallKey, Speculation]] = {}
+        """The live ones again."""
+        self._in_slots: dict[str, Speculation] = {}
+        """The live ones whose run has a slot, by its id."""
         self._runs: dict[str, RunRecord] = {}
         self._calls: dict[str, PendingCall] = {}
         self._run_number = 0
@@ -73,6 +77,7 @@ class Broker:
         record = self._new_run(spec, call.arguments, context)
         speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, why)
         record.speculation = self._live[key] = speculation
+        self._of_session.setdefault(key.session, {})[key] = speculation
         self._queue.add(record.id, spec.name, run_class)
         self._expire_later(speculation)
         return True
@@ -169,6 +174,7 @@ class Broker:
         record.handed_over = True
         if record.speculation is not None:
             record.speculation.stamp = self.epochs.stamp(record.spec.reads)
+            self._in_slots[record.id] = record.speculation
         elif record.spec.writes:
             record.writing = record.spec.writes
             self.begin_write(record.writing, now)
@@ -192,16 +198,13 @@ class Broker:
         same_tool = self._queue.lane_is_full(starved.lane)
         victims = [
             speculation
-            for speculation in self._live.values()
-            if self._has_slot(speculation) and (not same_tool or speculation.spec.name == starved.lane)
+            for speculation in self._in_slots.values()
+            if not same_tool or speculation.spec.name == starved.lane
         ]
         if not victims:
             return False
         self._end(max(victims, key=lambda one: (one.run_class, one.created)), Trigger.CANCEL, now)
         return True
-
-    def _has_slot(self, speculation: Speculation) -> bool:
-        return speculation.state is not State.READY and self._runs[speculation.id].handed_over
 
     def run_ended(
         self, run: str, output: Output | None, error: PasteError | None, fingerprint: bytes | None, now: float
@@ -211,6 +214,7 @@ class Broker:
         if record is None:
             return
         self._queue.release(run)
+        self._in_slots.pop(run, None)
         if record.writing:
             self.end_write(record.writing, now)
         if output is not None:
@@ -274,19 +278,19 @@ class Broker:
     # -- endings ------------------------------------------------------------------------------------------
 
     def discard_session(self, session: str, now: float) -> None:
-        for speculation in [one for one in self._live.values() if one.key.session == session]:
+        for speculation in list(self._of_session.get(session, {}).values()):
             self._end(speculation, Trigger.DISCARD, now)
 
     def discard_waiting(self, session: str, now: float) -> None:
         """The turn that the session's guesses were for is over: those that have not begun are too late."""
-        for speculation in [one for one in self._live.values() if one.key.session == session]:
+        for speculation in list(self._of_session.get(session, {}).values()):
             if speculation.state is State.QUEUED and speculation.run_class is RunClass.SPECULATIVE:
                 self._end(speculation, Trigger.DISCARD, now)
 
     def _end(self, speculation: Speculation, trigger: Trigger, now: float) -> State:
         """Move a live speculation to its end and free what it held. The state before is returned."""
         was = speculation.move(trigger)
-        del self._live[speculation.key]
+        self._forget(speculation)
         self._deadlines.cancel(speculation.timer)
         self.ledger.speculation_ended(speculation, was, now)
         if was is State.READY:
@@ -298,6 +302,13 @@ class Broker:
         elif record is not None:
             self._drop(record)
         return was
+
+    def _forget(self, speculation: Speculation) -> None:
+        key = speculation.key
+        del self._live[key], self._of_session[key.session][key]
+        if not self._of_session[key.session]:
+            del self._of_session[key.session]
+        self._in_slots.pop(speculation.id, None)
 
     def _drop(self, record: RunRecord) -> None:
         """A run ahead that nobody wants: it only reads, and can be ended at once, so its slot is free."""

@@ -101,6 +101,8 @@ class JointQueue:
 
     def starved(self) -> list[Waiting]:
         """Authoritative runs at the head of their lane that find no slot, though speculation holds some."""
+        if not self._waiting:
+            return []
         heads = (self._head(lane) for lane in list(self._lanes) if lane != TURNS)
         return [
             head
@@ -113,6 +115,8 @@ class JointQueue:
         return self._in_lane[lane] >= self._capacity.per_tool.get(lane, self._capacity.runs)
 
     def _next(self) -> Waiting | None:
+        if not self._waiting:
+            return None
         heads = (self._head(lane) for lane in list(self._lanes))
         ready = [head for head in heads if head is not None and self._has_room(head)]
         return min(ready, key=self._policy, default=None)
