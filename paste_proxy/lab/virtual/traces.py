@@ -115,7 +115,7 @@ def _trace(line: bytes, where: str) -> Trace | None:
         return None
     called = (call.name for turn in head.turns for call in turn.tool_calls)
     names = dict.fromkeys([*map(_tool_name, head.tools), *called])
-    group = f"{head.source}/{head.meta.get('domain', '')}"
+    group = "/".join(filter(None, (head.source, str(head.meta.get("domain", "")))))
     return Trace(line, where, head.source, head.session_id, head.task, group, tuple(filter(None, names)))
 
 
