@@ -129,7 +129,7 @@ def test_what_users_do_with_their_own_tools_is_not_told(built: Any) -> None:
     [({"ts": 12.5}, 2.5), ({"ts": 500.0}, LONGEST_S), ({"ts": 9.0}, 0.0), ({"tool_ms": 700}, 0.7)],
 )
 def test_tools_take_their_recorded_time_within_bounds(
-    built: Any, ended: dict[str, float], seconds: float
+    built: Any, ended: dict[str, Any], seconds: float
 ) -> None:
     [call] = built(USER, says("", CALL, ts=10.0), result(**ended)).turns[0].calls
     assert call.seconds == pytest.approx(seconds)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_line_that_is_no_session_is_told_with_its_place(tmp_path: Path, line: 
 
 
 def test_what_shows_only_in_full_is_told_when_a_session_is_played(tmp_path: Path) -> None:
-    turns = [{"role": "user", "content": "go"}, {"role": "assistant", "content": 7}]
+    turns: list[dict[str, Any]] = [{"role": "user", "content": "go"}, {"role": "assistant", "content": 7}]
     [trace] = read_traces(written(tmp_path, [recorded("s", turns)]))
     with pytest.raises(ConfigError, match="line 1 is no session"):
         trace.read()
