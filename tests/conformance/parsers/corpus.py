@@ -80,6 +80,8 @@ EVERY_TYPE = (
     '{"text": "t", "maybe": "m", "either": 3, "id": "x7", "level": "low", "size": 2, "flag": false, '
     '"count": -7, "ratio": 2.5, "items": ["a", {"b": null}], "options": {"c": [true, 1]}}'
 )
+THE_FILE = "the_file"
+"""The case of `benchmarks.earliness`."""
 ONE = (("read_file", '{"path": "a.txt"}'),)
 SAYS = (
     Say("one", ONE),
@@ -135,6 +137,7 @@ SAYS = (
     Say("odd_keys", ((TYPED, '{"x-dash": "1", "dotted.key": "2", "$dollar": "3"}'),), odd_names=True),
     Say("undeclared_key", (("read_file", '{"path": "a", "other": "b"}'),)),
     Say("odd_tool_name", ((DASHED, '{"path": "a"}'),), odd_names=True),
+    Say(THE_FILE, (("write_file", f'{{"path": "notes/today.txt", "content": "{"so it goes, " * 20}done"}}'),)),
     Say("long_string", (("write_file", '{"path": "a", "content": "' + "word " * 200 + '"}'),)),
 )
 

@@ -281,6 +281,7 @@ WRITERS = (
         write=_deepseek_v3,
         closing="\n```" + SECTION[3],
         reasoning=Reasoning("deepseek-r1", "deepseek_r1", inside=True),
+        whole=True,
     ),
     Writer(
         name="deepseekv31",
@@ -400,6 +401,7 @@ WRITERS = (
         write=_intern(" "),
         closing="<|action_end|>",
         reasoning=Reasoning("interns1", ""),
+        whole=True,
     ),
     Writer(
         name="internlm2",
