@@ -13,7 +13,7 @@ from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
 from paste_proxy.lab.virtual.rows import Row, rows_of
-from paste_proxy.lab.virtual.workloads import Choice, load_lab_workload
+from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice, load_lab_workload
 from paste_proxy.schedule.queue import POLICIES
 
 _TASKS = 64
@@ -54,12 +54,18 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 
 
 @click.command()
-@click.option("--workload", default="research", show_default=True, help="A name, or a file of traces.")
+@click.option(
+    "--workload",
+    default="research",
+    show_default=True,
+    help=f"One of {', '.join(WORKLOADS)}; a file of traces; or several with weights: research:3,assistant:1",
+)
 @click.option(
     "--traces",
     type=click.Path(path_type=Path, file_okay=False),
     envvar="PASTE_TRACES",
-    help="Folder of recorded sessions, NAME.jsonl.gz each  [env: PASTE_TRACES]",
+    show_envvar=True,
+    help="Folder of recorded sessions, NAME.jsonl.gz each.",
 )
 @click.option("--engine", default="research", show_default=True, help="A preset, or a file from calibrate.")
 @click.option("--engines", type=click.IntRange(1, 1000), default=1, show_default=True, help="Equal engines.")
