@@ -1,7 +1,11 @@
 """Finds the terminals of one state in text that comes in pieces, in linear time."""
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
+from typing import TypeAlias
+
+Find: TypeAlias = Callable[[str, int], tuple[int, str]]
+"""As `Terminals.find`."""
 
 
 class Terminals:
@@ -32,9 +36,3 @@ def _beginning(string: str) -> str:
     for char in reversed(string[1:-1]):
         pattern = f"(?:{re.escape(char)}{pattern})?"
     return rf"{re.escape(string[0])}{pattern}\Z"
-
-
-@lru_cache(maxsize=512)
-def terminals(strings: tuple[str, ...]) -> Terminals:
-    """Shared by all replies; there are as many as the tables have states."""
-    return Terminals(strings)

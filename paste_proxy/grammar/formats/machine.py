@@ -8,12 +8,13 @@ lost, and reading goes on from there.
 import io
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from paste_proxy.grammar.calls import CallAssembler
 from paste_proxy.grammar.events import ContentText, GrammarEvent, ReasoningText
 from paste_proxy.grammar.formats.either import EitherCalls
-from paste_proxy.grammar.formats.lexer import terminals
+from paste_proxy.grammar.formats.lexer import Find, Terminals
 from paste_proxy.grammar.formats.model import Calls, Marks, State, To, What
 from paste_proxy.grammar.formats.objects import LiteralCalls, ObjectCalls
 from paste_proxy.grammar.formats.protocols import FoundCalls
@@ -84,9 +85,9 @@ class FormatReader:
 
     def __init__(self, marks: Marks, calls: CallAssembler, tools: Sequence[RequestTool] = ()) -> None:
         """`tools`: those that the request offers."""
-        self._states = marks.states
         self._calls = FoundCalls(calls)
         self._names = frozenset(tool.name for tool in tools)
+        self._states = _prepared(marks, bool(self._names))
         self._types = ParameterTypes(tools)
         self._out: list[GrammarEvent] = []
         self._at = 0
@@ -297,9 +298,8 @@ class FormatReader:
         return stop + len(terminal)
 
     def _enter(self, name: str) -> None:
-        state = self._state = self._states[name]
-        self._step: _Step = _STEPS[state.what]
-        self._find = terminals(state.terminals(with_tools=bool(self._names))).find
+        state, self._step, self._find = self._states[name]
+        self._state = state
         if state.doubtful:
             self._undecided = io.StringIO()
         if state.what is What.HEAD:
@@ -389,6 +389,15 @@ _STEPS: dict[What, _Step] = {
     What.VALUE: FormatReader._read_value,
     What.CALLS: FormatReader._read_calls,
 }
+
+
+@lru_cache(maxsize=256)
+def _prepared(marks: Marks, with_tools: bool) -> dict[str, tuple[State, _Step, Find]]:
+    """Each state with what reads it and what finds its terminals; shared by all replies."""
+    return {
+        name: (state, _STEPS[state.what], Terminals(state.terminals(with_tools=with_tools)).find)
+        for name, state in marks.states.items()
+    }
 
 
 def _skip(text: str, at: int, end: int) -> int:

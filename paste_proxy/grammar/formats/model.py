@@ -96,8 +96,8 @@ class State(msgspec.Struct, frozen=True):
         )
 
 
-class Marks(msgspec.Struct, frozen=True):
-    """A format that marks its calls: read by `machine.FormatReader`."""
+class Marks(msgspec.Struct, frozen=True, eq=False):
+    """A format that marks its calls, which `machine.FormatReader` reads. There is one of each."""
 
     states: Mapping[str, State]
     start: str = "content"

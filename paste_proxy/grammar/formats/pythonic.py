@@ -73,8 +73,10 @@ class CallList:
         """The name of a call that is not yet decided to be one."""
         self._first = True
         """No argument of this call has come yet."""
-        self._literal = LiteralStream()
-        self._skipper = SourceScanner()
+        self._literal: LiteralStream | None = None
+        """Reads the value of this argument."""
+        self._skipper: SourceScanner | None = None
+        """Looks for the end of a call that is broken."""
 
     def feed(self, text: str, at: int = 0) -> int:
         """Read `text[at:]`; returns where it stopped: the end, or the first character behind the list."""
@@ -164,6 +166,7 @@ class CallList:
 
     def _value(self, text: str, at: int) -> int:
         literal = self._literal
+        assert literal is not None
         at = literal.feed(text, at)
         if literal.out:
             self.found.append(("text", "".join(literal.out)))
@@ -210,15 +213,17 @@ class CallList:
         if not self.decided:
             return self._refuse(why, at)
         self.found.append(("broken", why))
-        literal = self._literal
+        literal = self._literal or LiteralStream()
         self._skipper = SourceScanner(depth=1 + literal.depth, quote=literal.quote)
-        self._literal = LiteralStream()
+        self._literal = None
         self._step = CallList._skip
         return at
 
     def _skip(self, text: str, at: int) -> int:
-        at = self._skipper.feed(text, at)
-        if self._skipper.depth == 0:
+        skipper = self._skipper
+        assert skipper is not None
+        at = skipper.feed(text, at)
+        if skipper.depth == 0:
             self._end_call()
         return at
 

@@ -1,8 +1,9 @@
 """Reasoning that stands between tags in the beginning of a reply, parted from what follows."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
-from paste_proxy.grammar.formats.lexer import terminals
+from paste_proxy.grammar.formats.lexer import Find, Terminals
 from paste_proxy.grammar.formats.machine import BLANK_LIMIT
 from paste_proxy.grammar.formats.marked_arguments import HARMONY
 from paste_proxy.grammar.formats.model import ReasoningFormat
@@ -51,7 +52,7 @@ class ReasoningSplit:
 
     def __init__(self, format_: ReasoningFormat) -> None:
         self._format = format_
-        self._find = terminals((format_.closing, *format_.interrupted_by)).find
+        self._find = _marks((format_.closing, *format_.interrupted_by))
         self._held = ""
         """In the beginning, what may become the opening mark; later, what may become a closing one."""
         self._begins = True
@@ -97,3 +98,9 @@ class ReasoningSplit:
         if inside and text:
             reason(text)
         return "" if inside else text
+
+
+@lru_cache(maxsize=32)
+def _marks(strings: tuple[str, ...]) -> Find:
+    """Shared by all replies; there is one for each format."""
+    return Terminals(strings).find

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.grammar.formats.lexer import Terminals, terminals
+from paste_proxy.grammar.formats.lexer import Terminals
 from tests.grammar.formats.found import CUTS, pieces
 
 SETS = (
@@ -63,7 +63,3 @@ def test_the_beginning_of_one_is_held_only_at_the_end() -> None:
 
 def test_without_terminals_all_is_text() -> None:
     assert Terminals(()).find("<x", 0) == (2, "")
-
-
-def test_one_lexer_serves_all_replies() -> None:
-    assert terminals(("a", "b")) is terminals(("a", "b"))
