@@ -154,7 +154,7 @@ class Core:
 
     def _fill_slots(self, now: float) -> None:
         """Start what may start; where authoritative work finds no slot, pre-empt speculation and look again."""
-        while True:
+        while self.queue.moved:
             for item in self.queue.startable():
                 if item.lane == TURNS:
                     self._held.discard(item.id)

@@ -54,6 +54,8 @@ class Capacity(msgspec.Struct, frozen=True):
 
 class JointQueue:
     def __init__(self, capacity: Capacity, policy: Policy = fcfs) -> None:
+        self.moved = False
+        """Something came, went or got another class since `startable` was asked: the answer may be another."""
         self._capacity = capacity
         self._policy = policy
         self._arrivals = itertools.count()
@@ -97,6 +99,7 @@ class JointQueue:
             self._running[item.id] = item
             self._count(item, +1)
             started.append(item)
+        self.moved = False
         return started
 
     def starved(self) -> list[Waiting]:
@@ -144,16 +147,19 @@ class JointQueue:
         return not ahead or runs - self._in_class[RunClass.AUTHORITATIVE] < limits.speculative
 
     def _wait(self, item: Waiting) -> None:
+        self.moved = True
         self._waiting[item.id] = item
         if item.lane != TURNS:
             self._runs_waiting[item.run_class] += 1
 
     def _stop_waiting(self, item: Waiting) -> None:
+        self.moved = True
         del self._waiting[item.id]
         if item.lane != TURNS:
             self._runs_waiting[item.run_class] -= 1
 
     def _count(self, item: Waiting, by: int) -> None:
+        self.moved = True
         self._in_lane[item.lane] += by
         if item.lane != TURNS:
             self._in_class[item.run_class] += by

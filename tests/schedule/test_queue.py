@@ -132,8 +132,11 @@ def test_limits_hold_and_no_authoritative_run_waits_beside_a_free_slot(
             else:
                 q.promote(chosen)
                 running[chosen] = (running[chosen][0], AUTHORITATIVE)
+        moved = q.moved
         for item in q.startable():
+            assert moved, "nothing new may start until something moves"
             running[item.id] = waiting.pop(item.id)
+        assert not q.moved
         _check(limits, waiting, running)
 
 
