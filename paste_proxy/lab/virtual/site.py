@@ -14,7 +14,7 @@ from paste_proxy.lab.virtual.shell import Shell
 from paste_proxy.lab.virtual.time import VirtualTime
 from paste_proxy.lab.virtual.world import World
 from paste_proxy.predict.model import Predictor
-from paste_proxy.tools.spec import Effect
+from paste_proxy.tools.spec import Effect, ToolSpec
 
 
 class VirtualSite:
@@ -30,19 +30,28 @@ class VirtualSite:
         hides_tools: bool = False,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        """Without a predictor nothing runs ahead. `settings` are keys of the configuration."""
+        """Without a predictor nothing runs ahead. `settings` are keys of the configuration. With several
+        engines every tool has so many times its slots: it is all more of the same."""
         self.time = VirtualTime()
         self.world = world
         self.fleet = Fleet(engine, engines, self.time)
-        config = _config(world, settings or {}, speculates=predictor is not None)
-        core = Core(world.specs, config, predictor or Silent())
+        specs = _scaled(world.specs, engines)
+        config = _config(specs, settings or {}, speculates=predictor is not None)
+        core = Core(specs, config, predictor or Silent())
         self.shell = Shell(core, world, self.time, hides_tools=hides_tools)
 
 
-def _config(world: World, settings: Mapping[str, Any], *, speculates: bool) -> Config:
+def _scaled(specs: Mapping[str, ToolSpec], times: int) -> dict[str, ToolSpec]:
+    return {
+        name: msgspec.structs.replace(spec, concurrency=spec.concurrency * times)
+        for name, spec in specs.items()
+    }
+
+
+def _config(specs: Mapping[str, ToolSpec], settings: Mapping[str, Any], *, speculates: bool) -> Config:
     """As the demo's cells have it: all slots of all tools, and every tool that reads allowed."""
-    readers = [spec.name for spec in world.specs.values() if spec.effect is Effect.READ]
-    slots = sum(spec.concurrency for spec in world.specs.values())
+    readers = [spec.name for spec in specs.values() if spec.effect is Effect.READ]
+    slots = sum(spec.concurrency for spec in specs.values())
     base: dict[str, Any] = {
         "limits": {"tool_runs": slots, "sessions": 1_000_000, "queued_calls": 1_000_000},
         "speculation": {"mode": "on", "allow": readers, "slots": slots} if speculates else {"mode": "off"},
