@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from paste_proxy.backends import OPENAI, SGLANG, ModelInfo, ReplyText
@@ -41,7 +42,7 @@ def test_a_configured_format_is_read_passively_where_nobody_parses() -> None:
 @pytest.mark.parametrize("key", ["tool_format", "reasoning_format"])
 def test_an_unknown_format_in_the_configuration_is_an_error_that_lists_the_known(key: str) -> None:
     with pytest.raises(ConfigError, match=r"known: .*gpt-oss") as caught:
-        ReplyText(BackendConfig(**{key: "nonsense"}))
+        ReplyText(msgspec.convert({key: "nonsense"}, BackendConfig))
     assert caught.value.param == f"backend.{key}"
 
 
@@ -56,7 +57,7 @@ def test_an_unknown_format_of_the_engine_is_none_and_is_said_once(caplog: pytest
 def test_calls_are_made_here_only_where_the_engine_was_seen_to_make_none(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    settings = {"parse": "proxy", "tool_format": "hermes"}
+    settings: dict[str, Any] = {"parse": "proxy", "tool_format": "hermes"}
     assert text(None, **settings).parsed_here
     assert not ReplyText(BackendConfig(**settings)).parsed_here  # not seen yet
     assert caplog.text == ""
@@ -86,11 +87,11 @@ def test_an_opt_in_that_failed_is_tried_again_with_another_engine(caplog: pytest
     found = text("pythonic", raw_tap="logprobs")
     found.raw_tap_fails("none came")
     found.raw_tap_fails("none came")
-    assert not found.tapped
-    found.found(SGLANG, ModelInfo("m", "pythonic"))
-    assert not found.tapped
-    found.found(SGLANG, ModelInfo("m", "hermes"))
-    assert found.tapped
+    tapped = [found.tapped]
+    for parser in ("pythonic", "hermes"):
+        found.found(SGLANG, ModelInfo("m", parser))
+        tapped.append(found.tapped)
+    assert tapped == [False, False, True]
     assert caplog.text.count("none came") == 1
 
 
