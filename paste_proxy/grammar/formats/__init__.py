@@ -12,7 +12,7 @@ from paste_proxy.grammar.formats.marked_arguments import (
     MISTRAL,
 )
 from paste_proxy.grammar.formats.marked_objects import HERMES, INTERN, LFM2, LLAMA3, PYTHONIC
-from paste_proxy.grammar.formats.marked_values import DEEPSEEK_DSML, GLM, MINIMAX_M2, QWEN3_CODER
+from paste_proxy.grammar.formats.marked_values import DEEPSEEK_V32, DEEPSEEK_V41, GLM, MINIMAX_M2, QWEN3_CODER
 from paste_proxy.grammar.formats.model import Code, Format, React, ReasoningFormat, Shell
 from paste_proxy.grammar.formats.reader import TextReader
 from paste_proxy.grammar.formats.reasoning import reasoning_formats
@@ -34,7 +34,8 @@ _FORMATS = (
     Format("mistral", MISTRAL),
     Format("deepseek_v3", DEEPSEEK_V3),
     Format("deepseek_v31", DEEPSEEK_V31),
-    Format("deepseek_v32", DEEPSEEK_DSML),
+    Format("deepseek_v32", DEEPSEEK_V32),
+    Format("deepseek_v41", DEEPSEEK_V41),
     Format("kimi_k2", KIMI_K2),
     Format("glm45", GLM),
     Format("gpt-oss", HARMONY),
@@ -54,7 +55,8 @@ _ALIASES = {
     "llama3": "llama3_json llama4_json",
     "deepseek_v3": "deepseekv3",
     "deepseek_v31": "deepseekv31",
-    "deepseek_v32": "deepseekv32 deepseekv4 deepseekv41 deepseek_v4 deepseek_v41",
+    "deepseek_v32": "deepseekv32 deepseekv4 deepseek_v4",
+    "deepseek_v41": "deepseekv41",
     "glm45": "glm glm47 ling3",
     "gpt-oss": "openai harmony",
     "qwen3_coder": "qwen3_xml step3p5 nanbeige",

@@ -101,34 +101,41 @@ MINIMAX_M2 = Marks(
     }
 )
 
-_DSML = "｜DSML｜"
-_DSML_NEXT: On = {
-    f"<{_DSML}invoke name=": To("name"),
-    f"</{_DSML}function_calls>": To("content"),
-    f"</{_DSML}tool_calls>": To("content"),
-}
-_DSML_INVOKE_END = f"</{_DSML}invoke>"
-_DSML_PARTS: On = {
-    f"<{_DSML}parameter name=": To("key"),
-    _DSML_INVOKE_END: To("block", ends=True),
-}
 _DSML_KEY = re.compile(r"""^\s*["'](?P<key>[^"']*)["'](?:(?P<text>\s+string="true")|.*)\s*$""")
-DEEPSEEK_DSML = Marks(
-    {
-        "content": State(
-            What.CONTENT, {f"<{_DSML}function_calls>": To("block"), f"<{_DSML}tool_calls>": To("block")}
-        ),
-        "block": State(What.IGNORED, _DSML_NEXT),
-        "name": State(
-            What.HEAD,
-            {"/>": To("block", _QUOTED_NAME, ends=True), ">": To("body", _QUOTED_NAME)},
-            broken="lost",
-        ),
-        # Arguments are one JSON object, or parameters each by itself.
-        "body": State(What.ARGUMENTS, _DSML_PARTS, then="block", broken="lost"),
-        "parts": State(What.IGNORED, {**_DSML_PARTS, **astray(*_DSML_NEXT)}, broken="lost"),
-        "key": State(What.HEAD, {">": To("value", _DSML_KEY)}, broken="lost"),
-        "value": State(What.VALUE, {f"</{_DSML}parameter>": To("parts")}, broken="lost"),
-        "lost": State(What.IGNORED, _DSML_NEXT),
+
+
+def dsml(*blocks: str, gap: str = "") -> Marks:
+    """`<｜DSML｜invoke name="f"><｜DSML｜parameter name="a" ...>` in one of these blocks; in V4.1 with a gap behind
+    the mark."""
+    opening, closing = f"<｜DSML｜{gap}", f"</｜DSML｜{gap}"
+    behind: On = {
+        f"{opening}invoke name=": To("name"),
+        **{f"{closing}{block}>": To("content") for block in blocks},
     }
-)
+    parts: On = {
+        f"{opening}parameter name=": To("key"),
+        f"{closing}invoke>": To("block", ends=True),
+    }
+    return Marks(
+        {
+            "content": State(What.CONTENT, {f"{opening}{block}>": To("block") for block in blocks}),
+            "block": State(What.IGNORED, behind),
+            "name": State(
+                What.HEAD,
+                {"/>": To("block", _QUOTED_NAME, ends=True), ">": To("body", _QUOTED_NAME)},
+                broken="lost",
+            ),
+            # Arguments are one JSON object, or parameters each by itself.
+            "body": State(What.ARGUMENTS, parts, then="block", broken="lost"),
+            "parts": State(What.IGNORED, {**parts, **astray(*behind)}, broken="lost"),
+            "key": State(What.HEAD, {">": To("value", _DSML_KEY)}, broken="lost"),
+            "value": State(What.VALUE, {f"{closing}parameter>": To("parts")}, broken="lost"),
+            "lost": State(What.IGNORED, behind),
+        }
+    )
+
+
+DEEPSEEK_V32 = dsml("function_calls", "tool_calls")
+"""And V4, whose block has the other name."""
+
+DEEPSEEK_V41 = dsml("calls", gap=" ")

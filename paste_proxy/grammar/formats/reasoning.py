@@ -20,20 +20,15 @@ _FORMATS = (
     ReasoningFormat("kimi_k2", "<think>", "</think>", interrupted_by=_KIMI_SECTION),
     ReasoningFormat("mistral", "[THINK]", "[/THINK]"),
     ReasoningFormat("apertus", "<|inner_prefix|>", "<|inner_suffix|>"),
-    ReasoningFormat("cohere", "<|START_THINKING|>", "<|END_THINKING|>"),
     ReasoningFormat("gpt-oss", marks=HARMONY),
 )
 
 _ALIASES = {
-    "think": (
-        "qwen3 dots glm45 glm47 ling3 nanbeige interns1 nemotron_3 nemotron_v3 granite_thinking_parser "
-        "iquest_q1"
-    ),
-    "think-open": "qwen3-thinking minimax minimax_m2 mimo",
+    "think": "qwen3 dots glm45 glm47 ling3 nanbeige interns1 nemotron_3 nemotron_v3 granite_thinking_parser",
+    "think-open": "qwen3-thinking minimax minimax_m2 mimo iquest_q1",
     "deepseek-r1": "deepseek_r1 step3 step3p5 gigachat35",
     "deepseek-v3": "deepseek_v3 deepseek-v4 deepseek_v4 deepseek-v41 deepseek_v41",
     "apertus": "apertus2509",
-    "cohere": "cohere_command4",
     "gpt-oss": "openai_gptoss",
 }
 """What SGLang 0.5.23 and vLLM 0.33 call their parsers of the same format."""
