@@ -105,8 +105,8 @@ _DSML_KEY = re.compile(r"""^\s*["'](?P<key>[^"']*)["'](?:(?P<text>\s+string="tru
 
 
 def dsml(*blocks: str, gap: str = "") -> Marks:
-    """`<｜DSML｜invoke name="f"><｜DSML｜parameter name="a" ...>` in one of these blocks; in V4.1 with a gap behind
-    the mark."""
+    """`<｜DSML｜invoke name="f"><｜DSML｜parameter name="a" ...>` in one of these blocks; in V4.1 with a gap
+    behind the mark."""
     opening, closing = f"<｜DSML｜{gap}", f"</｜DSML｜{gap}"
     behind: On = {
         f"{opening}invoke name=": To("name"),
