@@ -4,6 +4,7 @@ Nothing of the model's text is lost: where the format's reader finds it malforme
 """
 
 import secrets
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -26,6 +27,9 @@ FINISHED = frozenset({"stop", "tool_calls"})
 
 class RawReader(Protocol):
     """What is needed of `grammar.formats.TextReader`."""
+
+    @property
+    def settled(self) -> int: ...
 
     def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None: ...
 
@@ -50,12 +54,10 @@ class CallWriter:
         self._without_arguments: set[int] = set()
         self.calls = 0
         self.ended = False
-        self._raw: list[str] = []
-        """The text since the reader was last known to hold nothing."""
-        self._told: list[str] = []
-        """What of it went out as text."""
-        self._untold = 0
-        """Characters of it that did not."""
+        self._raw: deque[str] = deque()
+        """The text that is not settled, in the pieces in which it came."""
+        self._raw_from = 0
+        """Characters before it."""
 
     def feed(self, text: str) -> list[Delta]:
         if self._plain:
@@ -64,15 +66,13 @@ class CallWriter:
         self._reader.feed(text, self._at, events)
         self._at += len(text)
         self._raw.append(text)
-        self._untold += len(text)
         deltas: list[Delta] = []
         for event in events:
             if type(event) is Malformed:
                 self._fall_back(deltas)
                 return deltas
             self._tell(event, deltas)
-        if not self._open and (not self._untold or self._sealed_last(events)):
-            self._raw, self._told, self._untold = [], [], 0
+        self._forget_settled()
         return deltas
 
     def end(self, reason: str) -> tuple[list[Delta], str]:
@@ -82,7 +82,7 @@ class CallWriter:
         if not self._plain:
             events: list[GrammarEvent] = []
             self._reader.end(self._at, events, finished=reason in FINISHED)
-            self._tell_last(events, deltas)
+            self._tell_last(events, deltas, finished=reason in FINISHED)
         whole = self.calls and not self._open
         return deltas, "tool_calls" if whole and reason == "stop" else reason
 
@@ -93,21 +93,20 @@ class CallWriter:
             self._fall_back(deltas)
         return deltas
 
-    def _tell_last(self, events: list[GrammarEvent], deltas: list[Delta]) -> None:
+    def _tell_last(self, events: list[GrammarEvent], deltas: list[Delta], *, finished: bool) -> None:
+        """Of an open call that was cut off the client has what came of it, as from an engine."""
         for event in events:
             if type(event) is not Malformed:
                 self._tell(event, deltas)
-            elif not self._open:  # of an open call the client has what came of it, as from an engine
+            elif finished or not self._open:
                 self._fall_back(deltas)
                 return
 
     def _tell(self, event: GrammarEvent, deltas: list[Delta]) -> None:
         match event:
             case ContentText(text):
-                self._note(text)
                 _add_text(deltas, "content", text)
             case ReasoningText(text):
-                self._note(text)
                 _add_text(deltas, "reasoning_content", text)
             case CallOpened(ordinal, call_id, name):
                 self.calls += 1
@@ -130,21 +129,17 @@ class CallWriter:
                     _add_arguments(deltas, ordinal, event.arguments)
 
     def _fall_back(self, deltas: list[Delta]) -> None:
-        """The text from the last sure point on becomes content, less what already went out."""
+        """The text that is not settled becomes content."""
         self._plain = True
-        raw, told = "".join(self._raw), "".join(self._told)
-        at = raw.find(told)
-        rest = raw[at + len(told) :] if at >= 0 else raw
+        rest = "".join(self._raw)[max(0, self._reader.settled - self._raw_from) :]
+        self._raw.clear()
         if rest:
             _add_text(deltas, "content", rest)
 
-    def _note(self, text: str) -> None:
-        self._told.append(text)
-        self._untold -= len(text)
-
-    @staticmethod
-    def _sealed_last(events: list[GrammarEvent]) -> bool:
-        return bool(events) and type(events[-1]) is CallSealed
+    def _forget_settled(self) -> None:
+        settled = self._reader.settled
+        while self._raw and self._raw_from + len(self._raw[0]) <= settled:
+            self._raw_from += len(self._raw.popleft())
 
 
 def _add_text(deltas: list[Delta], key: str, text: str) -> None:

@@ -11,17 +11,28 @@ class ToyReader:
         self._state = "text"
         self._held = ""
         self.name = ""
+        self.settled = 0
+        self._fed = 0
+        self._lost = False
 
     def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None:
         for char in text:
-            if self._state == "text":
-                self._text(char, out)
-            elif char == "!":
-                out.append(Malformed("an exclamation mark", at))
-            elif self._state == "name":
-                self._name(char, at, out)
-            else:
-                self._arguments(char, at, out)
+            self._fed += 1
+            before = len(out)
+            self._read(char, at, out)
+            self._lost = self._lost or any(isinstance(one, Malformed) for one in out[before:])
+            if self._state == "text" and not self._held and not self._lost:
+                self.settled = self._fed
+
+    def _read(self, char: str, at: int, out: list[GrammarEvent]) -> None:
+        if self._state == "text":
+            self._text(char, out)
+        elif char == "!":
+            out.append(Malformed("an exclamation mark", at))
+        elif self._state == "name":
+            self._name(char, at, out)
+        else:
+            self._arguments(char, at, out)
 
     def end(self, at: int, out: list[GrammarEvent], *, finished: bool) -> None:
         if self._state == "text" and self._held:

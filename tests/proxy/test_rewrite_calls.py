@@ -86,7 +86,31 @@ def test_malformed_text_becomes_content_and_stays_it(text: str) -> None:
 
 def test_a_call_cut_off_is_told_as_far_as_it_came() -> None:
     assert written(['<<f{"x": "half'], "length") == ("", [("f", '{"x": "half')], "length")
-    assert written(['<<f{"x": "half'], "stop") == ("", [("f", '{"x": "half')], "stop")
+
+
+def test_of_a_call_that_the_model_left_open_the_text_is_content_too() -> None:
+    text = '<<f{"x": "half'
+    assert written([text], "stop") == (text, [("f", '{"x": "half')], "stop")
+
+
+def test_text_that_was_told_is_not_told_again_where_a_later_call_is_malformed() -> None:
+    good = '<tool_call>{"name": "f", "arguments": {}}</tool_call>'
+    bad = '<tool_call>{"name": "g", "arguments": {"q": BAD}}</tool_call>'
+    text = f"<think>R</think>Hello {good} and {bad} more"
+    for parts in ([text], list(text)):
+        reader = formats.TextReader(formats.find("hermes"), formats.find_reasoning("qwen3"))
+        writer = CallWriter(reader)
+        deltas = [delta for part in parts for delta in writer.feed(part)] + writer.end("stop")[0]
+        content, calls, _ = joined(deltas)
+        assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "R"
+        assert content == f"Hello  and {bad} more"
+        assert calls == [("f", "{}"), ("g", '{"q": ')]
+
+
+def test_text_is_not_lost_where_a_value_never_ends() -> None:
+    text = "<tool_call>f<arg_key>n</arg_key><arg_value>12</arg_val</tool_call> and more"
+    content, _, _ = written([text], "stop", "glm45")
+    assert content == text
 
 
 def test_a_marker_at_the_end_is_content() -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from paste_proxy.grammar.calls import CallAssembler
-from paste_proxy.grammar.events import ContentText, GrammarEvent, ReasoningText
+from paste_proxy.grammar.events import ContentText, GrammarEvent, Malformed, ReasoningText
 from paste_proxy.grammar.formats.either import EitherCalls
 from paste_proxy.grammar.formats.lexer import Find, Terminals
 from paste_proxy.grammar.formats.model import Calls, Marks, State, To, What
@@ -32,6 +32,9 @@ BLANK_LIMIT = 1024
 DOUBT_LIMIT = 64 * 1024
 """Characters that wait until it is known whether they are a call: the name mostly comes first, and where
 arguments come before it there may be a file in them."""
+
+_DOUBT_STEP = 256
+"""Characters of doubtful text that are read at once."""
 
 _SHOWN = 64
 """Characters of a name that is none, in the words about it."""
@@ -60,8 +63,10 @@ class FormatReader:
 
     __slots__ = (
         "_at",
+        "_base",
         "_blanks",
         "_calls",
+        "_fed",
         "_find",
         "_gap",
         "_head",
@@ -69,6 +74,8 @@ class FormatReader:
         "_in_object",
         "_key",
         "_keys",
+        "_looked",
+        "_lost",
         "_marked",
         "_names",
         "_out",
@@ -81,10 +88,20 @@ class FormatReader:
         "_types",
         "_undecided",
         "_value",
+        "settled",
     )
 
     def __init__(self, marks: Marks, calls: CallAssembler, tools: Sequence[RequestTool] = ()) -> None:
         """`tools`: those that the request offers."""
+        self.settled = 0
+        """Characters fed up to which all was told, as text or as whole calls, or is part of their marks. Stays
+        where it is from the first `Malformed` on: there the text begins that was not told."""
+        self._fed = 0
+        self._base = 0
+        """Characters fed before the text at hand."""
+        self._lost = False
+        self._looked = 0
+        """How many of the events were looked at for a `Malformed`."""
         self._calls = FoundCalls(calls)
         self._names = frozenset(tool.name for tool in tools)
         self._states = _prepared(marks, bool(self._names))
@@ -117,12 +134,15 @@ class FormatReader:
 
     def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None:
         """More of the text; `at` is for `Malformed`."""
-        self._out, self._at = out, at
+        self._out, self._at, self._looked = out, at, len(out)
+        self._base = self._fed - len(self._held)
+        self._fed += len(text)
         if self._held:
             text, self._held = self._held + text, ""
         place, end = 0, len(text)
         while place < end:
             place = self._step(self, text, place)
+        self._look()
 
     def end(self, at: int, out: list[GrammarEvent]) -> None:
         """The reply is over. A call of which anything is missing is none."""
@@ -130,7 +150,7 @@ class FormatReader:
         held, self._held = self._held, ""
         state = self._state
         if self._undecided is not None:
-            self._give_back(held)
+            self._give_back(0, held)
         elif state.broken:
             if not self._calls.is_open:
                 self._fail("the reply ended inside of a call")
@@ -146,28 +166,30 @@ class FormatReader:
 
     def _read_content(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
-        self._content(text[place:stop])
+        if self._content(text[place:stop]):
+            self._settle(stop)
         return self._stop(text, stop, terminal)
 
     def _read_reasoning(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
         self._reasoning(text[place:stop])
+        self._settle(stop)
         return self._stop(text, stop, terminal)
 
     def _pass_over(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
         if self._state.otherwise:
             begin = _skip(text, place, stop)
-            if not self._state.broken:
-                self._content(text[place:begin])
+            if not self._state.broken and self._content(text[place:begin]):
+                self._settle(begin)
             if begin < stop:
                 self._enter(self._state.otherwise)
                 return begin
         return self._stop(text, stop, terminal)
 
     def _read_head(self, text: str, place: int) -> int:
-        stop, terminal = self._find(text, place)
         room = HEAD_LIMIT - len(self._head)
+        stop, terminal = self._find(text, place, room)
         if stop - place > room:
             return self._break(f"a name of more than {HEAD_LIMIT} characters", text, place, place + room)
         self._head += text[place:stop]
@@ -191,12 +213,12 @@ class FormatReader:
             self._tool = ""
             self._enter(self._state.broken)
         else:
-            self._end_call()
+            self._end_call(stop)
             self._enter(self._state.then)
         return stop
 
     def _before_arguments(self, text: str, place: int) -> int:
-        stop, terminal = self._find(text, place)
+        stop, terminal = self._find(text, place, 0)
         if stop > place:
             return self._break("no JSON object where the arguments should be", text, place, place)
         return self._stop(text, stop, terminal)
@@ -226,22 +248,23 @@ class FormatReader:
             self._decide()
             self._calls.tell(reader.found, self._at, self._out)
         if reader.refused:
-            self._give_back()
+            self._give_back(stop)
         elif reader.fault:
             self._fail(reader.fault)
             self._enter(self._state.broken)
         elif reader.complete:
-            self._end_call()
+            self._end_call(stop)
             self._enter(self._state.then)
         return stop
 
     def _read_doubtful(self, reader: CallsReader, undecided: io.StringIO, text: str, place: int) -> int:
-        room = DOUBT_LIMIT - undecided.tell()
-        stop = place + reader.feed(text[place : place + room])
+        """A little of it: mostly it is soon clear what it is."""
+        end = place + min(_DOUBT_STEP, DOUBT_LIMIT - undecided.tell())
+        stop = place + reader.feed(text[place:end])
         if not reader.decided:
             undecided.write(text[place:stop])
-            if stop == place + room and not reader.refused:
-                self._give_back()
+            if undecided.tell() == DOUBT_LIMIT and not reader.refused:
+                self._give_back(stop)
         return stop
 
     # Terminals.
@@ -287,7 +310,7 @@ class FormatReader:
             if self._keys:
                 self._say("}")
             self._calls.close(self._at, self._out)
-            self._end_call()
+            self._end_call(stop if to.kept else stop + len(terminal))
         self._enter(to.state)
         if to.kept:
             return stop
@@ -327,15 +350,17 @@ class FormatReader:
 
     # What is told.
 
-    def _content(self, text: str) -> None:
+    def _content(self, text: str) -> bool:
+        """Is all of it told? White space may wait."""
         if self._gap:
             text = self._blanks + text
             if len(text) <= BLANK_LIMIT and (not text or text.isspace()):
                 self._blanks = text
-                return
+                return False
             self._blanks, self._gap = "", False
         if text:
             self._out.append(ContentText(text))
+        return True
 
     def _reasoning(self, text: str) -> None:
         if text:
@@ -345,9 +370,23 @@ class FormatReader:
         if piece:
             self._calls.say(piece, self._at, self._out)
 
-    def _end_call(self) -> None:
+    def _end_call(self, place: int) -> None:
         self._tool = ""
         self._gap = True
+        self._settle(place)
+
+    def _settle(self, place: int) -> None:
+        """All of the text at hand up to `place` is told."""
+        self._look()
+        if not self._lost:
+            self.settled = self._base + place
+
+    def _look(self) -> None:
+        """Was anything told since that can't be read?"""
+        out = self._out
+        if len(out) > self._looked:
+            self._lost = self._lost or any(type(one) is Malformed for one in out[self._looked :])
+            self._looked = len(out)
 
     def _mark(self) -> None:
         """White space before a mark goes with it."""
@@ -359,16 +398,17 @@ class FormatReader:
         self._undecided = None
         self._mark()
 
-    def _give_back(self, rest: str = "") -> None:
-        """It was none."""
+    def _give_back(self, place: int, rest: str = "") -> None:
+        """It was none; `rest` goes with it. The text at hand is told up to `place`."""
         undecided, self._undecided = self._undecided, None
         self._enter(self._state.otherwise)
-        self._content((undecided.getvalue() if undecided is not None else "") + rest)
+        if self._content((undecided.getvalue() if undecided is not None else "") + rest):
+            self._settle(place)
 
     def _break(self, why: str, text: str, place: int, stop: int) -> int:
         """What is read is no call of this format; go on at `stop`."""
         if self._undecided is not None:
-            self._give_back(text[place:stop])
+            self._give_back(stop, text[place:stop])
         else:
             self._fail(why)
             self._enter(self._state.broken)

@@ -16,7 +16,7 @@ from paste_proxy.grammar.requests import RequestTool
 class TextReader:
     """Reads one reply piece by piece, in linear time. Never raises, whatever the text."""
 
-    __slots__ = ("_in_text", "_marks", "_observed", "_reasoning")
+    __slots__ = ("_fed", "_in_text", "_marks", "_observed", "_reasoning", "_rest_from")
 
     def __init__(
         self,
@@ -29,6 +29,9 @@ class TextReader:
         """Without a format the text is content. `tools`: those that the request offers, whose schemas say what
         arguments mean. `in_text`: the client sees all of it as text, so that it stays content, and calls are
         told beside it."""
+        self._fed = 0
+        self._rest_from = 0
+        """Where the text begins that is behind the reasoning."""
         self._in_text = in_text
         self._reasoning = ReasoningSplit(reasoning) if reasoning is not None and not reasoning.marks else None
         self._marks: FormatReader | None = None
@@ -45,6 +48,7 @@ class TextReader:
         """More of the text; `at` is where `Malformed` says that it stood."""
         if not text:
             return
+        self._fed += len(text)
         if not self._in_text:
             self._read(text, at, out)
             return
@@ -66,10 +70,20 @@ class TextReader:
             self._observed.end(at, found, finished=finished)
         out.extend(_beside_text(found) if self._in_text else found)
 
+    @property
+    def settled(self) -> int:
+        """Characters fed up to which all was told, as text or as whole calls. From the first `Malformed` on it
+        stays where the text begins that was not."""
+        split = self._reasoning
+        if split is not None and not split.over:
+            return self._fed - split.held
+        return self._fed if self._marks is None else self._rest_from + self._marks.settled
+
     def _read(self, text: str, at: int, out: list[GrammarEvent]) -> None:
         split = self._reasoning
         if split is not None and not split.over:
             text = split.feed(text, lambda reasoning: out.append(ReasoningText(reasoning)))
+            self._rest_from = self._fed - len(text)
         if text:
             self._read_rest(text, at, out)
 

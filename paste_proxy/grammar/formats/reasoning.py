@@ -54,6 +54,11 @@ class ReasoningSplit:
         self.over = False
         """All that comes is behind the reasoning."""
 
+    @property
+    def held(self) -> int:
+        """Characters that may be part of a mark."""
+        return len(self._held)
+
     def feed(self, text: str, reason: Callable[[str], None]) -> str:
         """Hands reasoning to `reason`; returns what stands behind it."""
         text, self._held = self._held + text, ""
