@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tests.conformance.parsers.aliases import aliases
 from tests.conformance.parsers.literal import calls_of, literals
 from tests.conformance.parsers.typed import TYPED_PARAMETERS, typed_texts
 from tests.conformance.parsers.writers import WRITERS, Reasoning, Writer
@@ -154,6 +155,10 @@ def cases() -> Iterator[Case]:
                 yield written(writer, say)
         yield from other_cases(writer)
         if writer.reasoning is not None and writer.reasoning.opening:
+            yield from reasoning_cases(writer, writer.reasoning)
+    for writer in aliases():
+        yield from (written(writer, say) for say in SAYS[:3])
+        if writer.reasoning is not None:
             yield from reasoning_cases(writer, writer.reasoning)
     for writer, name, one in literals():
         yield Case(name, writer, one.text, calls_of(one), one.content, one.reasoning)

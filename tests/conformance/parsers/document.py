@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.conformance.parsers.aliases import aliases
 from tests.conformance.parsers.corpus import cases
 from tests.conformance.parsers.differences import Cell, Difference, differences
 from tests.conformance.parsers.outcomes import every_job
@@ -36,7 +37,7 @@ def listing() -> str:
 def _line(one: Difference, asked: Iterable[Cell]) -> str:
     cells = one.cells(asked)
     named = {key.split("/")[0] for key, _ in cells}
-    formats = ", ".join(f"`{writer.name}`" for writer in WRITERS if writer.name in named)
+    formats = ", ".join(f"`{writer.name}`" for writer in (*WRITERS, *aliases()) if writer.name in named)
     issue = f" Reported: {one.issue}." if one.issue else ""
     line = f"- {formats}: {one.why}{issue} ({len(cells)})"
     wrapped = textwrap.wrap(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

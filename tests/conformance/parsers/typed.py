@@ -6,7 +6,8 @@ Numbers, words and quotes as models really write them, beside what the parameter
 import json
 from collections.abc import Iterator
 
-from tests.conformance.parsers.writers import WRITERS, Texts, Writer
+from tests.conformance.parsers.forms import Texts
+from tests.conformance.parsers.writers import WRITERS, Writer
 
 TYPED_PARAMETERS = {
     "type": "object",

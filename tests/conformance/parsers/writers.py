@@ -1,33 +1,12 @@
-"""How models write calls in each format: the same corpus of calls is written in all of them.
+"""The formats, with the names of the parsers that read them: the same corpus of calls is written in all."""
 
-The texts follow the models' chat templates, not the parsers.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import msgspec
-import orjson
 
-Calls = Sequence[tuple[str, str]]
-"""Name and JSON text of the arguments, one call after the other."""
-Texts = Sequence[tuple[str, str, bool]]
-"""The arguments of one call, each by itself: its name, its text, and whether it is a string."""
+from tests.conformance.parsers import forms
+from tests.conformance.parsers.forms import HARMONY, KIMI_SECTION, SECTION, Calls, Texts
 
-SECTION = (
-    "<｜tool▁calls▁begin｜>",
-    "<｜tool▁calls▁end｜>",
-    "<｜tool▁call▁begin｜>",
-    "<｜tool▁call▁end｜>",
-    "<｜tool▁sep｜>",
-)
-KIMI_SECTION = (
-    "<|tool_calls_section_begin|>",
-    "<|tool_calls_section_end|>",
-    "<|tool_call_begin|>",
-    "<|tool_call_end|>",
-    "<|tool_call_argument_begin|>",
-)
-HARMONY = ("<|start|>", "<|channel|>", "<|message|>", "<|constrain|>", "<|call|>", "<|end|>", "<|return|>")
 TOOL_CALL = ("<tool_call>", "</tool_call>")
 
 
@@ -75,157 +54,6 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
         return (*self.marks, *filter(None, tags))
 
 
-def _tagged(before: str, after: str) -> Callable[[Calls], str]:
-    def write(calls: Calls) -> str:
-        bodies = (f'{{"name": "{name}", "arguments": {arguments}}}' for name, arguments in calls)
-        return "\n".join(f"{before}{body}{after}" for body in bodies)
-
-    return write
-
-
-def _llama3(calls: Calls) -> str:
-    return "<|python_tag|>" + ";".join(
-        f'{{"name": "{name}", "parameters": {arguments}}}' for name, arguments in calls
-    )
-
-
-def _mistral_list(calls: Calls) -> str:
-    bodies = (f'{{"name": "{name}", "arguments": {arguments}}}' for name, arguments in calls)
-    return f"[TOOL_CALLS] [{', '.join(bodies)}]"
-
-
-def _mistral(calls: Calls) -> str:
-    return "".join(f"[TOOL_CALLS]{name}[ARGS]{arguments}" for name, arguments in calls)
-
-
-def _deepseek_v3(calls: Calls) -> str:
-    begin, end, call, call_end, sep = SECTION
-    bodies = (f"{call}function{sep}{name}\n```json\n{arguments}\n```{call_end}" for name, arguments in calls)
-    return begin + "\n".join(bodies) + end
-
-
-def _deepseek_v31(calls: Calls) -> str:
-    begin, end, call, call_end, sep = SECTION
-    return begin + "".join(f"{call}{name}{sep}{arguments}{call_end}" for name, arguments in calls) + end
-
-
-def _dsml(block: str) -> Callable[[Calls], str]:
-    def write(calls: Calls) -> str:
-        return _dsml_block(block, "".join(_dsml_call(name, values(arguments)) for name, arguments in calls))
-
-    return write
-
-
-def _dsml_tags(block: str) -> Callable[[str, Texts], str]:
-    return lambda name, texts: _dsml_block(block, _dsml_call(name, texts))
-
-
-def _dsml_block(block: str, calls: str) -> str:
-    return f"\n\n<｜DSML｜{block}>\n{calls}</｜DSML｜{block}>"
-
-
-def _dsml_call(name: str, texts: Texts) -> str:
-    head = "<｜DSML｜parameter name="
-    parameters = (
-        f'{head}"{key}" string="{"true" if is_text else "false"}">{text}</｜DSML｜parameter>\n'
-        for key, text, is_text in texts
-    )
-    return f'<｜DSML｜invoke name="{name}">\n{"".join(parameters)}</｜DSML｜invoke>\n'
-
-
-def _kimi(calls: Calls) -> str:
-    begin, end, call, call_end, sep = KIMI_SECTION
-    bodies = (
-        f"{call}functions.{name}:{number}{sep}{arguments}{call_end}"
-        for number, (name, arguments) in enumerate(calls)
-    )
-    return begin + "".join(bodies) + end
-
-
-def _glm(gap: str) -> Callable[[Calls], str]:
-    one = _glm_tags(gap)
-
-    def write(calls: Calls) -> str:
-        return gap.join(one(name, values(arguments)) for name, arguments in calls)
-
-    return write
-
-
-def _glm_tags(gap: str) -> Callable[[str, Texts], str]:
-    def write(name: str, texts: Texts) -> str:
-        pairs = (f"<arg_key>{key}</arg_key>{gap}<arg_value>{text}</arg_value>{gap}" for key, text, _ in texts)
-        return f"<tool_call>{name}{gap}{''.join(pairs)}</tool_call>"
-
-    return write
-
-
-def _harmony(calls: Calls) -> str:
-    bodies = (
-        f"<|channel|>commentary to=functions.{name} <|constrain|>json<|message|>{arguments}<|call|>"
-        for name, arguments in calls
-    )
-    return "<|channel|>analysis<|message|>I need a tool.<|end|>" + "".join(
-        f"<|start|>assistant{body}" for body in bodies
-    )
-
-
-def _qwen3_coder(calls: Calls) -> str:
-    return "\n".join(_qwen3_coder_tags(name, values(arguments)) for name, arguments in calls)
-
-
-def _qwen3_coder_tags(name: str, texts: Texts) -> str:
-    pairs = (f"<parameter={key}>\n{text}\n</parameter>\n" for key, text, _ in texts)
-    return f"<tool_call>\n<function={name}>\n{''.join(pairs)}</function>\n</tool_call>"
-
-
-def _minimax(calls: Calls) -> str:
-    return _minimax_block("".join(_minimax_call(name, values(arguments)) for name, arguments in calls))
-
-
-def _minimax_tags(name: str, texts: Texts) -> str:
-    return _minimax_block(_minimax_call(name, texts))
-
-
-def _minimax_block(calls: str) -> str:
-    return f"<minimax:tool_call>\n{calls}</minimax:tool_call>"
-
-
-def _minimax_call(name: str, texts: Texts) -> str:
-    pairs = (f'<parameter name="{key}">{text}</parameter>\n' for key, text, _ in texts)
-    return f'<invoke name="{name}">\n{"".join(pairs)}</invoke>\n'
-
-
-def _intern(gap: str) -> Callable[[Calls], str]:
-    def write(calls: Calls) -> str:
-        return "".join(
-            f'<|action_start|>{gap}<|plugin|>\n{{"name": "{name}", "parameters": {arguments}}}<|action_end|>'
-            for name, arguments in calls
-        )
-
-    return write
-
-
-def _pythonic(calls: Calls) -> str:
-    texts = (f"{name}({', '.join(_keywords(arguments))})" for name, arguments in calls)
-    return f"[{', '.join(texts)}]"
-
-
-def _keywords(arguments: str) -> Iterator[str]:
-    return (f"{key}={value!r}" for key, value in orjson.loads(arguments).items())
-
-
-def _lfm2(calls: Calls) -> str:
-    return f"<|tool_call_start|>{_pythonic(calls)}<|tool_call_end|>"
-
-
-def values(arguments: str) -> Texts:
-    """The arguments by name, strings as they are, anything else as JSON."""
-    return [
-        (key, value, True) if isinstance(value, str) else (key, orjson.dumps(value).decode(), False)
-        for key, value in orjson.loads(arguments).items()
-    ]
-
-
 _QWEN3 = Reasoning("qwen3", "qwen3")
 _V3 = Reasoning("deepseek-v3", "deepseek_v3")
 
@@ -235,7 +63,7 @@ WRITERS = (
         sglang="hermes",
         vllm="hermes",
         marks=TOOL_CALL,
-        write=_tagged("<tool_call>", "</tool_call>"),
+        write=forms.tagged("<tool_call>", "</tool_call>"),
         closing="</tool_call>",
     ),
     Writer(
@@ -243,7 +71,7 @@ WRITERS = (
         sglang="qwen25",
         vllm="hermes",
         marks=TOOL_CALL,
-        write=_tagged("<tool_call>\n", "\n</tool_call>"),
+        write=forms.tagged("<tool_call>\n", "\n</tool_call>"),
         closing="\n</tool_call>",
         reasoning=_QWEN3,
     ),
@@ -252,7 +80,7 @@ WRITERS = (
         sglang="llama3",
         vllm="llama3_json",
         marks=("<|python_tag|>",),
-        write=_llama3,
+        write=forms.llama3,
         closing="};",
     ),
     Writer(
@@ -260,7 +88,7 @@ WRITERS = (
         sglang="mistral",
         vllm="mistral",
         marks=("[TOOL_CALLS]",),
-        write=_mistral_list,
+        write=forms.mistral_list,
         closing="}]",
     ),
     Writer(
@@ -268,7 +96,7 @@ WRITERS = (
         sglang="mistral",
         vllm="mistral",
         marks=("[TOOL_CALLS]", "[ARGS]", "[CALL_ID]"),
-        write=_mistral,
+        write=forms.mistral,
         closing="[TOOL_CALLS]",
         reasoning=Reasoning("mistral", "mistral", "[THINK]", "[/THINK]"),
         whole=True,
@@ -278,7 +106,7 @@ WRITERS = (
         sglang="deepseekv3",
         vllm="deepseek_v3",
         marks=SECTION,
-        write=_deepseek_v3,
+        write=forms.deepseek_v3,
         closing="\n```" + SECTION[3],
         reasoning=Reasoning("deepseek-r1", "deepseek_r1", inside=True),
         whole=True,
@@ -288,7 +116,7 @@ WRITERS = (
         sglang="deepseekv31",
         vllm="deepseek_v31",
         marks=SECTION,
-        write=_deepseek_v31,
+        write=forms.deepseek_v31,
         closing=SECTION[3],
         reasoning=_V3,
     ),
@@ -297,9 +125,9 @@ WRITERS = (
         sglang="deepseekv32",
         vllm="deepseek_v32",
         marks=("｜DSML｜",),
-        write=_dsml("function_calls"),
+        write=forms.dsml("function_calls"),
         closing="</｜DSML｜invoke>",
-        tags=_dsml_tags("function_calls"),
+        tags=forms.dsml_tags("function_calls"),
         reasoning=_V3,
         whole=True,
     ),
@@ -308,10 +136,21 @@ WRITERS = (
         sglang="deepseekv4",
         vllm="deepseek_v4",
         marks=("｜DSML｜",),
-        write=_dsml("tool_calls"),
+        write=forms.dsml("tool_calls"),
         closing="</｜DSML｜invoke>",
-        tags=_dsml_tags("tool_calls"),
+        tags=forms.dsml_tags("tool_calls"),
         reasoning=Reasoning("deepseek-v4", "deepseek_v4"),
+        whole=True,
+    ),
+    Writer(
+        name="deepseekv41",
+        sglang="deepseekv41",
+        vllm="deepseek_v41",
+        marks=("｜DSML｜",),
+        write=forms.dsml("calls", " "),
+        closing="</｜DSML｜ invoke>",
+        tags=forms.dsml_tags("calls", " "),
+        reasoning=Reasoning("deepseek-v41", "deepseek_v41"),
         whole=True,
     ),
     Writer(
@@ -319,7 +158,7 @@ WRITERS = (
         sglang="kimi_k2",
         vllm="kimi_k2",
         marks=KIMI_SECTION,
-        write=_kimi,
+        write=forms.kimi,
         closing=KIMI_SECTION[3],
         reasoning=Reasoning("kimi_k2", "kimi_k2"),
     ),
@@ -328,9 +167,9 @@ WRITERS = (
         sglang="glm45",
         vllm="glm45",
         marks=TOOL_CALL,
-        write=_glm("\n"),
+        write=forms.glm("\n"),
         closing="</tool_call>",
-        tags=_glm_tags("\n"),
+        tags=forms.glm_tags("\n"),
         reasoning=Reasoning("glm45", "glm45"),
     ),
     Writer(
@@ -338,9 +177,9 @@ WRITERS = (
         sglang="glm47",
         vllm="glm47",
         marks=TOOL_CALL,
-        write=_glm(""),
+        write=forms.glm(""),
         closing="</tool_call>",
-        tags=_glm_tags(""),
+        tags=forms.glm_tags(""),
         reasoning=Reasoning("glm45", "glm47"),
     ),
     Writer(
@@ -348,7 +187,7 @@ WRITERS = (
         sglang="gpt-oss",
         vllm="openai",
         marks=HARMONY,
-        write=_harmony,
+        write=forms.harmony,
         closing="<|call|>",
         reasoning=Reasoning("gpt-oss", "openai_gptoss", "", ""),
         whole=True,
@@ -358,9 +197,9 @@ WRITERS = (
         sglang="qwen3_coder",
         vllm="qwen3_coder",
         marks=TOOL_CALL,
-        write=_qwen3_coder,
+        write=forms.qwen3_coder,
         closing="\n</tool_call>",
-        tags=_qwen3_coder_tags,
+        tags=forms.qwen3_coder_tags,
         reasoning=_QWEN3,
     ),
     Writer(
@@ -368,9 +207,9 @@ WRITERS = (
         sglang="minimax-m2",
         vllm="minimax_m2",
         marks=("<minimax:tool_call>", "</minimax:tool_call>"),
-        write=_minimax,
+        write=forms.minimax,
         closing="</minimax:tool_call>",
-        tags=_minimax_tags,
+        tags=forms.minimax_tags,
         reasoning=Reasoning("minimax", "minimax_m2", inside=True),
     ),
     Writer(
@@ -378,7 +217,7 @@ WRITERS = (
         sglang="pythonic",
         vllm="pythonic",
         marks=(),
-        write=_pythonic,
+        write=forms.pythonic,
         closing=")]",
         python=True,
         whole=True,
@@ -388,7 +227,7 @@ WRITERS = (
         sglang="lfm2",
         vllm="lfm2",
         marks=("<|tool_call_start|>", "<|tool_call_end|>"),
-        write=_lfm2,
+        write=forms.lfm2,
         closing=")]<|tool_call_end|>",
         python=True,
         whole=True,
@@ -398,7 +237,7 @@ WRITERS = (
         sglang="interns1",
         vllm="",
         marks=("<|action_start|>", "<|plugin|>", "<|action_end|>"),
-        write=_intern(" "),
+        write=forms.intern(" "),
         closing="<|action_end|>",
         reasoning=Reasoning("interns1", ""),
         whole=True,
@@ -408,7 +247,7 @@ WRITERS = (
         sglang="",
         vllm="internlm",
         marks=("<|action_start|>", "<|plugin|>", "<|action_end|>"),
-        write=_intern(""),
+        write=forms.intern(""),
         closing="<|action_end|>",
     ),
 )
