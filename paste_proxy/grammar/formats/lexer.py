@@ -4,8 +4,11 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-Find: TypeAlias = Callable[[str, int], tuple[int, str]]
+Find: TypeAlias = Callable[..., tuple[int, str]]
 """As `Terminals.find`."""
+
+TERMINAL_LIMIT = 64
+"""Characters of a terminal; the longest have about thirty."""
 
 
 class Terminals:
@@ -20,12 +23,15 @@ class Terminals:
         self.search = re.compile("|".join(whole + begun) or r"(?!)").search
         """One pass over the text: terminals, and at its very end the beginning of one."""
 
-    def find(self, text: str, at: int) -> tuple[int, str]:
+    def find(self, text: str, at: int, room: int | None = None) -> tuple[int, str]:
         """The next terminal in `text[at:]`: where, and which. If there is none, where a beginning of one
-        stands at the end of the text, else that end; and an empty string."""
-        found = self.search(text, at)
+        stands at the end of the text, else that end; and an empty string.
+
+        `room`: only what begins in so many characters is of interest, and no more of the text is looked at."""
+        end = len(text) if room is None else min(at + room + TERMINAL_LIMIT, len(text))
+        found = self.search(text, at, end)
         if found is None:
-            return len(text), ""
+            return end, ""
         string = found[0]
         return found.start(), string if string in self._strings else ""
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.grammar.formats.lexer import Terminals
+from paste_proxy.grammar.formats.lexer import TERMINAL_LIMIT, Terminals
 from tests.grammar.formats.found import CUTS, pieces
 
 SETS = (
@@ -59,6 +59,16 @@ def test_the_beginning_of_one_is_held_only_at_the_end() -> None:
     assert known.find("a <tool", 0) == (2, "")
     assert known.find("a <tool<too", 0) == (7, "")
     assert known.find("<tool_call>", 1) == (11, "")
+
+
+def test_what_begins_behind_a_limit_is_not_looked_for() -> None:
+    known = Terminals(("<tool_call>", "</tool_call>"))
+    text = "a" * 10 + "<tool_call>" + "a" * TERMINAL_LIMIT
+    assert known.find(text, 0, 10) == (10, "<tool_call>")
+    assert known.find(text, 0, 0)[0] > 0
+    assert known.find(text, 10, 0) == (10, "<tool_call>")
+    assert known.find(text[:15], 10, 0) == (10, "")
+    assert known.find("a" * 1000 + "<tool_call>", 0, 0) == (TERMINAL_LIMIT, "")
 
 
 def test_without_terminals_all_is_text() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from paste_proxy.grammar.formats import find, find_reasoning, names, reasoning_names
+from paste_proxy.grammar.formats.lexer import TERMINAL_LIMIT
 from paste_proxy.grammar.formats.model import Marks, ReasoningFormat, State, To, What
 
 MARKS = {name: how for name in names() if isinstance(how := find(name).reads, Marks)}
@@ -44,6 +45,7 @@ def test_every_state_exists_and_is_reached(name: str) -> None:
 def test_no_terminal_begins_another(marks: Marks, name: str) -> None:
     for one, other in itertools.permutations(marks.states[name].on, 2):
         assert not other.startswith(one)
+    assert all(len(terminal) < TERMINAL_LIMIT for terminal in marks.states[name].on)
 
 
 @pytest.mark.parametrize(("marks", "name"), STATES)

@@ -1,4 +1,4 @@
-"""Long texts take linear time, in one piece and character by character: quadratic time would be hours here.
+"""What a character costs does not depend on what came before it, in any state, however long it lasts.
 
 What a format costs per byte is measured by `benchmarks.grammar`.
 """
@@ -7,74 +7,113 @@ import time
 
 import pytest
 
-from paste_proxy.grammar.calls import CALL_LIMIT
-from tests.grammar.formats.fixture import fixture, read
+from paste_proxy.grammar.events import GrammarEvent
+from paste_proxy.grammar.formats import TextReader, find
+from tests.grammar.formats.fixture import TOOLS, fixture
 
-MANY = 100_000
+MANY = 400_000
+"""Characters that came before: copied at each later one, they would take ten times as long as all else."""
+FEW = 1000
+SLOWER = 5
+"""How many times as long may be noise, or a list that grows."""
+
 OPEN = '<tool_call>{"name": "read_file", "arguments": {"path": '
 GLM = "<tool_call>read_file\n<arg_key>{}</arg_key><arg_value>"
 SCHEMA_KEYS = ("path", "limit", "any")
 """A string, a number, and one of which the schema says nothing."""
 
-TEXTS: list[tuple[str, str, str]] = [
-    ("text", "hermes", "ab " * MANY),
-    ("blanks", "hermes", " " * MANY),
-    ("blanks behind a call", "hermes", OPEN + '""}}' + "\n" * MANY),
-    ("less than", "hermes", "<" * MANY),
-    ("almost a mark", "hermes", "<tool_call" * (MANY // 10)),
-    ("marks", "hermes", "<tool_call>" * (MANY // 10)),
-    ("lost", "hermes", "<tool_call>x" + "</tool_call" * (MANY // 10)),
-    ("long string", "hermes", OPEN + '"' + "a" * MANY),
-    ("escapes", "hermes", OPEN + '"' + "\\n" * MANY),
-    ("encoded", "hermes", '<tool_call>{"name": "f", "arguments": "{\\"a\\": \\"' + "a" * MANY),
-    ("numbers", "hermes", OPEN + "[" + "1, " * MANY),
-    ("long name", "hermes", '<tool_call>{"name": "' + "a" * MANY),
-    ("long key", "hermes", '<tool_call>{"' + "a" * MANY),
-    ("beside", "hermes", '<tool_call>{"x": ["' + "a" * MANY),
-    ("arguments first", "hermes", '<tool_call>{"arguments": {"a": "' + "a" * MANY),
-    ("members", "hermes", "<tool_call>{" + '"a": 1, ' * (MANY // 8)),
-    ("doubtful", "llama3", '{"id": "' + "a" * MANY),
-    ("doubtful quotes", "llama3", "{'id': '" + "a" * MANY),
-    ("quotes", "llama3", "<|python_tag|>{'name': 'f', 'parameters': {'a': '" + "a" * MANY),
-    ("opening", "llama3", "<|python_tag|>" + "[ " * MANY),
-    ("separators", "llama3", '{"name": "now", "parameters": {}}' + ";" * MANY),
-    ("name", "mistral", "[TOOL_CALLS]" + "a" * MANY),
-    ("brackets", "mistral", "[TOOL_CALLS" * (MANY // 10)),
-    ("heads", "deepseek_v3", "<｜tool▁call▁begin｜>f" * (MANY // 20)),
-    ("fences", "deepseek_v3", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n" + "``` " * MANY),
-    *((f"value of {key}", "glm45", GLM.format(key) + "a" * MANY) for key in SCHEMA_KEYS),
-    *((f"list as {key}", "glm45", GLM.format(key) + "[" + "1, " * MANY) for key in SCHEMA_KEYS),
-    *((f"brackets as {key}", "glm45", GLM.format(key) + "[" * MANY) for key in SCHEMA_KEYS),
-    ("line ends", "qwen3_coder", "<tool_call><function=f><parameter=path>" + "\n" * MANY),
-    ("functions", "qwen3_coder", "<function=" * (MANY // 10)),
-    ("blanks in keys", "minimax_m2", '<minimax:tool_call><invoke name="f"><parameter name=' + " x" * MANY),
-    ("headers", "gpt-oss", "<|channel|>" * (MANY // 10)),
-    ("bracket run", "pythonic", "[" * (MANY // 4)),
-    ("almost calls", "pythonic", "[now " * (MANY // 5)),
-    ("argument", "pythonic", "[read_file(path='" + "a" * MANY),
-    ("tuple", "pythonic", "[read_file(path=(" + "'a' " * MANY),
-    ("tuples", "pythonic", "[read_file(path=(" + "(1), " * (MANY // 5)),
-    ("skipped", "pythonic", "[read_file(x(" + "'a', " * MANY),
-    ("either", "lfm2", "<|tool_call_start|>" + "[ " * MANY),
+TEXTS: list[tuple[str, str, str, str]] = [
+    ("text", "hermes", "", "ab "),
+    ("blanks", "hermes", "", " "),
+    ("blanks behind a call", "hermes", OPEN + '""}}', "\n"),
+    ("less than", "hermes", "", "<"),
+    ("almost a mark", "hermes", "", "<tool_call"),
+    ("marks", "hermes", "", "<tool_call>"),
+    ("lost", "hermes", "<tool_call>x", "</tool_call"),
+    ("long string", "hermes", OPEN + '"', "a"),
+    ("escapes", "hermes", OPEN + '"', "\\n"),
+    ("encoded", "hermes", '<tool_call>{"name": "f", "arguments": "{\\"a\\": \\"', "a"),
+    ("numbers", "hermes", OPEN + "[", "1, "),
+    ("long name", "hermes", '<tool_call>{"name": "', "a"),
+    ("long key", "hermes", '<tool_call>{"', "a"),
+    ("beside", "hermes", '<tool_call>{"x": ["', "a"),
+    ("arguments first", "hermes", '<tool_call>{"arguments": {"a": "', "a"),
+    ("members", "hermes", "<tool_call>{", '"a": 1, '),
+    ("doubtful", "llama3", '{"id": "', "a"),
+    ("doubtful quotes", "llama3", "{'id': '", "a"),
+    ("quotes", "llama3", "<|python_tag|>{'name': 'f', 'parameters': {'a': '", "a"),
+    ("opening", "llama3", "<|python_tag|>", "[ "),
+    ("separators", "llama3", '{"name": "now", "parameters": {}}', ";"),
+    ("name", "mistral", "[TOOL_CALLS]", "a"),
+    ("brackets", "mistral", "", "[TOOL_CALLS"),
+    ("heads", "deepseek_v3", "", "<｜tool▁call▁begin｜>f"),
+    ("long heads", "deepseek_v31", "", "<｜tool▁call▁begin｜>" + 1100 * "f"),
+    ("no objects", "deepseek_v31", "", "<｜tool▁call▁begin｜>f<｜tool▁sep｜>x"),
+    ("fences", "deepseek_v3", "<｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n", "``` "),
+    *((f"value of {key}", "glm45", GLM.format(key), "a") for key in SCHEMA_KEYS),
+    *((f"list as {key}", "glm45", GLM.format(key) + "[", "1, ") for key in SCHEMA_KEYS),
+    *((f"brackets as {key}", "glm45", GLM.format(key), "[") for key in SCHEMA_KEYS),
+    ("line ends", "qwen3_coder", "<tool_call><function=f><parameter=path>", "\n"),
+    ("functions", "qwen3_coder", "", "<function="),
+    ("blanks in keys", "minimax_m2", '<minimax:tool_call><invoke name="f"><parameter name=', " x"),
+    ("headers", "gpt-oss", "", "<|channel|>"),
+    ("bracket runs", "pythonic", "", "[[[[ are no calls, "),
+    ("almost calls", "pythonic", "", "[now "),
+    ("argument", "pythonic", "[read_file(path='", "a"),
+    ("tuple", "pythonic", "[read_file(path=(", "'a' "),
+    ("tuples", "pythonic", "[read_file(path=(", "(1), "),
+    ("skipped", "pythonic", "[read_file(x(", "'a', "),
+    ("either", "lfm2", "<|tool_call_start|>", "[ "),
+    ("escapes", "pythonic", "[read_file(path='", "\\n"),
+    ("triple quotes", "pythonic", "[read_file(path='''", "''a"),
+    ("numbers", "pythonic", "[read_file(path=[", "1, "),
+    ("empty calls", "pythonic", "[", "now(), "),
+    ("blanks", "pythonic", "", " "),
+    ("input", "react", "Action: f\nAction Input: ", '" x\n'),
+    ("quotes", "react", "Action: f\nAction Input: x", '"'),
+    ("object", "react", "Action: f\nAction Input: {", '"a": ['),
+    ("prose", "react", "", "a:\n"),
+    ("closers", "react-brackets", "Action: f[", "]"),
+    ("command", "shell", "```bash\n", "a \n"),
+    ("blanks", "shell", "```bash\nx", " "),
+    ("ticks", "shell", "", "`"),
+    ("line", "python", "<code>\nf(", "a, "),
+    ("lines", "python", "<code>\n", "x = 1\n"),
+    ("brackets", "python", "<code>\n", "("),
+    ("less than", "python", "<code>\n", "<"),
+    *(
+        ("calls", name, "", fixture(name).texts[0].plain)
+        for name in ("hermes", "deepseek_v31", "kimi_k2", "glm45", "qwen3_coder", "minimax_m2", "lfm2", "shell")
+    ),
 ]
+CASES = [pytest.param(*case[1:], id=f"{case[1]} {case[0]}") for case in TEXTS]
 
 
-@pytest.mark.parametrize(
-    ("name", "text"), [pytest.param(*case[1:], id=f"{case[1]} {case[0]}") for case in TEXTS]
-)
-def test_time_is_linear(name: str, text: str) -> None:
+def seconds(reader: TextReader, pieces: str | list[str]) -> float:
     begun = time.process_time()
-    read(name, [text])
-    read(name, list(text))
-    assert time.process_time() - begun < 10
+    for piece in pieces:
+        out: list[GrammarEvent] = []
+        reader.feed(piece, 0, out)
+    return time.process_time() - begun
 
 
-@pytest.mark.parametrize(
-    "name", ["hermes", "deepseek_v31", "kimi_k2", "glm45", "qwen3_coder", "minimax_m2", "lfm2"]
-)
-def test_many_calls_take_linear_time(name: str) -> None:
-    text = fixture(name).texts[0].plain * CALL_LIMIT
-    begun = time.process_time()
-    read(name, [text])
-    read(name, list(text))
-    assert time.process_time() - begun < 20
+def fed(name: str, text: str) -> TextReader:
+    reader = TextReader(find(name), tools=TOOLS)
+    reader.feed(text, 0, [])
+    return reader
+
+
+@pytest.mark.parametrize(("name", "opening", "unit"), CASES)
+def test_characters_behind_a_long_text(name: str, opening: str, unit: str) -> None:
+    few, many = unit * (FEW // len(unit) + 1), unit * (MANY // len(unit))
+    early = min(seconds(fed(name, opening), few) for _ in range(3))
+    reader = fed(name, opening + many)
+    late = min(seconds(reader, few) for _ in range(3))
+    assert late < SLOWER * early
+
+
+@pytest.mark.parametrize(("name", "opening", "unit"), CASES)
+def test_a_text_of_four_times_the_length(name: str, opening: str, unit: str) -> None:
+    many = unit * (MANY // 16 // len(unit))
+    once = min(seconds(fed(name, opening), [many]) for _ in range(3))
+    assert seconds(fed(name, opening), [4 * many]) < 2 * SLOWER * once
