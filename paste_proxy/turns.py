@@ -150,10 +150,11 @@ class Turns:
         session.names = self._names.resolve(request.tools)
         fresh = request.messages[resolution.fresh_from :]
         unseen: set[str] = set()
+        line = self._line(session)
         asked = {call.call_id: call.name for message in fresh for call in message.calls}
         for call_id in session.history.take(fresh, session.names):
             self.ties.answered(session.id, call_id)
-            if not self.writes.answered(session.tenant, call_id) and call_id in asked:
+            if not self.writes.answered(line, call_id) and call_id in asked:
                 unseen |= self._writes_of(session, asked[call_id])
         self.writes.left(session.id, session.history.unanswered, turn)
         self.ties.left(session.id)
@@ -163,6 +164,14 @@ class Turns:
         if resolution.in_doubt:
             self._broker.discard_session(session.id, now)
         session.note(now, "turn", relation=resolution.relation, messages=len(request.messages))
+
+    def _line(self, session: SessionState) -> list[str]:
+        """The sessions whose results its request may bring; its first one brings those of its origin, too."""
+        line, one = [session.id], session
+        while session.turns == 1 and one.relation in ("child", "edited") and one.parent in self.sessions:
+            one = self.sessions[one.parent]
+            line.append(one.id)
+        return line
 
     def _writes_of(self, session: SessionState, tool: str) -> frozenset[str]:
         """The scopes that a call of `tool` (the client's name for it) writes; of unknown tools, everything."""
@@ -246,7 +255,7 @@ class Turns:
         session = turn.session
         if session is None or not scopes:
             return
-        write = OpenWrite(session.tenant, session.id, call_id, scopes)
+        write = OpenWrite(session.id, call_id, scopes)
         if self.writes.opened((turn.id, place), write):
             self._broker.begin_write(scopes, now)
 

@@ -167,13 +167,52 @@ def test_a_client_that_retries_waits_for_no_result_of_the_failed_turn() -> None:
 
 def test_a_result_that_comes_back_in_an_edited_history_closes_the_write() -> None:
     t = talk()
+    t.identity = Identity(session="s")
+    t.messages.insert(0, {"role": "system", "content": "be good"})
     t.ask()
     t.seals("edit")
     t.ends()
     t.answers()
-    t.messages[0]["content"] = "go, once more"
+    t.messages[1]["content"] = "go, once more"
     t.ask()
     assert t.core.broker.open_scopes == 0
+
+
+def test_a_result_closes_no_write_of_another_conversation_with_the_same_id() -> None:
+    """Some engines count the calls of each conversation from 0."""
+    one = talk(edit_a=("a",), edit_b=("b",))
+    other = Talk(one.core)
+    other.messages[0]["content"] = "something else"
+    for t, tool in ((one, "edit_a"), (other, "edit_b")):
+        t.ask()
+        t.seals(tool, "functions.edit:0")
+        t.ends()
+    for _ in range(2):
+        other.answers("functions.edit:0")
+        other.ask()
+        other.ends()
+        assert one.core.broker.epochs.is_open(frozenset("a"))
+        assert not one.core.broker.epochs.is_open(frozenset("b"))
+    one.answers("functions.edit:0")
+    one.ask()
+    assert one.core.broker.open_scopes == 0
+
+
+def test_a_fork_s_own_result_closes_no_write_of_its_parent_s() -> None:
+    t = talk()
+    t.ask()
+    t.seals("read_a", "c1")
+    t.ends()
+    t.answers("c1")
+    fork = Talk(t.core)
+    fork.messages = list(t.messages)
+    for one, tool in ((t, "edit"), (fork, "read_b")):
+        one.ask()
+        one.seals(tool, "c2")
+        one.ends()
+    fork.answers("c2")
+    fork.ask()
+    assert t.core.broker.open_scopes == 1
 
 
 def test_another_conversation_does_not_close_a_write() -> None:

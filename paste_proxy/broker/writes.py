@@ -1,7 +1,8 @@
 """The writes that models were seen to ask for: open from the call's name until its result is in the history, or
 until the gateway has answered it, if it was the gateway that ran it.
 
-A write is known by its turn and its place in it, since engines may give several calls the same id, or none.
+A write is known by its turn and its place in it, since engines may give several calls the same id, or none. Ids
+mean something within one conversation only: some engines count them from 0 in each.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,6 @@ Place: TypeAlias = tuple[str, int]
 
 
 class OpenWrite(msgspec.Struct, frozen=True):
-    tenant: str
     session: str
     call_id: str
     scopes: frozenset[str]
@@ -31,6 +31,7 @@ class OpenWrites:
         self._open: dict[Place, OpenWrite] = {}
         self._of_session: dict[str, set[Place]] = {}
         self._of_id: dict[tuple[str, str], set[Place]] = {}
+        """By session and call id."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -41,11 +42,11 @@ class OpenWrites:
         if known is not None and (known.call_id or not write.call_id):
             return False
         if known is not None:
-            discard(self._of_id, (known.tenant, known.call_id), place)
+            discard(self._of_id, (known.session, known.call_id), place)
             write = msgspec.structs.replace(known, call_id=write.call_id)
         self._open[place] = write
         self._of_session.setdefault(write.session, set()).add(place)
-        self._of_id.setdefault((write.tenant, write.call_id), set()).add(place)
+        self._of_id.setdefault((write.session, write.call_id), set()).add(place)
         return known is None
 
     def close(self, place: Place) -> None:
@@ -61,10 +62,13 @@ class OpenWrites:
                 self._epochs.end_write(write.scopes)
                 self._open[place] = msgspec.structs.replace(write, scopes=frozenset())
 
-    def answered(self, tenant: str, call_id: str) -> bool:
-        """A result with this id stands in a history of the tenant's. False if no such write was open."""
-        places = self._of_id.get((tenant, call_id), ()) if call_id else ()
-        return self._close(list(places))
+    def answered(self, line: Iterable[str], call_id: str) -> bool:
+        """A result with this id stands in a history. `line`: the sessions whose history that is, nearest first;
+        the first that has such a write open is meant. False if none has."""
+        if not call_id:
+            return False
+        found = (self._of_id.get((session, call_id)) for session in line)
+        return self._close(list(next(filter(None, found), ())))
 
     def left(self, session: str, waiting: Iterable[str], turn: str) -> None:
         """The session asks again: of its writes, only those in `waiting` may still come back. Those without an
@@ -87,6 +91,6 @@ class OpenWrites:
         for place in places:
             write = self._open.pop(place)
             discard(self._of_session, write.session, place)
-            discard(self._of_id, (write.tenant, write.call_id), place)
+            discard(self._of_id, (write.session, write.call_id), place)
             self._epochs.end_write(write.scopes)
         return bool(places)
