@@ -9,7 +9,7 @@ from functools import partial
 import msgspec
 
 from paste_proxy.backends import BackendControl, ReplyText
-from paste_proxy.grammar.events import GrammarEvent
+from paste_proxy.grammar.events import CallOpened, ContentText, GrammarEvent, ReasoningText, TurnEnded
 from paste_proxy.grammar.raw_tap import RawTap
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.proxy.http1 import ReplyHead
@@ -60,12 +60,20 @@ class OptIns:
         if not (wish.stream is True and wish.may_call and wish.one_reply):
             return None
         raw = RawTap(text.reader(chat.tools), (tool.name for tool in chat.tools))
-        return _Tapped(self._control, raw, tap, self._failures, asked=wish.logprobs is True)
+        return _Tapped(self._control, raw, tap, self._failures, asked=wish.asks_logprobs)
 
     def _report(self, where: str, error: Exception) -> None:
         if isinstance(error, EngineParsesError):
             self._control.doubt()
         self._failures.report(where, error)
+
+
+_SAID = frozenset({ContentText, ReasoningText, CallOpened})
+
+
+def is_refusal(head: ReplyHead) -> bool:
+    """The backend would not have a request like this, whoever sends it, and whenever."""
+    return 400 <= head.status < 500 and head.status not in (401, 403, 404, 408, 413, 429)
 
 
 class _ParsedHere:
@@ -94,6 +102,12 @@ class _ParsedHere:
             outgoing, body=with_field(outgoing.body, "skip_special_tokens", b"false")
         )
 
+    def refused(self, head: ReplyHead) -> bool:
+        return self._markers and is_refusal(head)
+
+    def sent_again(self, head: ReplyHead) -> None:
+        """Without the field: the text shows no marks, and stays as it is."""
+
     async def relay(self, head: ReplyHead, exchange: Exchange, begin: Begin) -> None:
         media = media_type(head) if head.status == 200 and is_identity(head) else b""
         if media == EVENT_STREAM:
@@ -120,6 +134,10 @@ class _Tapped:
         self._failures = failures
         self._asked = asked
         self._stripper = LogprobStripper(strip=not asked)
+        self._said = False
+        """The parsed stream said something that tokens stand for."""
+        self._failed = False
+        """It ended with an error: it says nothing of the engine."""
         tap.heard = self._heard
 
     def sent_as(self, outgoing: Outgoing) -> Outgoing:
@@ -127,6 +145,13 @@ class _Tapped:
         if self._asked or outgoing.body is None:
             return outgoing
         return msgspec.structs.replace(outgoing, body=with_field(outgoing.body, "logprobs", b"true"))
+
+    def refused(self, head: ReplyHead) -> bool:
+        return not self._asked and is_refusal(head)
+
+    def sent_again(self, head: ReplyHead) -> None:
+        if head.status == 200:
+            self._control.text.raw_tap_fails("the backend refuses a request with log probabilities")
 
     async def relay(self, head: ReplyHead, exchange: Exchange, begin: Begin) -> None:
         if head.status == 200 and is_identity(head) and media_type(head) == EVENT_STREAM:
@@ -138,6 +163,11 @@ class _Tapped:
 
     def _heard(self, events: Sequence[GrammarEvent]) -> None:
         """What the parsed stream said."""
+        for event in events:
+            if type(event) is TurnEnded:
+                self._failed = event.reason in ("error", "abort")
+            elif type(event) in _SAID:
+                self._said = True
         if self._raw is not None:
             self._raw.parsed(events)
 
@@ -154,7 +184,9 @@ class _Tapped:
     def _judge(self) -> None:
         """The reply is complete: did its raw text come, and did it say what the engine said?"""
         text = self._control.text
-        if self._tap.ended and not self._stripper.tokens:
+        if self._failed:
+            return
+        if self._tap.ended and self._said and not self._stripper.tokens:
             text.raw_tap_fails("log probabilities were asked for, and none came")
         elif self._raw is not None:
             text.raw_tap_read(agrees=not self._raw.disagrees)

@@ -28,6 +28,14 @@ class OptIn(Protocol):
 
     def sent_as(self, outgoing: Outgoing) -> Outgoing: ...
 
+    def refused(self, head: ReplyHead) -> bool:
+        """Perhaps because of what was added: the request goes again as it came."""
+        ...
+
+    def sent_again(self, head: ReplyHead) -> None:
+        """That request's reply begins, which is relayed as it is."""
+        ...
+
     async def relay(self, head: ReplyHead, exchange: Exchange, begin: Begin) -> None:
         """Carries the reply to its end. Raises as `Exchange.relay`."""
         ...

@@ -30,7 +30,12 @@ class RequestWish(msgspec.Struct, frozen=True, gc=False):
     @property
     def reasoning_apart(self) -> bool:
         """Unless the client wants it in the content."""
-        return self.separate_reasoning is not False
+        return self.separate_reasoning in (None, True)
+
+    @property
+    def asks_logprobs(self) -> bool:
+        """What an engine may take for true is the client's own wish: nothing of it is taken out."""
+        return self.logprobs not in (None, False)
 
 
 _decode = msgspec.json.Decoder(RequestWish).decode

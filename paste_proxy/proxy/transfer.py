@@ -46,6 +46,7 @@ class Transfer:
         opt_in: OptIn | None = None,
     ) -> None:
         self._request = request
+        self._original = outgoing
         self._outgoing = outgoing if opt_in is None else opt_in.sent_as(outgoing)
         self._opt_in = opt_in
         self._tap = tap
@@ -74,14 +75,20 @@ class Transfer:
         try:
             if self._tap is not None:
                 self._tap.sent()
-            return await self._relay(exchange)
+            head = await exchange.reply()
+            if self._opt_in is not None and self._opt_in.refused(head):
+                exchange.close()
+                exchange = await upstream.send(self._original)
+                head = await exchange.reply()
+                self._opt_in.sent_again(head)
+                self._opt_in = None
+            return await self._relay(exchange, head)
         finally:
             if stop_upload is not None:
                 stop_upload()
             exchange.close()
 
-    async def _relay(self, exchange: Exchange) -> web.StreamResponse:
-        head = await exchange.reply()
+    async def _relay(self, exchange: Exchange, head: ReplyHead) -> web.StreamResponse:
         if self._opt_in is None:
             sink = self._begin(head)
             if head.status == SWITCHING_PROTOCOLS:

@@ -270,3 +270,59 @@ async def test_a_reader_that_fails_costs_its_reading_only(monkeypatch: pytest.Mo
     async with front(Engine(*WITH), parser="hermes", **TAP) as running:
         assert (await ask(running, body()))[1] == b"".join(WITHOUT)
         assert list(running.counters.tap_failures) == ["reading raw text: ZeroDivisionError"]
+
+
+class Refusing(Engine):
+    """Has nothing of a request with this field; `always`: of any."""
+
+    def __init__(self, field: str, *events: bytes, always: bool = False) -> None:
+        super().__init__(*events)
+        self._field = field
+        self._always = always
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head, asked = await read_request(reader)
+            self.heads.append(head.lower())
+            self.asked.append(orjson.loads(asked))
+            if self._always or self._field in self.asked[-1]:
+                writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 4\r\n\r\nwhat")
+                continue
+            writer.write(self.head)
+            for event in self.events:
+                writer.write(chunk(event))
+            writer.write(b"0\r\n\r\n")
+
+
+async def test_what_the_backend_refuses_for_our_sake_goes_again_as_it_came() -> None:
+    engine = Refusing("logprobs", *WITHOUT)
+    async with front(engine, parser="hermes", **TAP) as running:
+        for _ in range(2):
+            assert (await ask(running, body(), b"Accept-Encoding: gzip"))[1] == b"".join(WITHOUT)
+        assert [asked.get("logprobs") for asked in engine.asked] == [True, None, None]
+        assert [b"accept-encoding" in head for head in engine.heads] == [False, True, True]
+        assert [type(one) for one in running.runtime.turns[0].events if isinstance(one, CallSealed)]
+        assert not running.plane.backend.text.tapped
+
+
+async def test_what_it_refuses_anyway_is_the_client_s_own_fault() -> None:
+    engine = Refusing("", always=True)
+    async with front(engine, parser="hermes", **TAP) as running:
+        head, data = await ask(running, body())
+        assert (b" 400 " in head, data) == (True, b"what")
+        assert len(engine.asked) == 2
+        assert running.plane.backend.text.tapped
+
+
+async def test_a_reply_that_is_an_error_says_nothing_of_the_engine() -> None:
+    error = b'data: {"error": {"message": "out of memory"}}\n\n'
+    async with front(Engine(error, DONE), parser="hermes", **TAP) as running:
+        assert (await ask(running, body()))[1] == error + DONE
+        assert running.plane.backend.text.tapped
+
+
+async def test_what_an_engine_takes_for_true_is_the_client_s_wish() -> None:
+    engine = Engine(*WITH)
+    async with front(engine, parser="hermes", **TAP) as running:
+        assert (await ask(running, body(logprobs=1)))[1] == b"".join(WITH)
+        assert engine.asked == [orjson.loads(body(logprobs=1))]

@@ -59,6 +59,14 @@ def test_an_event_leaves_with_its_last_byte_and_only_a_part_is_held() -> None:
     assert rewriter.feed(b"\n") == b"data: c\n\n"
 
 
+def test_a_large_event_is_searched_once_however_it_comes() -> None:
+    """The bytes that are joined grow with the event, not with its square."""
+    event = framed(b"x" * 4_000_000)
+    rewriter = EventRewriter(lambda payload: framed(b"%d" % len(payload)))
+    told = [rewriter.feed(event[at : at + 100]) for at in range(0, len(event), 100)]
+    assert b"".join(told) == framed(b"4000000")
+
+
 def test_an_endless_event_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("paste_proxy.proxy.rewrite_stream.EVENT_LIMIT", 10)
     rewriter = EventRewriter(upper)
