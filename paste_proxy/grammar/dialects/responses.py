@@ -2,15 +2,19 @@
 0.5.23 `serving_responses.py` and vLLM 0.33 `entrypoints/openai/responses` for what engines do).
 
 A reply is a list of items, told three times: by deltas, by the item when it is done, by the response when it is
-complete. Each item is read where it is told first, and the repetitions are passed over. What the server runs
-itself (`mcp_call`, `web_search_call`, ...) is no call of the agent's (`client_calls`).
+complete. Each item is read where it is told first, and the repetitions are passed over; a call that only the
+last event tells is read there, since agents may take their calls from it. What the server runs itself
+(`mcp_call`, `web_search_call`, ...) is no call of the agent's (`client_calls`).
 """
+
+from collections import Counter
 
 import msgspec
 
 from paste_proxy.grammar.calls import CALL_LIMIT
 from paste_proxy.grammar.client_calls import INPUT_BEGINS, INPUT_ENDS, CallItem, input_text
 from paste_proxy.grammar.dialects.decoding import UNDECODABLE, is_foreign
+from paste_proxy.grammar.digests import canonical, digest
 from paste_proxy.grammar.events import ReplyNamed, Usage
 from paste_proxy.grammar.reply import Reply
 
@@ -81,10 +85,53 @@ _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_response = msgspec.json.Decoder(_Response).decode
 
 
+class _ToldCalls:
+    """The calls that a stream told before its last event: there they have the same ids, or, from engines that
+    make new ones, the same names and arguments."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._ended: Counter[tuple[str, bytes]] = Counter()
+        """Complete ones, by name and digest of the arguments; each stands for one in the last event."""
+
+    def begin(self, item: CallItem) -> None:
+        if item.call_id and len(self._ids) < CALL_LIMIT:
+            self._ids.add(item.call_id)
+
+    def end(self, item: CallItem, arguments: str) -> None:
+        self.begin(item)
+        if len(self._ended) < CALL_LIMIT:
+            self._ended[item.tool, _digest(arguments)] += 1
+
+    def untold(self, items: list[tuple[int, _Item]]) -> list[tuple[int, _Item]]:
+        """Those calls of the last event that nothing before it told."""
+        unknown = []
+        for place, item in items:
+            if item.call_id in self._ids:
+                self._take(item)
+            else:
+                unknown.append((place, item))
+        return [(place, item) for place, item in unknown if not self._take(item)]
+
+    def _take(self, item: CallItem) -> bool:
+        """Whether one like this is left."""
+        try:
+            key = item.tool, _digest(item.json())
+        except UNDECODABLE:
+            return False
+        known = self._ended[key] > 0
+        self._ended[key] -= known
+        return known
+
+
+def _digest(arguments: str) -> bytes:
+    return digest(canonical(arguments))
+
+
 class ResponsesDialect:
     """Events of a stream and whole replies alike; what can't be decoded spoils the calls that are open."""
 
-    __slots__ = ("_items", "_last_call", "_named", "_reasoning", "_reply", "_told")
+    __slots__ = ("_calls", "_items", "_last_call", "_named", "_reasoning", "_reply", "_told")
 
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
@@ -92,6 +139,7 @@ class ResponsesDialect:
         """The open items, by `output_index`; true where some of the text or the arguments has come."""
         self._told = False
         """The stream tells its items one by one; else only its last event has them."""
+        self._calls = _ToldCalls()
         self._named = False
         self._reasoning: tuple[_Index, str] | None = None
         """The last item that reasoned, and by which deltas: SGLang tells one text as content and as summary."""
@@ -157,6 +205,7 @@ class ResponsesDialect:
         if len(self._items) < CALL_LIMIT:
             self._items[index] = False
         if item.is_call:
+            self._calls.begin(item)
             self._reply.call(index, item.call_id or "", item.tool, "", at)
 
     def _end_item(self, index: _Index, raw: msgspec.Raw, at: int) -> None:
@@ -179,6 +228,7 @@ class ResponsesDialect:
         except UNDECODABLE as error:
             self._reply.unreadable(f"not the arguments of a call: {error}", at)
             return
+        self._calls.end(item, arguments)
         if known is None:
             self._reply.call(index, item.call_id or "", item.tool, arguments, at)
         elif not known:
@@ -235,9 +285,19 @@ class ResponsesDialect:
             self._named = True
             self._reply.out.append(ReplyNamed(reply_id))
 
+    def _end_untold_calls(self, output: list[msgspec.Raw], at: int) -> None:
+        items = [(place, item) for place, raw in enumerate(output) if (item := self._item(raw, at)) is not None]
+        for place, item in self._calls.untold([(place, item) for place, item in items if item.is_call]):
+            self._close_call(at)
+            # Its place may be another item's index: engines count them in several ways.
+            self._end_call(-1 - place, item, None, at)
+
     def _end(self, response: _Response, status: str, at: int) -> None:
-        if not self._told and not self._reply.ended:
-            for index, item in enumerate(response.output or ()):
+        output = response.output or []
+        if self._told and not self._reply.ended:
+            self._end_untold_calls(output, at)
+        elif not self._reply.ended:
+            for index, item in enumerate(output):
                 self._end_item(index, item, at)
         reason = response.incomplete_details.reason if response.incomplete_details is not None else None
         # An item that was never done may have lost text: a call without arguments is not whole then.

@@ -173,6 +173,23 @@ def test_items_that_only_the_end_tells() -> None:
     assert get(CREATED, ends(output=OUTPUT)) == EXPECTED
 
 
+@pytest.mark.parametrize("first", [[done(message("hi"))], [added(call("a")), delta("{}"), done(call("a"))]])
+def test_a_call_that_only_the_end_tells_beside_others(first: list[bytes]) -> None:
+    late = call("late", "edit", '{"k":1}')
+    events = get(CREATED, *first, ends(output=[message("hi"), late, call("a")] if len(first) > 1 else [late]))
+    assert sealed(events)[-1] == ("late", "edit", '{"k":1}')
+    assert len(sealed(events)) == len(first[1:]) // 2 + 1
+    assert not faults(events)
+
+
+def test_the_end_may_tell_a_call_again_under_another_id() -> None:
+    told = [added(call("a")), delta('{"k": 1}'), done(call("a", arguments='{"k": 1}'))]
+    for output in ([call("x", arguments='{"k":1}')], [call("a", arguments='{"k":1}')]):
+        assert sealed(get(*told, ends(output=output))) == [("a", "look", '{"k": 1}')]
+    twice = [call("x", arguments='{"k":1}'), call("a", arguments='{"k":1}')]
+    assert [one[0] for one in sealed(get(*told, ends(output=twice)))] == ["a", "x"]
+
+
 def test_items_that_are_told_only_when_they_are_done() -> None:
     items = [done(item, index) for index, item in enumerate(OUTPUT)]
     assert get(CREATED, *items, ends(output=OUTPUT)) == EXPECTED
