@@ -133,7 +133,7 @@ class Core:
         caller = self._callers.pop(answer.call, None)
         if caller is None:
             return
-        self.turns.writes.ended(caller.session, caller.tool_call_id)
+        self.turns.writes.ended(caller.session, caller.tool_call_id, caller.tool)
         session = self.turns.sessions.get(caller.session)
         if session is not None and isinstance(answer, AnswerCall):
             saved = round(answer.saved_s, 3)

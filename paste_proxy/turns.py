@@ -245,17 +245,20 @@ class Turns:
 
     def _opened(self, turn: Turn, session: SessionState, call: CallOpened | CallSealed, now: float) -> None:
         """A write is open from the call's name on: whatever becomes of its arguments, the agent may run it."""
-        self._open_write(turn, call.ordinal, call.call_id, self._writes_of(session, call.name), now)
+        ours = session.names.get(call.name, "")
+        self._open_write(turn, call.ordinal, call.call_id, self._writes_of(session, call.name), now, ours)
         session.calls_in_text |= call.in_text
         if call.ordinal in turn.foreseen_writes:
             turn.foreseen_writes.discard(call.ordinal)
             self.writes.close((turn.id, FORESEEN - call.ordinal))
 
-    def _open_write(self, turn: Turn, place: int, call_id: str, scopes: frozenset[str], now: float) -> None:
+    def _open_write(
+        self, turn: Turn, place: int, call_id: str, scopes: frozenset[str], now: float, tool: str = ""
+    ) -> None:
         session = turn.session
         if session is None or not scopes:
             return
-        write = OpenWrite(session.id, call_id, scopes)
+        write = OpenWrite(session.id, call_id, scopes, tool)
         if self.writes.opened((turn.id, place), write):
             self._broker.begin_write(scopes, now)
 

@@ -315,6 +315,32 @@ def test_a_write_that_the_gateway_ran_is_not_taken_for_a_new_one_when_its_result
     assert t.core.broker.epochs.is_current(stamp)
 
 
+def test_a_call_with_the_id_of_a_write_that_the_agent_runs_itself_does_not_end_it() -> None:
+    """The agent's tool may ask the gateway for something, and name the call that it serves."""
+    t = talk(edit=("b",))
+    t.identity = Identity(session="s")
+    t.ask()
+    t.seals("edit", "c1")
+    t.ends()
+    [run] = runs(t.tell(CallRequested("call", t.identity, "read_a", b'{"k": 1}', "c1")))
+    t.tell(RunEnded(run, Output(b"done")))
+    assert t.core.broker.epochs.is_open(frozenset("b"))
+
+
+def test_each_answer_ends_one_of_the_writes_with_its_id() -> None:
+    t = talk()
+    t.ask()
+    for ordinal in range(2):
+        t.hears(CallSealed(ordinal, "c1", "write_a", f'{{"k": {ordinal}}}'))
+    t.ends()
+    assert t.core.broker.open_scopes == 1
+    for _ in range(2):
+        [run] = runs(t.tell(CallRequested(f"at {t.now}", NOBODY, "write_a", b'{"k": 1}', "c1")))
+        assert t.core.broker.open_scopes == 1
+        t.tell(RunEnded(run, Output(b"done")))
+    assert t.core.broker.open_scopes == 0
+
+
 def test_nothing_is_decided_for_an_agent_that_asked_for_several_replies() -> None:
     t = talk()
     t.ask(n=2)

@@ -21,6 +21,8 @@ class OpenWrite(msgspec.Struct, frozen=True):
     session: str
     call_id: str
     scopes: frozenset[str]
+    tool: str = ""
+    """The tool of the gateway that it asks for; empty where the agent runs it itself."""
 
 
 class OpenWrites:
@@ -53,14 +55,15 @@ class OpenWrites:
         """It has ended, or was none."""
         self._close([place] if place in self._open else [])
 
-    def ended(self, session: str, call_id: str) -> None:
-        """The gateway has run the session's call: nothing is written any more, whether its agent ever says so
-        or not. The call stays known until its history tells of it."""
-        for place in self._of_session.get(session, ()):
+    def ended(self, session: str, call_id: str, tool: str) -> None:
+        """The gateway has answered the session's call: nothing is written any more, whether its agent ever
+        says so or not. It stays known until its history tells of it. Of calls with one id, one was answered."""
+        for place in self._of_id.get((session, call_id), ()) if call_id else ():
             write = self._open[place]
-            if call_id and write.call_id == call_id:
+            if write.scopes and write.tool == tool:
                 self._epochs.end_write(write.scopes)
                 self._open[place] = msgspec.structs.replace(write, scopes=frozenset())
+                return
 
     def answered(self, line: Iterable[str], call_id: str) -> bool:
         """A result with this id stands in a history. `line`: the sessions whose history that is, nearest first;
