@@ -1,7 +1,7 @@
 """Ties a call that reaches the gateway to the session whose model asked for it (DESIGN section 7).
 
-By `tool_call_id` first, then by the identity headers, then only if exactly one unclaimed pending call of the
-tenant equals it. Anything else stays untied, and is run fresh.
+By `tool_call_id` among the sessions that the identity headers name, then by these headers alone, then only if
+exactly one unclaimed pending call of the tenant equals it. Anything else stays untied, and is run fresh.
 """
 
 from collections.abc import Collection
@@ -52,16 +52,20 @@ class Ties:
     ) -> str:
         """The session that the call belongs to, or "".
 
-        `named`: the sessions of the name that the caller gives; None if it gives none. An id or a name that is
-        given is never passed over: what contradicts it, or is not known, ties to nothing.
+        `named`: the sessions of the name that the caller gives; None if it gives none. No other may be meant:
+        an id that none of them has issued is one that the client made, and leaves it to the name. Without a
+        name it ties to nothing; so does whatever an id or a name contradicts.
         """
+        known = self._by_id.get((tenant, call_id), set()) if call_id else set()
         unclaimed = self._unclaimed.get((tenant, tool, arguments), set())
-        if call_id and (known := self._by_id.get((tenant, call_id))):
+        if named is not None:
+            known = {call for call in known if call.session in named}
+            unclaimed = {call for call in unclaimed if call.session in named}
+        if known:
             same = {call for call in known if (call.tool, call.arguments) == (tool, arguments)}
             return self._claim_one_session(same)
         if named is not None:
-            own = {call for call in unclaimed if call.session in named}
-            return self._claim_one_session(own) or (next(iter(named)) if len(named) == 1 else "")
+            return self._claim_one_session(unclaimed) or (next(iter(named)) if len(named) == 1 else "")
         return self._claim_one_session(unclaimed) if len(unclaimed) == 1 and not call_id else ""
 
     def _claim_one_session(self, calls: set[ModelCall]) -> str:

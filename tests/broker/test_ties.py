@@ -103,6 +103,31 @@ def test_an_id_that_nobody_has_seen_ties_to_nothing() -> None:
     assert claim(expecting(("s1", "c1", "{}")), "{}", "z9") == ""
 
 
+def test_an_id_of_another_session_is_never_that_of_the_one_that_is_named() -> None:
+    """Some engines count the calls of each conversation from 0."""
+    ties = expecting(("s1", "call_0", "{}"))
+    assert claim(ties, "{}", "call_0", named=("s2", "s3")) == ""
+    assert claim(ties, "{}", "call_0", named=("s2",)) == "s2"
+    assert claim(ties, "{}") == "s1"
+
+
+def test_the_name_decides_where_several_sessions_know_the_id() -> None:
+    ties = expecting(("s1", "call_0", "{}"), ("s2", "call_0", "{}"))
+    assert claim(ties, "{}", "call_0", named=("s2",)) == "s2"
+    assert claim(ties, "{}") == "s1"
+
+
+def test_an_id_that_the_client_made_leaves_it_to_the_name() -> None:
+    ties = expecting(("s1", "c1", "{}"), ("s2", "c2", "{}"))
+    assert claim(ties, "{}", "mine", named=("s2",)) == "s2"
+    assert claim(ties, "{}", "mine") == ""
+
+
+def test_an_id_that_the_named_session_issued_for_another_call_ties_to_nothing() -> None:
+    ties = expecting(("s1", "c1", "{}"), ("s1", "c2", '{"k":2}'))
+    assert claim(ties, '{"k":2}', "c1", named=("s1",)) == ""
+
+
 def test_a_name_that_no_session_has_ties_to_nothing() -> None:
     assert claim(expecting(("bob", "c1", "{}")), "{}", named=()) == ""
 
