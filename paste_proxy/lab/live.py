@@ -225,7 +225,7 @@ class _Lab:
         self.research.pause_s = call_s
         site = VirtualSite(self.research.world, engine, predictor)
         driver = Driver(site, self.research.script, Gate(at_once), tasks)
-        driver.cohort(tasks)
+        driver.cohorts(len(tasks), iter(tasks))
         site.time.run(lambda: driver.done)
         return [_without_waiting(driver.tracks[task]) for task in tasks]
 

@@ -7,6 +7,7 @@ in every cell, on every machine and however many tasks run beside it.
 import math
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib import resources
 from statistics import NormalDist
 from typing import Literal, TypeVar
@@ -153,7 +154,7 @@ class Draws(msgspec.Struct, frozen=True):
 
     def uniform(self, *name: object) -> float:
         """In (0, 1)."""
-        return self._generator(*name).random() or 0.5  # 0 itself has no quantile
+        return _uniform(self._name(*name))
 
     def size(self, distribution: LogNormal, *name: object) -> float:
         return distribution.quantile(self.uniform(*name))
@@ -162,10 +163,16 @@ class Draws(msgspec.Struct, frozen=True):
         return items[int(self.uniform(*name) * len(items))]
 
     def choices(self, items: Sequence[T], count: int, *name: object) -> list[T]:
-        return self._generator(*name).choices(items, k=count)
+        return random.Random(self._name(*name)).choices(items, k=count)
 
-    def _generator(self, *name: object) -> random.Random:
-        return random.Random("/".join((self.seed, *map(str, name))) + f"#{REALISATION}")
+    def _name(self, *name: object) -> str:
+        return "/".join((self.seed, *map(str, name))) + f"#{REALISATION}"
+
+
+@lru_cache(maxsize=100_000)
+def _uniform(name: str) -> float:
+    """Remembered for a while: a call's draws are needed ahead of it, for it, and for what it counts."""
+    return random.Random(name).random() or 0.5  # 0 itself has no quantile
 
 
 def load_workload() -> Workload:

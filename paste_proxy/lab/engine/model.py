@@ -38,6 +38,8 @@ class EngineModel:
         """Of those, what was not cached."""
         self.retracted = 0
         """How often a request gave its place up."""
+        self.ended = 0
+        """Requests that reached their end."""
         self._arrivals = 0
         self._told: list[Began | Reached] = []
         """What happened, and was not asked for yet."""
@@ -55,6 +57,8 @@ class EngineModel:
         """What the prefill under way reads of each."""
         self._batch_ends = 0.0
         self._decoding: list[Tracked] = []
+        self._rates = [spec.decode_rate(max(1, count)) for count in range(spec.max_running_requests + 1)]
+        """Of each request, by how many decode."""
         self._leads = 0.0
         """Of all that decode, added up."""
         self._counter = 0.0
@@ -105,12 +109,14 @@ class EngineModel:
 
     def next_event(self) -> float | None:
         """When something happens next, if nothing is submitted."""
-        moments = [self._coming[0][0]] if self._coming else []
+        comes = self._coming[0][0] if self._coming else None
         if self._batch:
-            moments.append(self._batch_ends)
+            own = self._batch_ends
         elif (mark := self._next_mark()) is not None:
-            moments.append(self.now + max(0.0, min(mark - self._counter, self._until_full())) / self._rate())
-        return min(moments, default=None)
+            own = self.now + max(0.0, min(mark - self._counter, self._until_full())) / self._rate()
+        else:
+            return comes
+        return own if comes is None or own < comes else comes
 
     def advance(self, now: float) -> list[Began | Reached]:
         """Everything up to `now`, in order."""
@@ -129,7 +135,7 @@ class EngineModel:
         self._move(now)
 
     def _rate(self) -> float:
-        return self.spec.decode_rate(len(self._decoding))
+        return self._rates[len(self._decoding)]
 
     def _move(self, now: float) -> None:
         """Time passes in which nothing happens. Running requests wait while prompts are prefilled."""
@@ -302,6 +308,7 @@ class EngineModel:
         self._leads -= one.lead
         one.state = "over"
         self._full = False
+        self.ended += 1
         self._hold_output()
         self.cache.let_go(one.request.prompt, one.reply)
 

@@ -63,8 +63,13 @@ class TaskTrack(msgspec.Struct):
 
     @property
     def queue_s(self) -> float:
-        """What its turns waited for a place, with us and in the engine."""
-        return sum(turn.begun - turn.asked for turn in self.turns)
+        """What it waited for its beginning, and its turns for a place, with us and in the engine."""
+        return self.turns[0].asked - self.start + sum(turn.begun - turn.asked for turn in self.turns)
+
+    @property
+    def model_s(self) -> float:
+        """In which the engine worked for its turns."""
+        return sum(turn.end - turn.begun for turn in self.turns)
 
     @property
     def exposed_s(self) -> float:
@@ -124,7 +129,8 @@ class Agent:
         self._site.shell.tell(TurnSent(turn))
         saying = self._script.next_turn()
         reply = _assistant(saying)
-        following = _Following(self, TurnHandle(self._site.shell, turn), saying, asked, self._site.time.now)  # type: ignore[arg-type]
+        handle = TurnHandle(self._site.shell, turn)  # type: ignore[arg-type]
+        following = _Following(self, handle, saying, reply, asked)
         request = EngineRequest(
             rid=turn,
             prompt=tuple(self._prompt),
@@ -134,10 +140,10 @@ class Agent:
         )
         self._site.fleet.submit(self._script.task, request, following.told)
 
-    def heard(self, saying: Saying, span: TurnSpan) -> None:
+    def heard(self, saying: Saying, reply: Message, span: TurnSpan) -> None:
         """The reply is complete."""
         self._track.turns.append(span)
-        self._add(_assistant(saying), saying.kept or saying.tokens)
+        self._add(reply, saying.kept or saying.tokens)
         if saying.calls:
             _Calls(self, saying.calls, self._turns)
         else:
@@ -218,18 +224,20 @@ class _Calls:
 class _Following:
     """One reply as it comes."""
 
-    def __init__(self, agent: Agent, handle: TurnHandle, saying: Saying, asked: float, admitted: float) -> None:
+    def __init__(self, agent: Agent, handle: TurnHandle, saying: Saying, reply: Message, asked: float) -> None:
         self._agent = agent
         self._handle = handle
         self._saying = saying
+        self._reply = reply
         self._asked = asked
-        self._admitted = admitted
-        self._begun = admitted
+        self._admitted = self._begun = agent.site.time.now
         self._first = 0.0
         self._reader: StreamReader = stream_reader(Api.CHAT)
-        chunks = list(_chunks(saying))
-        self.marks = tuple(after for after, _ in chunks)
-        self._chunks = [chunk for _, chunk in chunks]
+        chunks: dict[int, bytes] = {}
+        for after, chunk in stream_of(saying):
+            chunks[after] = chunks.get(after, b"") + chunk
+        self.marks = tuple(chunks)
+        self._chunks = tuple(chunks.values())
 
     def told(self, event: Began | Reached) -> None:
         if isinstance(event, Began):
@@ -242,10 +250,10 @@ class _Following:
             self._handle.feed(self._reader.end())
             self._handle.close(complete=True)
             span = TurnSpan(self._asked, self._admitted, self._begun, self._first, event.at)
-            self._agent.heard(self._saying, span)
+            self._agent.heard(self._saying, self._reply, span)
 
 
-def _chunks(saying: Saying) -> Iterator[tuple[int, bytes]]:
+def stream_of(saying: Saying) -> Iterator[tuple[int, bytes]]:
     """What the stream says, and after how many tokens: rising, at least 1."""
     reply = Reply(id="lab", model="lab", created=0)
     tokens, pending = 0, reply.delta(role="assistant", content="")

@@ -1,5 +1,6 @@
-"""How tasks arrive: so many at a time, at random times, or all at once; perhaps through a gate."""
+"""How tasks arrive: so many at a time, at random times, or so many at once; perhaps through a gate."""
 
+import itertools
 import math
 import random
 from collections import deque
@@ -91,7 +92,15 @@ class Driver:
 
         arrive()
 
-    def cohort(self, tasks: Sequence[int]) -> None:
-        """All at once."""
-        for task in tasks:
-            self.start(task)
+    def cohorts(self, load: int, order: Iterator[int]) -> None:
+        """`load` tasks at once, and so many again when all of them are over."""
+        left = load
+
+        def over() -> None:
+            nonlocal left
+            left -= 1
+            if not left and not self.done:
+                self.cohorts(load, order)
+
+        for task in itertools.islice(order, load):
+            self.start(task, over)

@@ -27,7 +27,7 @@ CellName = Literal["A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*"]
 CELLS: tuple[CellName, ...] = ("A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*")
 
 GATES = (8, 12, 16, 20, 24, 32, 48, 64)
-"""Of which E* takes the best: places for active sessions."""
+"""Places for active sessions that E* tries, as far as they are below the load."""
 ENGINE_POLICIES: tuple[PolicyName, ...] = ("fcfs", "lpm", "hrrn", "shortest-prefill-first")
 FILLERS = 10_000_000
 """Tasks from here on keep the load up before, beside and behind those that are measured."""
@@ -96,25 +96,36 @@ class Run(msgspec.Struct):
     chat_ttft_s: list[float]
     """Times to the first token of plain chat requests beside the tasks."""
 
+    @property
+    def mean_s(self) -> float:
+        return sum(track.seconds for track in self.tracks.values()) / len(self.tracks)
+
 
 def run_cell(workload: LabWorkload, plan: Plan, cell: CellName, load: int) -> Run:
-    """E* is the best of its runs by mean task time."""
-    if cell != "E*":
-        return _Cell(workload, plan, cell, load, policy=_policy(plan, cell)).run()
-    runs = [
-        _Cell(workload, plan, cell, load, gate=gate, engine_policy=policy).run()
-        for gate in (0, *(gate for gate in GATES if gate < load))
-        for policy in ENGINE_POLICIES
-    ]
-    return min(runs, key=lambda run: sum(track.seconds for track in run.tracks.values()))
+    if cell == "E*":
+        return _tuned(workload, plan, load)
+    return Cell(workload, plan, cell, load, policy=_policy(plan, cell)).run()
 
 
 def _policy(plan: Plan, cell: CellName) -> str:
     return plan.policy if cell in ("E", "F", "XF") else "fcfs"
 
 
-class _Cell:
-    """One cell at one load."""
+def _tuned(workload: LabWorkload, plan: Plan, load: int) -> Run:
+    """By mean task time the best semaphore, and then the best policy of the engine with it or without any."""
+
+    def run(gate: int, policy: PolicyName) -> Run:
+        return Cell(workload, plan, "E*", load, gate=gate, engine_policy=policy).run()
+
+    runs = {gate: run(gate, "fcfs") for gate in (0, *(gate for gate in GATES if gate < load))}
+    best = min(runs, key=lambda gate: runs[gate].mean_s)
+    others = [policy for policy in ENGINE_POLICIES if policy != "fcfs"]
+    tuned = [run(gate, policy) for gate in sorted({0, best}) for policy in others]
+    return min(runs[best], *tuned, key=lambda run: run.mean_s)
+
+
+class Cell:
+    """One cell at one load. `run` does it all; `start` alone leaves it to others for how long."""
 
     def __init__(
         self,
@@ -126,7 +137,9 @@ class _Cell:
         policy: str = "fcfs",
         gate: int = 0,
         engine_policy: PolicyName | None = None,
+        predictor: Predictor | None = None,
     ) -> None:
+        """`predictor`: another than the cell's own."""
         self._workload = workload
         self._plan = plan
         self._cell = cell
@@ -137,19 +150,25 @@ class _Cell:
             engine = msgspec.structs.replace(engine, policy=engine_policy)
             policy = f"semaphore:{gate}/{engine_policy}" if gate else engine_policy
         self._policy = policy
-        self._site = VirtualSite(
+        self.site = VirtualSite(
             workload.world,
             engine,
-            self._predictor(),
+            predictor or self._predictor(),
             engines=plan.engines,
             hides_tools=cell == "O∞",
             # The one that knows, and the one that is always wrong, are believed whatever they say.
             settings={"speculation": {"candidates": 16, "min_probability": 0.0}} if cell == "O" else {},
         )
-        self._chat = Chat(self._site, plan.chat_per_s, plan.seed)
-        self._driver = Driver(self._site, self._new_script, Gate(gate), range(plan.tasks))
+        self._chat = Chat(self.site, plan.chat_per_s, plan.seed)
+        self._driver = Driver(self.site, self._new_script, Gate(gate), range(plan.tasks))
 
     def run(self) -> Run:
+        self.start()
+        self.site.time.run(lambda: self._driver.done)
+        self._drop_leftovers()
+        return self._report()
+
+    def start(self) -> None:
         alone_s = _alone_s(self._workload, self._plan)
         rng = random.Random(f"{self._plan.seed}/arrivals")
         self._chat.start()
@@ -159,9 +178,7 @@ class _Cell:
             case "poisson":
                 self._driver.poisson(self._load / alone_s, self._order(self._load * WARM_UP), rng)
             case "cohort":
-                self._driver.cohort(list(itertools.islice(self._order(0), self._plan.tasks)))
-        self._site.time.run(lambda: self._driver.done)
-        return self._report()
+                self._driver.cohorts(self._load, self._order(0))
 
     def _order(self, warm_up: int) -> Iterator[int]:
         """The tasks as they come. In A' they come in another order."""
@@ -176,7 +193,7 @@ class _Cell:
         return script
 
     def _script_of(self, session: str) -> Script | None:
-        state = self._site.shell.core.turns.sessions.get(session)
+        state = self.site.shell.core.turns.sessions.get(session)
         return self._scripts.get(state.name) if state is not None else None
 
     def _predictor(self) -> Predictor | None:
@@ -190,8 +207,16 @@ class _Cell:
                 return AlwaysWrong(self._workload.world.specs.values())
         return None
 
+    def _drop_leftovers(self) -> None:
+        """What was run ahead for tasks that are over, and still lies there: nobody will ask for it any more."""
+        core = self.site.shell.core
+        for session in core.turns.sessions.values():
+            script = self._scripts.get(session.name)
+            if script is not None and script.over:
+                core.broker.discard_session(session.id, self.site.time.now)
+
     def _report(self) -> Run:
-        ledger = self._site.shell.core.broker.ledger
+        ledger = self.site.shell.core.broker.ledger
         tracks = self._driver.tracks
         begin = min(track.start for track in tracks.values())
         end = max(track.end for track in tracks.values())
@@ -206,9 +231,9 @@ class _Cell:
             started=dict(ledger.started),
             unused=dict(ledger.unused),
             wasted_worker_s=ledger.wasted_worker_s,
-            virtual_s=self._site.time.now,
-            prompt_tokens=sum(engine.prompted for engine in self._site.fleet.engines),
-            prefilled_tokens=sum(engine.prefilled for engine in self._site.fleet.engines),
+            virtual_s=self.site.time.now,
+            prompt_tokens=sum(engine.prompted for engine in self.site.fleet.engines),
+            prefilled_tokens=sum(engine.prefilled for engine in self.site.fleet.engines),
             chat_ttft_s=self._chat.ttft_s(begin, end),
         )
 
@@ -217,7 +242,7 @@ def _alone_s(workload: LabWorkload, plan: Plan) -> float:
     """The mean time of a few tasks that have everything for themselves."""
     site = VirtualSite(workload.world, plan.engine, None)
     driver = Driver(site, workload.script, Gate(1), range(min(ALONE, plan.tasks)))
-    driver.cohort(range(min(ALONE, plan.tasks)))
+    driver.cohorts(1, itertools.count())
     site.time.run(lambda: driver.done)
     return site.time.now / len(driver.tracks)
 

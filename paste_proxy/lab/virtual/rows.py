@@ -33,7 +33,9 @@ class Row(msgspec.Struct, frozen=True):
     exposed_tool_s: float
     """Per task."""
     queue_s: float
-    """Per task: what its turns waited for a place, with us and in the engine."""
+    """Per task: what it waited for its beginning, and its turns for a place, with us and in the engine."""
+    model_s: float
+    """Per task: from a turn's beginning in the engine to its end."""
     hits: dict[str, int]
     """Calls by how they were served: reused, joined, promoted (no overlap), executed."""
     decided: int
@@ -48,6 +50,8 @@ class Row(msgspec.Struct, frozen=True):
     """Of the tasks: by more than 3 % and 100 ms slower than in A."""
     prefix_hits: float
     """Share of the prompt tokens that was not computed again."""
+    differing: int | None
+    """Tasks whose transcript is not the one that they have in A."""
 
 
 def rows_of(runs: Sequence[Run], seed: int) -> list[Row]:
@@ -75,6 +79,7 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
         throughput_per_h=_rounded(run.ended / run.span_s * 3600),
         exposed_tool_s=_rounded(statistics.fmean(track.exposed_s for track in run.tracks.values())),
         queue_s=_rounded(statistics.fmean(track.queue_s for track in run.tracks.values())),
+        model_s=_rounded(statistics.fmean(track.model_s for track in run.tracks.values())),
         hits={name: run.hits.get(name, 0) for name in ("reused", "joined", "promoted", "executed")},
         decided=run.hits.get("decided", 0),
         unused_per_used=_rounded(run.unused.get("speculative", 0) / used) if used else None,
@@ -82,7 +87,12 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
         ttft_chat_p99_s=_rounded(quantile(run.chat_ttft_s, 0.99)) if run.chat_ttft_s else None,
         slower_share=_rounded(sum(is_slower(a, b) for b, a in pairs) / len(pairs)) if pairs else None,
         prefix_hits=_rounded(1 - run.prefilled_tokens / run.prompt_tokens),
+        differing=_differing(run, native) if native is not None else None,
     )
+
+
+def _differing(run: Run, native: Run) -> int:
+    return sum(track.transcript != native.tracks[task].transcript for task, track in run.tracks.items())
 
 
 def _ratio(pairs: Sequence[tuple[float, float]]) -> float:
