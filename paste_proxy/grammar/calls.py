@@ -124,8 +124,7 @@ class CallAssembler:
         end = place + SIZE_LIMIT - self._size
         stop = call.stream.feed(text[:end], place)
         self._size += stop - place
-        if stop > place:
-            self._tell(call, text[place:stop], out)
+        self._tell(call, text[place:stop], out)
         self._judge(call, at, out)
         if not call.done and end < len(text):
             self._overflow(at, out)
@@ -224,9 +223,8 @@ class CallAssembler:
             if not stream.started:
                 text = text.lstrip(BLANKS)
             stop = stream.feed(text)
-            if stop:
-                self._tell(call, text[:stop], out)
-                text = text[stop:]
+            self._tell(call, text[:stop], out)
+            text = text[stop:]
             self._judge(call, at, out)
         if text and call.done and not call.faulty and text.strip(BLANKS):
             out.append(call.fault("text after the complete JSON object", at))
@@ -240,9 +238,10 @@ class CallAssembler:
             self._seal(call, call.text.getvalue(), stream.value, out)
 
     def _tell(self, call: _Call, text: str, out: list[GrammarEvent]) -> None:
-        """More of the arguments, and what became known by it."""
-        call.text.write(text)
-        out.append(ArgumentText(call.ordinal, text))
+        """More of the arguments, and what became known by it, or by what follows it."""
+        if text:
+            call.text.write(text)
+            out.append(ArgumentText(call.ordinal, text))
         self._report(call, out)
 
     def _report(self, call: _Call, out: list[GrammarEvent]) -> None:

@@ -59,6 +59,16 @@ def test_calls_that_the_client_sees_as_text_say_so() -> None:
     assert sealed.in_text
 
 
+@pytest.mark.parametrize("pieces", [['{"a":1:'], ['{"a":1', ":"]])
+def test_a_number_is_known_though_what_is_behind_it_is_at_fault(pieces: list[str]) -> None:
+    assert ArgumentSealed(0, ("a",), 1) in read(pieces)
+    assembler, out = CallAssembler(), list[GrammarEvent]()
+    assembler.delta(0, "a", "look", "", 0, out)
+    for piece in pieces:
+        assembler.read(0, piece, 0, 0, out)
+    assert ArgumentSealed(0, ("a",), 1) in out
+
+
 @pytest.mark.parametrize("cuts", [(), (3,), (9, 10, 11), range(1, 20)])
 def test_too_much_is_told_up_to_the_same_character(
     monkeypatch: pytest.MonkeyPatch, cuts: Sequence[int]
