@@ -5,6 +5,7 @@ known: by the grammar's invariance under cuts that equals any finer stream.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -141,11 +142,12 @@ class Agent:
         self._site.fleet.submit(self._script.task, request, following.told)
 
     def heard(self, saying: Saying, reply: Message, span: TurnSpan) -> None:
-        """The reply is complete."""
+        """The reply is complete. What the agent does then comes after what has begun by itself: it is another
+        process."""
         self._track.turns.append(span)
         self._add(reply, saying.kept or saying.tokens)
         if saying.calls:
-            _Calls(self, saying.calls, self._turns)
+            self._site.time.after(0.0, lambda: _Calls(self, saying.calls, self._turns).begin())
         else:
             self.answered([])
 
@@ -209,10 +211,14 @@ class _Calls:
 
     def __init__(self, agent: Agent, calls: tuple[SaidCall, ...], turn: int) -> None:
         self._agent = agent
+        self._calls = calls
+        self._turn = turn
         self._answers: list[Answered | None] = [None] * len(calls)
         self._left = len(calls)
-        for number, call in enumerate(calls):
-            agent.call(call, f"{turn}.{number}", lambda answer, number=number: self._take(number, answer))  # type: ignore[misc]
+
+    def begin(self) -> None:
+        for number, call in enumerate(self._calls):
+            self._agent.call(call, f"{self._turn}.{number}", partial(self._take, number))
 
     def _take(self, number: int, answer: Answered) -> None:
         self._answers[number] = answer

@@ -105,7 +105,11 @@ class Shell:
             timer.cancel()
             self.run_seconds += self._time.now - began
             cancelled = RunEnded(run_id, None, ToolError("cancelled", param=run_id))
-            self._time.after(0.0, lambda: self._told(cancelled))
+            # An event loop's turn to hear of it, and one to end: what starts in its place begins before.
+            self._time.after(0.0, lambda: self._later(cancelled))
+
+    def _later(self, event: Event) -> None:
+        self._time.after(0.0, lambda: self._told(event))
 
     def _told(self, event: Event) -> None:
         self.tell(event)
