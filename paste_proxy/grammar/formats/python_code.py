@@ -6,15 +6,18 @@ level, nested in other calls too (`print(search(query="x"))`). Not told: what st
 the like or in a branch of an expression, since it may not run, or often; arguments that are variables;
 positional arguments where the tool's parameters are not known. A call that was told is not made after all if
 an earlier line fails, or if the code as a whole does not parse.
+
+Code does more than that. Before the calls of the first line of a block that may act in a way which is not told
+(`python_harmless`), the block is told as broken: from there on the agent may do anything.
 """
 
 import ast
 import builtins
 import json
 import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
+from paste_proxy.grammar.formats.python_harmless import HARMLESS, is_harmless, made_names, parse, parse_inner
 from paste_proxy.grammar.formats.python_source import SourceScanner
 from paste_proxy.grammar.formats.pythonic import Found
 
@@ -23,7 +26,9 @@ LINE_LIMIT = 64 * 1024
 less than 0.1 s of parsing. A longer line is not read."""
 
 _BUILTINS = frozenset(dir(builtins))
-_DEFINED = re.compile(r"(?:async\s+def|def|class)\s+(\w+)")
+_WORD = re.compile(r"\w+")
+_MAY_MATTER = re.compile(r"[(@]|\b(?:with|class|await|yield|import|async)\b")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 _EVALUATED: dict[type[ast.AST], tuple[str, ...]] = {
     ast.Expr: ("value",),
@@ -53,7 +58,7 @@ _EVALUATED: dict[type[ast.AST], tuple[str, ...]] = {
 class CodeReader:
     """Reads one block of code piece by piece, in linear time. Never raises."""
 
-    __slots__ = ("_first", "_own", "_parts", "_scanner", "_size", "_tools", "found")
+    __slots__ = ("_first", "_functions", "_own", "_parts", "_scanner", "_size", "_tools", "_unclear", "found")
 
     def __init__(self, tools: Mapping[str, Sequence[str]]) -> None:
         """`tools`: the names of the parameters of each tool, in their order. If no tool is known, every plain
@@ -66,7 +71,11 @@ class CodeReader:
         self._size = 0
         self._first = True
         self._own: set[str] = set()
-        """Names that the code defines itself."""
+        """Names that the code makes itself."""
+        self._functions = set(HARMLESS.difference(tools))
+        """Python's own that do nothing to the world, and still have their names."""
+        self._unclear = False
+        """The block was told as broken."""
 
     def feed(self, text: str) -> None:
         at = 0
@@ -85,52 +94,86 @@ class CodeReader:
         """The block is over, and if it is `whole`, so is its last line. Another block may follow."""
         if whole:
             self._end_line()
+        else:
+            self._say_unclear("the block was not closed")
         self._scanner = SourceScanner()
         self._parts.clear()
         self._size = 0
         self._first = True
+        self._unclear = False
 
     def _end_line(self) -> None:
         line = "".join(self._parts)
+        long = self._size > LINE_LIMIT
         self._parts.clear()
         self._size = 0
+        if long:
+            self._first = False
+            self._say_unclear("a line that is too long")
+            return
         if self._first:  # Agents strip the block before they run it.
             line = line.lstrip()
             self._first = not line
+        if self._says_nothing(line):
+            return
         if line and not line[0].isspace() and line[0] != "#":
             self._read(line)
+        else:
+            self._read_inner(line)
+
+    def _says_nothing(self, line: str) -> bool:
+        """Whether it need not be parsed, which takes long: it can't call, nor give a known name away."""
+        if not self._tools or _MAY_MATTER.search(line):
+            return False
+        words = _WORD.findall(line)
+        return self._functions.isdisjoint(words) and self._tools.keys().isdisjoint(words)
 
     def _read(self, line: str) -> None:
-        defined = _DEFINED.match(line)
-        if defined is not None:
-            self._own.add(defined[1])
-        if "(" not in line and "import" not in line:
-            return
-        for statement in _parse(line):
-            if isinstance(statement, (ast.Import, ast.ImportFrom)):
-                self._own.update((name.asname or name.name).partition(".")[0] for name in statement.names)
-            for call in _calls(statement):
-                self._tell(call)
+        """A line of the outermost level."""
+        statements = parse(line)
+        if not statements:
+            self._read_inner(line)
+        for statement in statements:
+            if isinstance(statement, _DEFINITIONS):
+                self._make(statement)
+            calls = [(call, news) for call in _calls(statement) if (news := self._news(call))]
+            self._judge(statement, {id(call) for call, _ in calls})
+            for _, news in calls:
+                self.found += news
+            self._make(statement)
 
-    def _tell(self, call: ast.Call) -> None:
+    def _read_inner(self, line: str) -> None:
+        """A line that belongs to a longer statement: nobody knows whether it runs, or how often."""
+        statements = parse_inner(line)
+        if not statements and line.strip() and not line.lstrip().startswith("#"):
+            self._say_unclear("code that can't be read")
+        for statement in statements:
+            self._judge(statement, frozenset())
+            self._make(statement)
+
+    def _judge(self, statement: ast.stmt, told: Container[int]) -> None:
+        if not self._unclear and not is_harmless(statement, self._functions, told):
+            self._say_unclear("code that may do more than it tells")
+
+    def _make(self, statement: ast.stmt) -> None:
+        names = set(made_names(statement))
+        self._own |= names
+        self._functions -= names
+
+    def _say_unclear(self, why: str) -> None:
+        if not self._unclear:
+            self._unclear = True
+            self.found.append(("broken", why))
+
+    def _news(self, call: ast.Call) -> list[Found]:
+        """What is told of a call; nothing if it may not be one of a tool, or its arguments are not known."""
         name = call.func.id if isinstance(call.func, ast.Name) else ""
         if not name or name in self._own:
-            return
+            return []
         if (name not in self._tools) if self._tools else (name in _BUILTINS):
-            return
+            return []
         arguments = _arguments(call, self._tools.get(name, ()))
-        if arguments is not None:
-            self.found += (("open", name), ("text", arguments), ("close", ""))
-
-
-def _parse(line: str) -> list[ast.stmt]:
-    """The statements of one logical line; none if it is not a whole one."""
-    try:
-        with warnings.catch_warnings():  # Of escapes like `\d`, which are the model's affair.
-            warnings.simplefilter("ignore")
-            return ast.parse(line).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+        return [("open", name), ("text", arguments), ("close", "")] if arguments is not None else []
 
 
 def _calls(statement: ast.stmt) -> Iterator[ast.Call]:

@@ -83,7 +83,17 @@ def test_calls_of_code_between_tags(lengths: list[int]) -> None:
 
 
 def test_names_that_a_block_makes_hold_for_the_next_one() -> None:
-    assert run(tagged(), "<code>import search</code><code>search('c')</code>") == []
+    assert calls(run(tagged(), "<code>import search</code><code>search('c')</code>")) == []
+
+
+def test_each_block_that_may_do_what_is_not_told_is_broken() -> None:
+    found = run(tagged(), "<code>x = 1</code><code>go()</code> <code>search('a')</code><code>go()</code>")
+    assert [kind for kind, _ in found] == ["broken", "open", "text", "close", "broken"]
+
+
+def test_code_that_is_cut_is_broken() -> None:
+    assert run(tagged(), "<code>\nx = 1", finished=False) == [("broken", "the block was not closed")]
+    assert run(tagged(), "<code>\nx = 1") == []
 
 
 def test_a_turn_that_is_stopped_at_the_closing_tag_ends_its_block() -> None:

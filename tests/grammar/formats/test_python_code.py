@@ -88,14 +88,108 @@ def test_calls_that_are_sure_to_be_made_are_told_in_their_order(lengths: list[in
         "obj.search('a')",
         "search('a'",
         "search('a') search('b')",
-        "def search(query):",
-        "# search('a')",
-        "'''search('a')'''",
         "\x00search('a')",
     ],
 )
 def test_calls_that_may_not_be_made_or_not_so_are_not_told(code: str) -> None:
-    assert run(code + "\n") == []
+    assert [kind for kind, _ in run(code + "\n")] == ["broken"]
+
+
+HARMLESS = (
+    *(
+        "def search(query):",
+        "# search('a')",
+        "'''search('a')'''",
+        "x = 1",
+        "x += y[0].z",
+        "import json, os.path",
+    ),
+    *("print(x, f'{x!r}', len(y), end='')", "for q in sorted(x, reverse=True):\n    print(q)\n    x[q] = -q"),
+    "if x:  # search('a')\n    pass\nelif [  # no\ny]:\n    x = 1\nelse:\n    del x",
+    "try:\n    raise x\nexcept (A, B) as e:\n    print(e)\nfinally:\n    assert x",
+    "match x:\n    case [1, y] | {'a': y}:\n        print(y)",
+    *(
+        "from collections import Counter as C",
+        "def f(a=1):\n    return a",
+        "while x: x -= 1",
+        "x = [y for y in z]",
+    ),
+)
+
+
+@pytest.mark.parametrize("code", HARMLESS)
+def test_code_that_changes_nothing_but_names_is_harmless(code: str) -> None:
+    assert run(code) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(
+            "os.system('x')",
+            "exec('x')",
+            "with x:\n    pass",
+            "class A:\n    pass",
+            "await x",
+            "import tools",
+            "go()",
+        ),
+        *(
+            "from . import json",
+            "from os import *",
+            "@f\ndef g(): pass",
+            "def f(a=go()):\n    pass",
+            "f = lambda: go()",
+        ),
+        *(
+            "print = search\nprint('a')",
+            "from os import system as len\nlen('a')",
+            "for print in x:\n    print(1)",
+        ),
+        *(
+            "def len(x):\n    pass\nlen('a')",
+            "sorted(x, key=search)",
+            "print(x, file=y)",
+            "x = list(map(f, y))",
+        ),
+        *(
+            "try:\n    go()\nexcept E:\n    pass",
+            "try:\n    pass\nexcept go():\n    pass",
+            "x = {go(): 1}",
+            "f'{go()}'",
+        ),
+        *(
+            "if x:\n    pass\nelif go():\n    pass",
+            "match x:\n    case y if go():\n        pass",
+            "x = (yield from y)",
+        ),
+        *(
+            "if x: print('b'); go()",
+            "try: go()\nfinally: pass",
+            "else: go()",
+            "n = 1\nsearch(query=n)",
+            "print(" + "1," * LINE_LIMIT,
+        ),
+    ],
+)
+def test_code_that_may_do_what_is_not_told_is_broken_once(code: str) -> None:
+    for times in (code, f"{code}\n{code}\n"):
+        assert [kind for kind, _ in run(times)] == ["broken"]
+
+
+def test_a_tool_with_the_name_of_a_harmless_function_is_a_tool() -> None:
+    assert [kind for kind, _ in run("len(x)", tools={"len": ("a",)})] == ["broken"]
+    assert calls(run("len(1)", tools={"len": ("a",)})) == [("len", {"a": 1})]
+
+
+@given(CUTS)
+def test_what_may_act_is_told_before_the_calls_of_its_line(lengths: list[int]) -> None:
+    code = "x = search('a')\nprint(x)\nn = 'b'\nprint(visit(n), search('c'))\nsearch('d')"
+    assert [kind for kind, _ in run(code, lengths)] == [
+        *("open", "text", "close"),
+        "broken",
+        *("open", "text", "close", "open", "text", "close"),
+    ]
 
 
 def test_a_call_is_told_when_its_line_is_over() -> None:
@@ -110,12 +204,12 @@ def test_a_last_line_counts_only_if_it_is_whole() -> None:
     reader = CodeReader(TOOLS)
     reader.feed("now()")
     reader.end(whole=False)
-    assert reader.found == []
+    assert reader.found == [("broken", "the block was not closed")]
 
 
 def test_names_that_the_code_makes_are_no_tools() -> None:
     code = "def search(q):\n    return q\nsearch('a')\nfrom m import visit, a as now\nvisit('b')\nnow()\n"
-    assert run(code) == []
+    assert calls(run(code)) == []
 
 
 def test_without_known_tools_plain_names_are_told_with_named_arguments() -> None:
@@ -125,7 +219,7 @@ def test_without_known_tools_plain_names_are_told_with_named_arguments() -> None
 
 def test_the_beginning_of_a_block_may_be_indented() -> None:
     assert calls(run("\n  now()\n")) == [("now", {})]
-    assert run("x = 1\n  now()\n") == []
+    assert calls(run("x = 1\n  now()\n")) == []
 
 
 def test_a_line_of_any_length_costs_no_memory_and_the_next_one_is_read() -> None:
@@ -143,7 +237,7 @@ def test_a_line_of_any_length_costs_no_memory_and_the_next_one_is_read() -> None
 )
 def test_hostile_lines_neither_raise_nor_hang(line: str) -> None:
     begun = time.process_time()
-    assert run(line) in ([], run("now()"))
+    assert calls(run(line)) in ([], [("now", {})])
     assert time.process_time() - begun < 2
 
 
