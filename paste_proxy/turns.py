@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -25,11 +24,12 @@ from paste_proxy.grammar.events import (
     ReplyNamed,
     TurnEnded,
 )
-from paste_proxy.grammar.requests import ChatRequest, MessageCall
+from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.predict.model import Call, Candidate, Predictor
 from paste_proxy.sessions.history import decode_object
 from paste_proxy.sessions.state import SessionState
 from paste_proxy.sessions.table import Resolution, SessionTable
+from paste_proxy.sessions.turn import Turn
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunClass, RunContext
 from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect
@@ -43,44 +43,6 @@ FORESEEN = -2
 """The place of the first call in a turn that was only foreseen yet; those of the others are below."""
 SEALED_LIMIT = 64 * 1024
 """Characters of arguments that are still compared with calls: a model writes more only into files."""
-
-
-@dataclass(eq=False, slots=True)
-class Turn:
-    """One LLM request and its reply, as far as it has come."""
-
-    id: str
-    session: SessionState | None
-    request: ChatRequest | None
-    opened: float
-    sealed: dict[int, CallSealed] = field(default_factory=dict)
-    """By the call's ordinal: one without arguments may be sealed late."""
-    foreseen: dict[tuple[str, str], Call] = field(default_factory=dict)
-    """What was started for calls that the client has not been told of, by tool and canonical arguments."""
-    foreseen_writes: set[int] = field(default_factory=set)
-    """Ordinals of such calls that have a write open."""
-    text: list[str] = field(default_factory=list)
-    ended: bool = False
-    final: bool = False
-    """The client says that the session ends with this turn."""
-
-    @property
-    def one_reply(self) -> bool:
-        """With several replies asked for (`n`), nobody can say which one the agent will follow."""
-        return self.request is not None and self.request.choices == 1
-
-    @property
-    def calls(self) -> list[CallSealed]:
-        return [self.sealed[ordinal] for ordinal in sorted(self.sealed)]
-
-    @property
-    def told_calls(self) -> list[MessageCall]:
-        """The calls that the client's history will hold as calls, and not as the text they were read from."""
-        return [MessageCall(one.call_id, one.name, one.arguments) for one in self.calls if not one.in_text]
-
-    @property
-    def offers_tools(self) -> bool:
-        return self.request is not None and bool(self.request.tools)
 
 
 Hearer: TypeAlias = Callable[[Turn, SessionState, Any, float], None]
@@ -150,13 +112,18 @@ class Turns:
         session.names = self._names.resolve(request.tools)
         fresh = request.messages[resolution.fresh_from :]
         unseen: set[str] = set()
-        line = self._line(session)
-        asked = {call.call_id: call.name for message in fresh for call in message.calls}
-        for call_id in session.history.take(fresh, session.names):
-            self.ties.answered(session.id, call_id)
-            if not self.writes.answered(line, call_id) and call_id in asked:
-                unseen |= self._writes_of(session, asked[call_id])
-        self.writes.left(session.id, session.history.unanswered, turn)
+        like = self._like(resolution)
+        line = self._line(session) + like
+        for one in session.history.take(fresh, session.names):
+            expected = self.ties.answered(session.id, one.call_id)
+            if self.writes.answered(line, one.call_id):
+                continue
+            if one.tool is not None:
+                unseen |= self._writes_of(session, one.tool)
+            elif not expected:
+                unseen |= EVERYTHING
+        for origin in (session.id, *like):
+            self.writes.left(origin, session.history.unanswered, turn)
         self.ties.left(session.id)
         if unseen:
             self._broker.begin_write(frozenset(unseen), now)
@@ -164,6 +131,11 @@ class Turns:
         if resolution.in_doubt:
             self._broker.discard_session(session.id, now)
         session.note(now, "turn", relation=resolution.relation, messages=len(request.messages))
+
+    def _like(self, resolution: Resolution) -> list[str]:
+        """One of the sessions of which this one goes on, unknown which: those with the same writes open are as
+        good as each other, since as many stay open."""
+        return [*resolution.contested[:1]] if self.writes.alike(resolution.contested) else []
 
     def _line(self, session: SessionState) -> list[str]:
         """The sessions whose results its request may bring; its first one brings those of its origin, too."""
@@ -265,7 +237,7 @@ class Turns:
     def _unclear(self, turn: Turn, why: str, now: float) -> None:
         """What the agent may do now is not known: until it asks again, take it for a write of everything."""
         session = turn.session
-        if session is not None and (turn.offers_tools or session.calls_in_text):
+        if session is not None and (turn.may_hold_calls or session.calls_in_text):
             session.note(now, "unclear", why=why)
             self._open_write(turn, UNSEEN, "", EVERYTHING, now)
 
@@ -338,6 +310,7 @@ class Turns:
         if turn is None or turn.session is None or turn.session.id not in self.sessions:
             return
         session, complete = turn.session, complete and turn.ended
+        unread = unread or (turn.goes_on_elsewhere and not turn.ended)
         if unread or not turn.one_reply:
             self._unclear(turn, "the reply was not read" if unread else "several replies were asked for", now)
         self._drop_foreseen(turn, session, now)

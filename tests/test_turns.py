@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from paste_proxy.config import ClientToolConfig, Config, SpeculationConfig
@@ -274,6 +275,37 @@ def test_a_write_that_shows_only_in_the_history_voids_what_was_read_before() -> 
     assert reader.calls("read_a", "r1") == ["read_a authoritative"]
 
 
+@pytest.mark.parametrize("call", ["untold", "told with another request"])
+def test_a_result_whose_call_nobody_saw_voids_what_was_read_before(call: str) -> None:
+    t = talk()
+    reader = Talk(t.core)
+    reader.messages[0]["content"] = "look"
+    if call != "untold":
+        function = {"name": "edit", "arguments": "{}"}
+        t.messages.append(
+            {"role": "assistant", "tool_calls": [{"id": "x", "type": "function", "function": function}]}
+        )
+        t.ask()
+        t.ends(complete=False)
+    reader.ask()
+    reader.seals("read_a", "r1")
+    t.answers("x")
+    t.ask()
+    assert reader.calls("read_a", "r1") == ["read_a authoritative"]
+
+
+def test_a_result_of_a_read_that_the_stream_told_voids_nothing() -> None:
+    t = talk()
+    t.ask()
+    t.seals("read_a", "c1")
+    t.ends()
+    stamp = t.core.broker.epochs.stamp(frozenset("a"))
+    t.messages[-1] = {"role": "assistant", "content": ""}
+    t.answers("c1")
+    t.ask()
+    assert t.core.broker.epochs.is_current(stamp)
+
+
 def test_a_session_that_is_forgotten_closes_its_writes() -> None:
     t = talk()
     t.ask()
@@ -537,6 +569,16 @@ def test_what_can_t_be_read_may_hold_calls_where_calls_were_read_from_the_text()
             in_text(t, "edit")
         t.hears(Malformed("junk", 7))
         assert t.core.broker.open_scopes == (1 if earlier == "one" else 0)
+
+
+def test_what_can_t_be_read_may_hold_calls_where_the_text_is_read_for_calls() -> None:
+    t = talk()
+    body = json.dumps({"messages": t.messages}).encode()
+    request = msgspec.structs.replace(parse_chat_request(body), text_is_read=True)
+    t.tell(TurnRequested("turn", NOBODY, request))
+    t.tell(TurnSent("turn"))
+    t.tell(TurnClosed("turn", complete=True, unread=True))
+    assert t.core.broker.open_scopes == 1
 
 
 def test_calls_without_ids_are_pending_one_by_one_until_their_session_asks_again() -> None:

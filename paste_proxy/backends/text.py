@@ -79,10 +79,14 @@ class ReplyText:
     def observer(self, tools: tuple[RequestTool, ...], *, api_text: bool) -> TextReader | None:
         """For a reply whose calls the client finds in the text itself, if it has any; `api_text`: the API has
         no other place for them, and no parser of the engine's stands before it."""
-        calls = self.calls if api_text else self.passive
+        calls = self.format_in_text(api_text=api_text)
         if calls is None:
             return None
         return TextReader(calls, self.reasoning if api_text else self.told_here, tools, in_text=True)
+
+    def format_in_text(self, *, api_text: bool) -> Format | None:
+        """What `observer` looks for."""
+        return self.calls if api_text else self.passive
 
     @property
     def told_here(self) -> ReasoningFormat | None:

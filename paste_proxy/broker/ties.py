@@ -76,10 +76,12 @@ class Ties:
         discard(self._unclaimed, (call.tenant, call.tool, call.arguments), call)
         return call.session
 
-    def answered(self, session: str, call_id: str) -> None:
-        """The call's result stands in the history: whoever ran it has run it."""
-        if (call := self._by_session.get(session, {}).get(call_id)) is not None:
+    def answered(self, session: str, call_id: str) -> bool:
+        """The call's result stands in the history: whoever ran it has run it. False if none was expected."""
+        call = self._by_session.get(session, {}).get(call_id)
+        if call is not None:
             self._drop(call)
+        return call is not None
 
     def left(self, session: str) -> None:
         """The session asks again: its calls without an id were made, or never will be."""

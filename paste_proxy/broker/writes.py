@@ -5,10 +5,12 @@ A write is known by its turn and its place in it, since engines may give several
 mean something within one conversation only: some engines count them from 0 in each.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from paste_proxy.broker.index import discard
 from paste_proxy.broker.scopes import Epochs
@@ -45,7 +47,7 @@ class OpenWrites:
             return False
         if known is not None:
             discard(self._of_id, (known.session, known.call_id), place)
-            write = msgspec.structs.replace(known, call_id=write.call_id)
+            write = replace(known, call_id=write.call_id)
         self._open[place] = write
         self._of_session.setdefault(write.session, set()).add(place)
         self._of_id.setdefault((write.session, write.call_id), set()).add(place)
@@ -62,7 +64,7 @@ class OpenWrites:
             write = self._open[place]
             if write.scopes and write.tool == tool:
                 self._epochs.end_write(write.scopes)
-                self._open[place] = msgspec.structs.replace(write, scopes=frozenset())
+                self._open[place] = replace(write, scopes=frozenset())
                 return
 
     def answered(self, line: Iterable[str], call_id: str) -> bool:
@@ -86,6 +88,14 @@ class OpenWrites:
                 and (not self._open[place].call_id or self._open[place].call_id not in waiting)
             ]
         )
+
+    def alike(self, sessions: Iterable[str]) -> bool:
+        """Do all of them have the same writes open?"""
+        kinds = [
+            Counter(replace(self._open[place], session="") for place in self._of_session.get(session, ()))
+            for session in sessions
+        ]
+        return all(one == kinds[0] for one in kinds)
 
     def forget(self, session: str) -> None:
         self._close(list(self._of_session.get(session, ())))

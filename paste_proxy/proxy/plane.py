@@ -7,6 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from paste_proxy.backends import BackendControl
 from paste_proxy.config import Config
@@ -95,7 +96,7 @@ class LlmPlane:
         except PasteError as error:
             return refusal(error, head)
         read = await self._parse(api, body)
-        turn = await self._admit(request, read)
+        turn = await self._admit(request, api, read)
         tools = read.tools if read is not None else ()
         new_text = partial(self._new_text, api, tools)
         tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text, tools)
@@ -171,10 +172,12 @@ class LlmPlane:
             self._failures.report("reading a request", error)
         return None
 
-    async def _admit(self, request: web.Request, read: ChatRequest | None) -> Turn | None:
+    async def _admit(self, request: web.Request, api: Api, read: ChatRequest | None) -> Turn | None:
         """Waits for the joint queue. Where the core fails, the request is served without it."""
         try:
             identity = identify(request.headers, read.fields if read is not None else {})
+            if read is not None and self.backend.text.format_in_text(api_text=api in TEXT_APIS) is not None:
+                read = replace(read, text_is_read=True)
             return await self._runtime.admit(identity, read)
         except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
             self._failures.report("admission", error)

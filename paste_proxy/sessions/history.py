@@ -25,6 +25,18 @@ _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    tool: str
+    """As the client calls it."""
+    call: Call
+
+
+class Answered(msgspec.Struct, frozen=True, gc=False):
+    call_id: str
+    tool: str | None
+    """As the client calls it; None where the history holds no such call."""
+
+
 class SessionHistory:
     """Takes messages in order (`take`, cheap) and reads their results later (`read`, up to milliseconds).
 
@@ -34,19 +46,22 @@ class SessionHistory:
     def __init__(self, session: str = "") -> None:
         self.history = History(calls=[], session=session)
         """Bounded in calls and in text; up to the last `read`."""
-        self.unanswered: dict[str, Call] = {}
+        self.unanswered: dict[str, Asked] = {}
         """Calls that the history asks for and gives no result of, by call id."""
         self._unread: deque[tuple[Call, str]] = deque(maxlen=CALLS_KEPT)
 
-    def take(self, messages: Iterable[Message], names: Mapping[str, str]) -> list[str]:
-        """`names` maps the client's tool names to ours. Returns the ids of the calls that are answered."""
+    def take(self, messages: Iterable[Message], names: Mapping[str, str]) -> list[Answered]:
+        """`names` maps the client's tool names to ours. Returns the calls that are answered."""
+        tools: dict[str, str] = {}
         answered = []
         for message in messages:
             for call in message.calls:
                 self._ask(call, names)
             if message.role == "tool" and message.call_id:
-                self._answer(message)
-                answered.append(message.call_id)
+                if (asked := self.unanswered.pop(message.call_id, None)) is not None:
+                    self._unread.append((asked.call, message.text))
+                    tools[message.call_id] = asked.tool
+                answered.append(Answered(message.call_id, tools.get(message.call_id)))
         return answered
 
     def read(self) -> None:
@@ -64,13 +79,9 @@ class SessionHistory:
 
     def _ask(self, call: MessageCall, names: Mapping[str, str]) -> None:
         arguments = _short(decode_object(call.arguments))
-        self.unanswered[call.call_id] = Call(names.get(call.name, call.name), arguments)
+        self.unanswered[call.call_id] = Asked(call.name, Call(names.get(call.name, call.name), arguments))
         while len(self.unanswered) > UNANSWERED_KEPT:
             del self.unanswered[next(iter(self.unanswered))]
-
-    def _answer(self, message: Message) -> None:
-        if (call := self.unanswered.pop(message.call_id, None)) is not None:
-            self._unread.append((call, message.text))
 
 
 def _short(arguments: dict[str, object]) -> dict[str, object]:

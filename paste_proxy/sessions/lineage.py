@@ -53,6 +53,8 @@ class Lineage:
     """Of the last request, where its history is one text."""
     reply_id: str = ""
     """The id of the last request's reply, where a later request may name it."""
+    background: bool = False
+    """The last request's reply goes on without its client, which may have the rest from elsewhere."""
     contested: bool = False
     """Others waited with the same history and the same reply, and one of them has gone on."""
     seen: list[bytes] = field(default_factory=list)
@@ -65,6 +67,7 @@ class Lineage:
         self.body = request.body_digest
         self.prompt = TextDigest(request.prompt) if request.prompt else None
         self.reply_id = ""
+        self.background = request.background
         self.in_flight = True
         self.answered = False
         self.failed = False

@@ -42,6 +42,8 @@ class Resolution(msgspec.Struct, frozen=True):
     """Index of the first message that this session had not seen before; the last reply counts as not seen."""
     in_doubt: bool = False
     """Whose request this is could not be made sure: nothing that was staged before may be released to it."""
+    contested: tuple[str, ...] = ()
+    """The sessions of which one goes on as this one, nobody knows which. The first waits no longer."""
 
 
 class SessionTable:
@@ -82,9 +84,9 @@ class SessionTable:
             return self._go_on(candidates[0], request, at, now)
         if candidates:
             self._contest(candidates)
-            return self._begin(scope, request, "new", "", now, in_doubt=True)
+            return self._begin(scope, request, "new", "", now, tuple(one.id for one in candidates))
         relation, parent = self._origin(identity, request)
-        return self._begin(scope, request, relation, parent, now, in_doubt=False)
+        return self._begin(scope, request, relation, parent, now)
 
     def _candidates(self, scope: Scope, request: ChatRequest) -> tuple[list[Lineage], int]:
         """The sessions whose next request this may be, and the index of the message at which they wait."""
@@ -148,7 +150,13 @@ class SessionTable:
         return next(reversed(named.values())) if named else None
 
     def _begin(
-        self, scope: Scope, request: ChatRequest, relation: Relation, parent: str, now: float, *, in_doubt: bool
+        self,
+        scope: Scope,
+        request: ChatRequest,
+        relation: Relation,
+        parent: str,
+        now: float,
+        contested: tuple[str, ...] = (),
     ) -> Resolution:
         self._count += 1
         origin = digest(msgspec.msgpack.encode((scope, request.chain[-1:])))
@@ -156,7 +164,7 @@ class SessionTable:
         self._lineages[lineage.id] = lineage
         self._ask(lineage, request, now)
         self._make_room()
-        return Resolution(lineage.id, relation, parent, 0, in_doubt)
+        return Resolution(lineage.id, relation, parent, 0, bool(contested), contested)
 
     def _make_room(self) -> None:
         """Drop what is longest not heard of; turns in flight are bounded by their connections, and stay."""
@@ -202,9 +210,7 @@ class SessionTable:
         lineage = self._lineages.get(session)
         if lineage is not None and lineage.turn == turn and lineage.in_flight and not lineage.answered:
             lineage.answered = True
-            self._wait_for_next(lineage, text, calls)
-            if lineage.reply_id:
-                self._histories.replies.add(lineage, text, calls)
+            self._take_reply(lineage, text, calls)
             self._touch(lineage, now)
 
     def turn_closed(
@@ -225,7 +231,9 @@ class SessionTable:
             self.turn_replied(session, turn, now, text=text, calls=calls)
         elif not lineage.answered:
             lineage.failed = True
-            if text or calls:
+            if lineage.reply_id and lineage.background:
+                self._take_reply(lineage, text, calls)
+            elif text or calls:
                 self._wait_for_next(lineage, text, calls)
             self._wait(lineage, lineage.chain)
         lineage.in_flight = False
@@ -281,6 +289,12 @@ class SessionTable:
     def _touch(self, lineage: Lineage, now: float) -> None:
         lineage.last = now
         self._lineages.move_to_end(lineage.id)
+
+    def _take_reply(self, lineage: Lineage, text: str, calls: Sequence[MessageCall]) -> None:
+        """The next request may name it, if it has a name."""
+        self._wait_for_next(lineage, text, calls)
+        if lineage.reply_id:
+            self._histories.replies.add(lineage, text, calls)
 
     def _wait_for_next(self, lineage: Lineage, text: str, calls: Sequence[MessageCall]) -> None:
         """The next request goes on from this reply."""

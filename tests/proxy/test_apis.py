@@ -177,6 +177,19 @@ async def test_calls_in_the_text_are_heard_where_nobody_else_looks_for_them(
         assert asked == [api in (Api.COMPLETIONS, Api.GENERATE)]
 
 
+@pytest.mark.parametrize("tool_format", ["", "hermes"])
+async def test_the_runtime_is_told_whether_the_text_of_a_reply_is_read(tool_format: str) -> None:
+    backend = {"tool_format": tool_format}
+    async with (
+        raw_backend(Model(written(Api.COMPLETIONS), stream=False)) as port,
+        proxy(port, backend=backend) as running,
+    ):
+        await ask(running, Api.COMPLETIONS.value, BODIES[Api.COMPLETIONS])
+        _, read = running.runtime.admitted[0]
+        assert read is not None
+        assert read.text_is_read is bool(tool_format)
+
+
 @pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 async def test_a_bug_in_choosing_a_reader_costs_no_request(
     stream: bool, monkeypatch: pytest.MonkeyPatch

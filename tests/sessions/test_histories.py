@@ -133,6 +133,15 @@ def test_a_reply_that_was_cut_off_can_t_be_gone_on_from() -> None:
     assert client.ask(input="on", previous_response_id="r1").relation == "new"
 
 
+def test_a_reply_that_goes_on_in_the_background_can_be_gone_on_from() -> None:
+    client = Client(Api.RESPONSES)
+    session = client.ask(input="go", background=True).session
+    client.table.reply_named(session, "t1", "r1")
+    client.fail(session, "Ye")
+    again = client.ask(input=[output()], previous_response_id="r1")
+    assert (again.session, again.relation, again.in_doubt) == (session, "continued", False)
+
+
 def test_few_replies_are_kept() -> None:
     client = Client(Api.RESPONSES)
     session = client.ask(input="go").session

@@ -1,7 +1,7 @@
 """A session's history from its messages: the calls at once, their results when there is time."""
 
 from paste_proxy.grammar.requests import Message, MessageCall
-from paste_proxy.sessions.history import CALLS_KEPT, OUTPUTS_KEPT, UNANSWERED_KEPT, SessionHistory
+from paste_proxy.sessions.history import CALLS_KEPT, OUTPUTS_KEPT, UNANSWERED_KEPT, Answered, SessionHistory
 
 
 def ask(*calls: tuple[str, str, str]) -> Message:
@@ -19,13 +19,19 @@ def test_results_are_matched_to_calls_by_id_and_names_are_ours() -> None:
         answer("2", "done"),
         answer("1", '{"x": 2}'),
     ]
-    assert history.take(messages, {"mcp__open": "open"}) == ["2", "1"]
+    assert history.take(messages, {"mcp__open": "open"}) == [Answered("2", "edit"), Answered("1", "mcp__open")]
     history.read()
     assert [(c.tool, c.arguments, c.value) for c in history.history.calls] == [
         ("edit", {}, None),
         ("open", {"p": 1}, {"x": 2}),
     ]
     assert history.unanswered == {}
+
+
+def test_a_result_told_twice_is_of_one_call_and_one_without_its_call_of_none() -> None:
+    history = SessionHistory()
+    messages = [ask(("1", "t", "{}")), answer("1", "a"), answer("1", "b"), answer("2", "c")]
+    assert history.take(messages, {}) == [Answered("1", "t"), Answered("1", "t"), Answered("2", None)]
 
 
 def test_taking_reads_nothing_yet() -> None:
@@ -40,7 +46,7 @@ def test_an_answer_may_come_in_a_later_request() -> None:
     history = SessionHistory()
     history.take([ask(("1", "t", "{}"))], {})
     assert list(history.unanswered) == ["1"]
-    assert history.take([answer("1", "text")], {}) == ["1"]
+    assert history.take([answer("1", "text")], {}) == [Answered("1", "t")]
     assert history.unanswered == {}
 
 

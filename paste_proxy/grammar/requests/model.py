@@ -53,6 +53,10 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """Body fields that name a session, by path, as the client sent them: session_id, metadata.session_id..."""
     reply_to: str = ""
     """The id of the reply that this request goes on from: the messages are only what is new since."""
+    background: bool = False
+    """The model goes on though its client leaves, which may read the reply later, and elsewhere."""
+    text_is_read: bool = False
+    """Calls are looked for in the reply's text, as its client may find some there: who relays it says so."""
     prompt: bytes = b""
     """The history where it is one text, without its white space: the next prompt begins with it."""
 

@@ -65,6 +65,7 @@ def parse_responses_request(body: bytes) -> ChatRequest:
         stream=read.stream is True,
         # What runs in the background goes on without its client, and is not ours to abort.
         has_rid=read.request_id is not msgspec.UNSET or read.background is True,
+        background=read.background is True,
         fields=read.session_fields(),
         reply_to=reply_to,
     )
