@@ -1,8 +1,12 @@
 """ReAct: `Thought:`, `Action:`, `Action Input:` lines in plain text, and `Action: Search[query]` of its paper.
 
-Read as LangChain's agents read them: the first action of a turn counts, its input goes on to `Observation` in
-the beginning of a line or to the end of the turn, without spaces and double quotes around it. Input that
-begins with `{` is a JSON object of arguments, as CrewAI, LlamaIndex and Qwen-Agent ask for, and ends with it.
+The first action of a turn counts, where its markers begin their lines, outside of code blocks; as LangChain
+reads it, its input goes on to `Observation` in the beginning of a line or to the end of the turn, without
+spaces and double quotes around it. Input that begins with `{` is a JSON object of arguments, as CrewAI,
+LlamaIndex and Qwen-Agent ask for, and ends with it.
+
+LangChain's and CrewAI's regular expressions find markers anywhere. So a turn that has them where they are not
+read, or before those that are, is told as broken: nobody knows what the agent makes of it.
 """
 
 import re
@@ -12,6 +16,7 @@ from typing import TypeAlias
 from paste_proxy.grammar.formats.python_source import SourceScanner
 from paste_proxy.grammar.formats.python_string import json_string_body
 from paste_proxy.grammar.formats.pythonic import Found
+from paste_proxy.grammar.formats.react_markers import Markers
 from paste_proxy.grammar.formats.until import Trim, Until
 
 HEAD_LIMIT = 32
@@ -33,14 +38,15 @@ _FENCE = "```"
 class ReactReader:
     """Reads one turn piece by piece, in linear time. Never raises.
 
-    Markers count in the beginning of a line, outside of code blocks. `Action:` before anything but one word, or
-    the name of a known tool, is prose.
+    `Action:` before anything but one word, or the name of a known tool, is prose.
     """
 
     __slots__ = (
         "_argument",
         "_bracketed",
+        "_colon",
         "_fenced",
+        "_markers",
         "_scanner",
         "_step",
         "_token",
@@ -64,6 +70,10 @@ class ReactReader:
         self._token = ""
         """What was read of a line's head or of a name."""
         self._fenced = False
+        self._markers: Markers | None = Markers(bracketed=bracketed)
+        """Of the turn, while all of them were passed over."""
+        self._colon = -1
+        """Where the colon of the last `Action:` stands that was not."""
         self._scanner = SourceScanner()
         self._until = Until("\nObservation")
         self._trim = Trim('"', '" ')
@@ -71,7 +81,15 @@ class ReactReader:
     def feed(self, text: str, at: int = 0) -> None:
         end = len(text)
         while at < end:
-            at = self._step(self, text, at)
+            step = self._step
+            stop = step(self, text, at)
+            if self._markers is not None:
+                self._markers.feed(text, at, stop)
+                if step is ReactReader._head and self._step in _NAMES:
+                    self._colon = self._markers.size - 1
+                if self._markers.seen:
+                    self._say_unclear()
+            at = stop
 
     def end(self, *, finished: bool) -> None:
         """The turn is over; `finished`: the model ended it, or one of the client's stop strings."""
@@ -242,10 +260,17 @@ class ReactReader:
     # What is told.
 
     def _open(self, name: str) -> None:
+        if self._markers is not None and self._markers.first != self._colon:
+            self._say_unclear()
+        self._markers = None
         self.found.append(("open", name))
         parameters = self._tools.get(name)
         if parameters:
             self._argument = parameters[0]
+
+    def _say_unclear(self) -> None:
+        self._markers = None
+        self.found.append(("broken", "an action where none is read"))
 
     def _begin_argument(self) -> None:
         self.found.append(("text", f'{{"{json_string_body(self._argument)}": "'))
@@ -267,6 +292,8 @@ class ReactReader:
 
 
 _Step: TypeAlias = Callable[[ReactReader, str, int], int]
+_NAMES = (ReactReader._name, ReactReader._bracket_name)
+"""Behind the colon of `Action:`."""
 _OPEN = (
     ReactReader._input_head,
     ReactReader._input,

@@ -91,12 +91,9 @@ def test_text_is_the_first_parameter_of_a_known_tool() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Action: I should look it up\nAction Input: x",
-        "The Action: search\nAction Input: x",
-        "```\nAction: search\nAction Input: x\n```",
-        "Final Answer: 7\nAction: search\nAction Input: x",
-        "Observation: 7\nAction: search\nAction Input: x",
-        "Action: " + "a" * 500 + "\nAction Input: x",
+        "Action: I should look it up\nAction Inputs: x",
+        "Action: I should look it up.\nActionable Input: x",
+        "Action Input: x\nAction: I should",
         "Action Input: x",
         "Action:",
     ],
@@ -104,6 +101,60 @@ def test_text_is_the_first_parameter_of_a_known_tool() -> None:
 @pytest.mark.parametrize("lengths", [[], [1]])
 def test_prose_is_no_action(text: str, lengths: list[int]) -> None:
     assert run(text, lengths) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Action: I should look it up\nAction Input: x",
+        "The Action: search\nAction Input: x",
+        "```\nAction: search\nAction Input: x\n```",
+        "Final Answer: 7\nAction: search\nAction Input: x",
+        "Observation: 7\nAction: search\nAction Input: x",
+        "Action: " + "a" * 500 + "\nAction Input: x",
+        "Thought: I will. Action: edit\nAction Input: x",
+        "Action: edit Action Input: x",
+        "- Action: edit\nAction Input: x",
+        "AAction 1\n:ActionAction edit Action Action 2 \n Input 1:",
+    ],
+)
+@pytest.mark.parametrize("lengths", [[], [1], [2, 3]])
+def test_an_action_that_only_others_find_is_broken(text: str, lengths: list[int]) -> None:
+    assert [kind for kind, _ in run(text, lengths)] == ["broken"]
+
+
+def test_an_action_that_others_find_before_ours_is_broken() -> None:
+    found = run("- Action: edit\nAction Input: x\nAction: search\nAction Input: y\nObservation")
+    assert [kind for kind, _ in found] == ["broken", "open", "text", "close"]
+    found = run("My next Action: to search.\nAction: search\nAction Input: y\nObservation")
+    assert [kind for kind, _ in found] == ["broken", "open", "text", "close"]
+
+
+WORDS = (
+    "Action",
+    "Input",
+    ":",
+    " ",
+    "1",
+    "\n",
+    "f",
+    "- ",
+    "```\n",
+    "\nAction: f",
+    "\nAction Input: x",
+    "Final Answer",
+)
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=12).map("".join), CUTS)
+def test_no_action_that_langchain_finds_goes_unsaid(text: str, lengths: list[int]) -> None:
+    found = run(text, lengths)
+    assert found == run(text)
+    asked = re.search(
+        r"Action\s*\d*\s*:[\s]*(.*?)[\s]*Action\s*\d*\s*Input\s*\d*\s*:[\s]*(.*)", text, re.DOTALL
+    )
+    if asked is not None and "broken" not in [kind for kind, _ in found]:
+        assert [name for name, _ in calls(found)] == [asked[1]]
 
 
 def test_markers_behind_a_code_block_count() -> None:
@@ -152,9 +203,15 @@ def test_brackets_that_do_not_end_the_line_are_broken(text: str) -> None:
     assert found[-1][0] == "broken"
 
 
-@pytest.mark.parametrize("text", ["Action: search", "Action: see the list [1]", "Action: \n[1]"])
+@pytest.mark.parametrize("text", ["Action: search", "See the list [1]", "[1] Action: \n"])
 def test_prose_with_brackets_is_no_action(text: str) -> None:
     assert run(text, bracketed=True) == []
+
+
+@pytest.mark.parametrize("text", ["Action: see the list [1]", "Action: \n[1]", "- Action: search[1]"])
+@pytest.mark.parametrize("lengths", [[], [1]])
+def test_an_action_with_brackets_that_only_others_find_is_broken(text: str, lengths: list[int]) -> None:
+    assert [kind for kind, _ in run(text, lengths, bracketed=True)] == ["broken"]
 
 
 @pytest.mark.parametrize("size", [-1, 0, 1])
