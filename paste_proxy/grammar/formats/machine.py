@@ -12,22 +12,20 @@ from functools import lru_cache
 from typing import Protocol, TypeAlias
 
 from paste_proxy.grammar.calls import CallAssembler
-from paste_proxy.grammar.events import ContentText, GrammarEvent, Malformed, ReasoningText
-from paste_proxy.grammar.formats.either import EitherCalls
+from paste_proxy.grammar.events import GrammarEvent
+from paste_proxy.grammar.formats.either import EitherCalls, LiteralCalls
 from paste_proxy.grammar.formats.lexer import Find, Terminals
 from paste_proxy.grammar.formats.model import Calls, Marks, State, To, What
-from paste_proxy.grammar.formats.objects import LiteralCalls, ObjectCalls
+from paste_proxy.grammar.formats.objects import ObjectCalls
 from paste_proxy.grammar.formats.protocols import FoundCalls
 from paste_proxy.grammar.formats.python_string import json_string_body
 from paste_proxy.grammar.formats.pythonic import CallList, Found
+from paste_proxy.grammar.formats.telling import Telling
 from paste_proxy.grammar.formats.values import ANY, TEXT, ParameterTypes, Types, ValueText
 from paste_proxy.grammar.requests import RequestTool
 
 HEAD_LIMIT = 1024
 """Characters of a name or key with what stands beside it: the longest names have about a hundred."""
-
-BLANK_LIMIT = 1024
-"""Characters of white space beside a call that are taken out with it: templates have two or three."""
 
 DOUBT_LIMIT = 64 * 1024
 """Characters that wait until it is known whether they are a call: the name mostly comes first, and where
@@ -62,62 +60,37 @@ class FormatReader:
     """Reads one reply piece by piece, in linear time. Never raises."""
 
     __slots__ = (
-        "_at",
-        "_base",
-        "_blanks",
         "_calls",
-        "_fed",
         "_find",
-        "_gap",
         "_head",
         "_held",
         "_in_object",
         "_key",
         "_keys",
-        "_looked",
-        "_lost",
-        "_marked",
         "_names",
-        "_out",
         "_plain_text",
         "_reader",
         "_state",
         "_states",
         "_step",
+        "_telling",
         "_tool",
         "_types",
         "_undecided",
         "_value",
-        "settled",
     )
 
     def __init__(self, marks: Marks, calls: CallAssembler, tools: Sequence[RequestTool] = ()) -> None:
         """`tools`: those that the request offers."""
-        self.settled = 0
-        """Characters fed up to which all was told, as text or as whole calls, or is part of their marks. Stays
-        where it is from the first `Malformed` on: there the text begins that was not told."""
-        self._fed = 0
-        self._base = 0
-        """Characters fed before the text at hand."""
-        self._lost = False
-        self._looked = 0
-        """How many of the events were looked at for a `Malformed`."""
         self._calls = FoundCalls(calls)
         self._names = frozenset(tool.name for tool in tools)
         self._states = _prepared(marks, bool(self._names))
         self._types = ParameterTypes(tools)
-        self._out: list[GrammarEvent] = []
-        self._at = 0
+        self._telling = Telling()
         self._held = ""
         """The end of the text so far, which may be the beginning of a terminal."""
         self._undecided: io.StringIO | None = None
         """Text of which it is not known whether it is a call."""
-        self._gap = True
-        """In the beginning of the reply, or behind a call: white space waits here."""
-        self._blanks = ""
-        """The white space of a gap: it goes on only with text behind it."""
-        self._marked = False
-        """A mark was read: white space that waits at the end of the reply stands beside it."""
         self._head = ""
         self._tool = ""
         """The name of the call that is open."""
@@ -132,56 +105,56 @@ class FormatReader:
         """Inside the arguments of the call that is open."""
         self._enter(marks.start)
 
+    @property
+    def settled(self) -> int:
+        """As `Telling.settled`."""
+        return self._telling.settled
+
     def feed(self, text: str, at: int, out: list[GrammarEvent]) -> None:
         """More of the text; `at` is for `Malformed`."""
-        self._out, self._at, self._looked = out, at, len(out)
-        self._base = self._fed - len(self._held)
-        self._fed += len(text)
+        self._telling.begin(len(text), len(self._held), at, out)
         if self._held:
             text, self._held = self._held + text, ""
         place, end = 0, len(text)
         while place < end:
             place = self._step(self, text, place)
-        self._look()
+        self._telling.look()
 
     def end(self, at: int, out: list[GrammarEvent]) -> None:
         """The reply is over. A call of which anything is missing is none."""
-        self._out, self._at = out, at
+        telling, state = self._telling, self._state
         held, self._held = self._held, ""
-        state = self._state
+        telling.begin(0, len(held), at, out)
         if self._undecided is not None:
-            self._give_back(0, held)
+            self._give_back(len(held), held)
         elif state.broken:
             if not self._calls.is_open:
                 self._fail("the reply ended inside of a call")
         elif state.what is What.REASONING:
-            self._reasoning(held)
+            telling.reasoning(held, len(held))
         elif state.what is What.CONTENT or state.otherwise:
-            self._content(held)
-        if self._blanks and not self._marked:
-            out.append(ContentText(self._blanks))
+            telling.content(held, len(held))
+        telling.end()
         self._calls.end(at, out, finished=False)
 
     # Text between terminals.
 
     def _read_content(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
-        if self._content(text[place:stop]):
-            self._settle(stop)
+        self._telling.content(text[place:stop], stop)
         return self._stop(text, stop, terminal)
 
     def _read_reasoning(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
-        self._reasoning(text[place:stop])
-        self._settle(stop)
+        self._telling.reasoning(text[place:stop], stop)
         return self._stop(text, stop, terminal)
 
     def _pass_over(self, text: str, place: int) -> int:
         stop, terminal = self._find(text, place)
         if self._state.otherwise:
             begin = _skip(text, place, stop)
-            if not self._state.broken and self._content(text[place:begin]):
-                self._settle(begin)
+            if not self._state.broken:
+                self._telling.content(text[place:begin], begin)
             if begin < stop:
                 self._enter(self._state.otherwise)
                 return begin
@@ -205,7 +178,7 @@ class FormatReader:
             if text[place] != "{":
                 return self._before_arguments(text, place)
             self._in_object = True
-        stop, standing = self._calls.read(text, place, self._at, self._out)
+        stop, standing = self._calls.read(text, place, self._telling.at, self._telling.out)
         if standing == "open":
             return stop
         self._in_object = False
@@ -229,10 +202,10 @@ class FormatReader:
         if stop > place:
             self._say(value.feed(text[place:stop]))
             if value.told:
-                self._calls.settle(self._at, self._out)
+                self._calls.settle(self._telling.at, self._telling.out)
         if terminal:
             self._say(value.end())
-            self._calls.settle(self._at, self._out)
+            self._calls.settle(self._telling.at, self._telling.out)
             if value.fault:
                 return self._break(value.fault, text, stop, stop)
         return self._stop(text, stop, terminal)
@@ -246,7 +219,7 @@ class FormatReader:
             stop = self._read_doubtful(reader, self._undecided, text, place)
         if reader.found:
             self._decide()
-            self._calls.tell(reader.found, self._at, self._out)
+            self._calls.tell(reader.found, self._telling.at, self._telling.out)
         if reader.refused:
             self._give_back(stop)
         elif reader.fault:
@@ -297,7 +270,7 @@ class FormatReader:
                 return False
             self._decide()
             self._tool, self._keys = name, 0
-            self._calls.open(name, groups.get("id") or "", self._at, self._out)
+            self._calls.open(name, groups.get("id") or "", self._telling.at, self._telling.out)
         if "key" in groups:
             self._key = groups["key"] or ""
             self._plain_text = False
@@ -309,7 +282,7 @@ class FormatReader:
         if to.ends:
             if self._keys:
                 self._say("}")
-            self._calls.close(self._at, self._out)
+            self._calls.close(self._telling.at, self._telling.out)
             self._end_call(stop if to.kept else stop + len(terminal))
         self._enter(to.state)
         if to.kept:
@@ -317,7 +290,7 @@ class FormatReader:
         if self._undecided is not None:
             self._undecided.write(terminal)
         else:
-            self._mark()
+            self._telling.mark()
         return stop + len(terminal)
 
     def _enter(self, name: str) -> None:
@@ -350,60 +323,24 @@ class FormatReader:
 
     # What is told.
 
-    def _content(self, text: str) -> bool:
-        """Is all of it told? White space may wait."""
-        if self._gap:
-            text = self._blanks + text
-            if len(text) <= BLANK_LIMIT and (not text or text.isspace()):
-                self._blanks = text
-                return False
-            self._blanks, self._gap = "", False
-        if text:
-            self._out.append(ContentText(text))
-        return True
-
-    def _reasoning(self, text: str) -> None:
-        if text:
-            self._out.append(ReasoningText(text))
-
     def _say(self, piece: str) -> None:
         if piece:
-            self._calls.say(piece, self._at, self._out)
+            self._calls.say(piece, self._telling.at, self._telling.out)
 
     def _end_call(self, place: int) -> None:
         self._tool = ""
-        self._gap = True
-        self._settle(place)
-
-    def _settle(self, place: int) -> None:
-        """All of the text at hand up to `place` is told."""
-        self._look()
-        if not self._lost:
-            self.settled = self._base + place
-
-    def _look(self) -> None:
-        """Was anything told since that can't be read?"""
-        out = self._out
-        if len(out) > self._looked:
-            self._lost = self._lost or any(type(one) is Malformed for one in out[self._looked :])
-            self._looked = len(out)
-
-    def _mark(self) -> None:
-        """White space before a mark goes with it."""
-        self._marked = True
-        self._blanks = ""
+        self._telling.end_call(place)
 
     def _decide(self) -> None:
         """It is a call."""
         self._undecided = None
-        self._mark()
+        self._telling.mark()
 
     def _give_back(self, place: int, rest: str = "") -> None:
         """It was none; `rest` goes with it. The text at hand is told up to `place`."""
         undecided, self._undecided = self._undecided, None
         self._enter(self._state.otherwise)
-        if self._content((undecided.getvalue() if undecided is not None else "") + rest):
-            self._settle(place)
+        self._telling.content((undecided.getvalue() if undecided is not None else "") + rest, place)
 
     def _break(self, why: str, text: str, place: int, stop: int) -> int:
         """What is read is no call of this format; go on at `stop`."""
@@ -415,7 +352,7 @@ class FormatReader:
         return stop
 
     def _fail(self, why: str) -> None:
-        self._calls.fail(why, self._at, self._out)
+        self._calls.fail(why, self._telling.at, self._telling.out)
         self._tool = ""
 
 

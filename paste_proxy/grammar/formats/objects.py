@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from paste_proxy.grammar.formats.python_literal import LiteralStream
 from paste_proxy.grammar.formats.pythonic import Found
 from paste_proxy.grammar.json_stream import BLANKS, Grown, JsonStream
 
@@ -25,11 +24,7 @@ UNTOLD_LIMIT = 1_000_000
 """Characters of one object or list that are kept without being told: keys, values beside the arguments, and
 arguments that come before their name, which may have a file in them. All else has some hundreds."""
 
-OPENING_LIMIT = 64
-"""Characters of white space and brackets before the first quote: two brackets, and indentation."""
-
 _BLANK = re.compile(f"[{BLANKS}]*+")
-_OPENING = BLANKS + "[{"
 
 
 class ObjectCalls:
@@ -327,80 +322,6 @@ _ARGUMENTS: dict[str, _Step] = {
     '"': ObjectCalls._encoded_arguments,
     "n": ObjectCalls._null_arguments,
 }
-
-
-class LiteralCalls:
-    """The same where Python's quotes may stand too, `{'name': 'f', ...}`: the first quote decides."""
-
-    __slots__ = ("_decides", "_literal", "_objects", "_opening")
-
-    def __init__(self, objects: ObjectCalls) -> None:
-        self._objects = objects
-        self._opening = ""
-        """What came before the first quote."""
-        self._decides = True
-        """No quote yet, or what else can't stand before one."""
-        self._literal: LiteralStream | None = None
-
-    @property
-    def found(self) -> list[Found]:
-        return self._objects.found
-
-    @property
-    def decided(self) -> bool:
-        return self._objects.decided
-
-    @property
-    def refused(self) -> bool:
-        return self._objects.refused
-
-    @property
-    def complete(self) -> bool:
-        return self._objects.complete
-
-    @property
-    def fault(self) -> str:
-        literal = self._literal
-        over = literal is None or literal.complete or literal.fault
-        return self._objects.fault if over else ""
-
-    def feed(self, text: str, at: int = 0) -> int:
-        """As `ObjectCalls.feed`."""
-        if self._decides:
-            at = self._open(text, at)
-        if self._literal is not None:
-            return self._read_literal(self._literal, text, at)
-        return at if self._decides else self._objects.feed(text, at)
-
-    def _open(self, text: str, at: int) -> int:
-        end = len(text)
-        while at < end and text[at] in _OPENING and len(self._opening) < OPENING_LIMIT:
-            self._opening += text[at]
-            at += 1
-        if at < end:
-            self._decides = False
-            if text[at] == "'":
-                self._literal = LiteralStream(joins=False)
-                self._read_literal(self._literal, self._opening, 0)
-            else:
-                self._objects.feed(self._opening)
-        return at
-
-    def _read_literal(self, literal: LiteralStream, text: str, at: int) -> int:
-        """While there is doubt one character at a time, and behind a fault to the literal's end, so that where
-        it stops does not depend on the cuts."""
-        objects, end = self._objects, len(text)
-        while at < end and not (self.complete or self.refused or self.fault):
-            if objects.decided:
-                at = literal.feed(text, at)
-            else:
-                at += literal.feed(text[at])
-            if literal.out:
-                objects.feed("".join(literal.out))
-                literal.out.clear()
-            if literal.fault:
-                objects.give_up(literal.fault)
-        return at
 
 
 def _skip(text: str, at: int) -> int:

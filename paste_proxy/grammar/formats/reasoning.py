@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from paste_proxy.grammar.formats.lexer import Find, Terminals
-from paste_proxy.grammar.formats.machine import BLANK_LIMIT
 from paste_proxy.grammar.formats.marked_arguments import HARMONY
 from paste_proxy.grammar.formats.model import ReasoningFormat
+from paste_proxy.grammar.formats.telling import BLANK_LIMIT
 
 _TOOL_CALL = ("<tool_call>",)
 _KIMI_SECTION = ("<|tool_calls_section_begin|>",)

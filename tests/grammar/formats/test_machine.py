@@ -8,7 +8,8 @@ from paste_proxy.grammar import calls
 from paste_proxy.grammar.calls import CALL_LIMIT
 from paste_proxy.grammar.events import ArgumentText, CallSealed, ContentText, GrammarEvent, Malformed
 from paste_proxy.grammar.formats import find, machine, names, values
-from paste_proxy.grammar.formats.machine import BLANK_LIMIT, HEAD_LIMIT
+from paste_proxy.grammar.formats.machine import HEAD_LIMIT
+from paste_proxy.grammar.formats.telling import BLANK_LIMIT
 from tests.grammar.formats.fixture import TOOLS, fixture, read
 from tests.grammar.formats.test_any_split import splits
 from tests.grammar.fuzz.same import whole

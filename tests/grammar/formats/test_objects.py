@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.grammar.formats import objects
-from paste_proxy.grammar.formats.objects import LiteralCalls, ObjectCalls
+from paste_proxy.grammar.formats.either import LiteralCalls
+from paste_proxy.grammar.formats.objects import ObjectCalls
 from tests.grammar.formats.found import CUTS, calls, merged, pieces
 from tests.grammar.formats.test_python_literal import VALUES
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.grammar.formats import find_reasoning, reasoning_names
-from paste_proxy.grammar.formats.machine import BLANK_LIMIT
 from paste_proxy.grammar.formats.model import ReasoningFormat
 from paste_proxy.grammar.formats.reasoning import ReasoningSplit
+from paste_proxy.grammar.formats.telling import BLANK_LIMIT
 from tests.grammar.formats.found import CUTS, pieces
 
 TAGGED = [known for name in reasoning_names() if (known := find_reasoning(name)).marks is None]

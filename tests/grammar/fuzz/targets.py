@@ -134,7 +134,7 @@ def text_format(calls: Format | None, reasoning: ReasoningFormat | None = None) 
         in_text = bool(given.option & 2) or (calls is not None and calls.in_text)
         once = _read([text], calls, reasoning, tools, in_text=in_text)
         assert once == _read(pieces(text, given.lengths), calls, reasoning, tools, in_text=in_text)
-        assert not in_text or once.content == text
+        assert not in_text or once[0].content == text
 
     return target
 
@@ -146,14 +146,16 @@ def _read(
     tools: Sequence[RequestTool],
     *,
     in_text: bool,
-) -> Whole:
+) -> tuple[Whole, int]:
+    """What was told, and how far, before the end."""
     reader = TextReader(calls, reasoning, tools, in_text=in_text)
     events: list[GrammarEvent] = []
     for part in parts:
         reader.feed(part, 0, events)
+    settled = reader.settled
     reader.end(0, events, finished=True)
     assert ContentText("") not in events
-    return whole(events, in_text=in_text)
+    return whole(events, in_text=in_text), settled
 
 
 def request(api: Api) -> Target:
