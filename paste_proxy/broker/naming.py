@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from paste_proxy.grammar.digests import digest
 from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.tools.spec import ToolSpec
 
@@ -30,10 +31,12 @@ class ToolNames:
         self._specs = specs
         self._prefixes = tuple(prefixes)
         self._known: OrderedDict[bytes, dict[str, str]] = OrderedDict()
+        """By digest of the list: clients send lists of any size. What is found in one has a name for each of
+        ours and each prefix at most."""
 
     def resolve(self, offered: tuple[RequestTool, ...]) -> dict[str, str]:
         """See `resolve_tools`."""
-        key = msgspec.json.encode(offered)
+        key = digest(msgspec.json.encode(offered))
         if key not in self._known:
             self._known[key] = resolve_tools(offered, self._specs, self._prefixes)
             if len(self._known) > REMEMBERED:

@@ -1,8 +1,9 @@
 """Which gateway tool does a name in a request mean?"""
 
+import tracemalloc
 from typing import Any
 
-from paste_proxy.broker.naming import resolve_tools, same_schema
+from paste_proxy.broker.naming import REMEMBERED, ToolNames, resolve_tools, same_schema
 from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.tools.spec import ToolSpec
 
@@ -50,3 +51,18 @@ def test_requirements_matter_in_any_order_and_none_is_as_good_as_an_empty_list()
     assert same_schema({"required": ["a", "b"]}, {"required": ["b", "a"]})
     assert not same_schema({"required": ["a"]}, {})
     assert same_schema({"required": []}, {})
+
+
+def test_lists_of_any_size_are_remembered_in_little_space() -> None:
+    names = ToolNames(SPECS, [])
+    tracemalloc.start()
+    try:
+        for number in range(2 * REMEMBERED):
+            offered = (
+                RequestTool("open", SCHEMA),
+                RequestTool("other", {"description": f"{number}{'x' * 50_000}"}),
+            )
+            assert names.resolve(offered) == {"open": "open"}
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()

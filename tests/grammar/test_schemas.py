@@ -66,6 +66,24 @@ def test_a_reason_is_short() -> None:
     assert 0 < len(why) <= WHY_LIMIT + len("...")
 
 
+def test_long_schemas_are_not_kept_nor_read_again_for_each_call() -> None:
+    properties = {str(number): {"type": "string"} for number in range(300_000)}
+    schemas = Schemas([RequestTool("t", {"properties": properties, "required": ["a"]})])
+    begun = time.process_time()
+    assert [schemas.refusal("t", {}, 2) for _ in range(100)] == [""] * 100
+    for number in range(10):
+        described: dict[str, object] = {"required": ["a"], "description": f"{number}" * 5_000_000}
+        assert refusal(described, {}) == ""
+    assert time.process_time() - begun < 0.5
+
+
+def test_a_schema_is_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = {"required": ["a"], "title": "compiled once"}
+    assert refusal(schema, {})
+    monkeypatch.setattr(jsonschema_rs, "validator_for", None)
+    assert refusal(dict(reversed(schema.items())), {})
+
+
 def test_nothing_is_said_of_tools_without_a_schema() -> None:
     unlike = [RequestTool("two", {"required": ["a"]}), RequestTool("two", {"required": ["b"]})]
     schemas = Schemas([RequestTool("none", {}), *unlike])

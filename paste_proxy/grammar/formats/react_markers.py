@@ -20,7 +20,7 @@ class Markers:
     def __init__(self, *, bracketed: bool) -> None:
         """`bracketed`: an action is `Action: NAME[`; else `Action Input:` is what makes one."""
         self._behind = _BRACKET if bracketed else _INPUT
-        self._words = _ACTION
+        self._words: tuple[str, ...] = _ACTION
         """What has to come, with nothing but white space and digits between."""
         self._place = 0
         """Which of these words comes next, or has begun."""
