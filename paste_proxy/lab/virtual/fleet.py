@@ -17,7 +17,8 @@ class Fleet:
     def __init__(self, spec: EngineSpec, count: int, time: VirtualTime) -> None:
         self.engines: Sequence[EngineModel] = [EngineModel(spec) for _ in range(count)]
         self._time = time
-        self._timers: list[Timer | None] = [None] * count
+        self._timers: list[tuple[float, Timer] | None] = [None] * count
+        """Of each engine's next event."""
         self._told: dict[str, Told] = {}
         self._place: dict[str, int] = {}
 
@@ -48,8 +49,16 @@ class Fleet:
         self._wait(place)
 
     def _wait(self, place: int) -> None:
-        timer = self._timers[place]
-        if timer is not None:
-            timer.cancel()
-        moment = self.engines[place].next_event()
-        self._timers[place] = None if moment is None else self._time.at(moment, lambda: self._go_on(place))
+        moment, waited = self.engines[place].next_event(), self._timers[place]
+        if waited is not None:
+            if waited[0] == moment:
+                return
+            waited[1].cancel()
+        if moment is None:
+            self._timers[place] = None
+        else:
+            self._timers[place] = (moment, self._time.at(moment, lambda: self._due(place)))
+
+    def _due(self, place: int) -> None:
+        self._timers[place] = None
+        self._go_on(place)

@@ -37,7 +37,8 @@ class VirtualTime:
     def run(self, until: Callable[[], bool]) -> None:
         """Until that holds, or nothing is due any more."""
         while self._due and not until():
-            self.now, _, timer = heapq.heappop(self._due)
+            moment, _, timer = heapq.heappop(self._due)
             action, timer.action = timer.action, None
             if action is not None:
+                self.now = moment
                 action()
