@@ -1,7 +1,7 @@
 """Finds the terminals of one state in text that comes in pieces, in linear time."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 Find: TypeAlias = Callable[..., tuple[int, str]]
@@ -16,9 +16,13 @@ class Terminals:
 
     __slots__ = ("_strings", "search")
 
-    def __init__(self, strings: tuple[str, ...]) -> None:
+    def __init__(self, strings: tuple[str, ...], unless: Mapping[str, str] | None = None) -> None:
+        """`unless`: patterns in front of which these strings are no terminals."""
         self._strings = frozenset(strings)
-        whole = [re.escape(string) for string in strings]
+        unless = unless or {}
+        whole = [
+            re.escape(string) + (f"(?!{unless[string]})" if string in unless else "") for string in strings
+        ]
         begun = [_beginning(string) for string in strings if len(string) > 1]
         self.search = re.compile("|".join(whole + begun) or r"(?!)").search
         """One pass over the text: terminals, and at its very end the beginning of one."""

@@ -372,7 +372,7 @@ _STEPS: dict[What, _Step] = {
 def _prepared(marks: Marks, with_tools: bool) -> dict[str, tuple[State, _Step, Find]]:
     """Each state with what reads it and what finds its terminals; shared by all replies."""
     return {
-        name: (state, _STEPS[state.what], Terminals(state.terminals(with_tools=with_tools)).find)
+        name: (state, _STEPS[state.what], Terminals(state.terminals(with_tools=with_tools), state.unless).find)
         for name, state in marks.states.items()
     }
 

@@ -4,6 +4,7 @@ Sources: the models' chat templates, and where those leave it open the parsers o
 """
 
 from paste_proxy.grammar.formats.model import Calls, Marks, On, State, To, What
+from paste_proxy.grammar.formats.pythonic import NO_LIST
 
 
 def tagged(openings: tuple[str, ...], closing: str, calls: Calls | None = None) -> Marks:
@@ -57,7 +58,7 @@ LLAMA3 = Marks(
 
 _LLAMA4_MARKS: On = {"<|python_start|>": To("begin"), "<|python_end|>": To("begin")}
 """Marks that llama 4 sometimes puts around the list: they say nothing."""
-_LATER_LIST: On = {"[": To("list", kept=True, with_tools=True), **_LLAMA4_MARKS}
+_LATER_LIST: On = {"[": To("list", kept=True, with_tools=True, unless=NO_LIST), **_LLAMA4_MARKS}
 """Behind other text a list is one of calls only where its first name is known."""
 
 

@@ -22,6 +22,9 @@ _WORD = re.compile(r"\w*")
 _PLAIN_NAME = re.compile(r"[^\W\d]\w*")
 _DOTTED = re.compile(rf"{_PLAIN_NAME.pattern}(?:\.{_PLAIN_NAME.pattern})*")
 
+NO_LIST = r"[ \t\r\n\f]*+(?:[\w.]++[^\w.(]|[^ \t\r\n\f\w.])"
+"""What a `CallList` that is in doubt refuses behind its `[`: anything but a name and `(`."""
+
 Found: TypeAlias = tuple[Literal["open", "text", "close", "broken"], str]
 """News of one call after the other: its name, more of the JSON text of its arguments, its end, or why there is
 none."""

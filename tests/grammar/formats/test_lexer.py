@@ -73,3 +73,11 @@ def test_what_begins_behind_a_limit_is_not_looked_for() -> None:
 
 def test_without_terminals_all_is_text() -> None:
     assert Terminals(()).find("<x", 0) == (2, "")
+
+
+def test_what_stands_behind_may_make_it_none() -> None:
+    known = Terminals(("[", "<x>"), {"[": "[0-9]+;"})
+    assert known.find("[1;[2[", 0) == (3, "[")
+    assert known.find("[12;<x>", 0) == (4, "<x>")
+    assert known.find("[12", 0) == (0, "[")
+    assert known.find("[12;", 0) == (4, "")

@@ -1,5 +1,6 @@
 """Content goes on as it comes, and the calls in it are told beside it, or taken out of it."""
 
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -104,3 +105,26 @@ def test_parameters_have_the_order_of_the_schema() -> None:
         RequestTool("h", {"properties": None}),
     ]
     assert parameters(tools) == {"f": ("b", "a"), "g": (), "h": ()}
+
+
+@given(st.lists(st.sampled_from(("[", " ", "f", "f(", "a=1", ")", "]", "1", ", ", "x(")), max_size=10), CUTS)
+def test_brackets_before_a_list_are_text(parts: list[str], lengths: list[int]) -> None:
+    text = f"x {''.join(parts)}"
+    assert said(run(lists, text, lengths)) == said(run(lists, text, [1]))
+
+
+def test_many_brackets_take_less_than_two_microseconds_each() -> None:
+    text = "x" + "[" * 200_000
+    begun = time.process_time()
+    assert said(run(lists, text)) == (text, [])
+    assert time.process_time() - begun < 0.4
+    calls = ["CallOpened", "ArgumentText", "ArgumentText", "ArgumentSealed", "ArgumentText", "CallSealed"]
+    assert said(run(lists, f"{text}f(a=1)]"))[0] == text[:-1]
+    assert set(said(run(lists, f"{text}f(a=1)]"))[1]) == set(calls)
+
+
+def said(events: list[GrammarEvent]) -> tuple[str, list[str]]:
+    """The content, and the kinds of all else."""
+    content = "".join(event.text for event in events if isinstance(event, ContentText))
+    other = [type(event).__name__ for event in events if not isinstance(event, ContentText)]
+    return content, other

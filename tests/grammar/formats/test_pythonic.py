@@ -1,6 +1,7 @@
 """Lists of calls are read as Python reads them, and text that only begins like one stays text."""
 
 import json
+import re
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.grammar.formats.pythonic import NAME_LIMIT, CallList, Found
+from paste_proxy.grammar.formats.pythonic import NAME_LIMIT, NO_LIST, CallList, Found
 from tests.grammar.formats.found import CUTS, calls, merged, pieces, read
 from tests.grammar.formats.test_python_literal import VALUES
 
@@ -146,3 +147,14 @@ def test_no_text_raises_and_no_cut_matters(text: str, lengths: list[int]) -> Non
         cut.feed(piece)
     one.feed("[f(a=" + text)
     assert (merged(cut.found), cut.complete, cut.fault) == (merged(one.found), one.complete, one.fault)
+
+
+@given(st.text(st.sampled_from("[]f(.a=1)\n \f\v,\u00a0'"), max_size=8), CUTS)
+def test_what_is_no_list_by_its_beginning_is_refused(text: str, lengths: list[int]) -> None:
+    reader = CallList({"f"})
+    for piece in pieces(f"[{text}", lengths):
+        reader.feed(piece)
+    if re.match(NO_LIST, text):
+        assert reader.refused
+    elif re.match(r"\s*[\w.]*[^\w.\s]", text):
+        assert re.match(r"[ \n\f]*[\w.]+\(", text)
