@@ -38,7 +38,7 @@ def message_digest(
 
     `calls` are (id, name, raw arguments); `foreign` are digests of parts that are no text.
     """
-    return digest_of_fields(role, text, call_fields(calls), call_id, foreign)
+    return digest_of_fields(role, squeeze(text), call_fields(calls), call_id, foreign)
 
 
 def call_fields(calls: Iterable[tuple[str, str, str]]) -> list[bytes]:
@@ -50,9 +50,10 @@ def call_fields(calls: Iterable[tuple[str, str, str]]) -> list[bytes]:
 
 
 def digest_of_fields(
-    role: str, text: str, calls: Iterable[bytes], call_id: str = "", foreign: Iterable[bytes] = ()
+    role: str, squeezed: bytes, calls: Iterable[bytes], call_id: str = "", foreign: Iterable[bytes] = ()
 ) -> bytes:
-    fields = [_bytes(role), squeeze(text), _bytes(call_id), *calls, *foreign]
+    """As `message_digest`, of a text that is `squeezed`."""
+    fields = [_bytes(role), squeezed, _bytes(call_id), *calls, *foreign]
     lengths = ",".join([str(len(field)) for field in fields])
     return digest(b"".join((lengths.encode(), b";", *fields)))
 

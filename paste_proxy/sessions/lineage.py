@@ -21,6 +21,10 @@ Scope = tuple[str, str]
 SEEN_KEPT = 32
 """Points of its history by which a session's forks are known: about the last 15 turns, and the first."""
 
+SPELT_LIMIT = 256 * 1024
+"""Characters of a reply's text and arguments up to which it is known in every spelling: about 20 ms. Hardly a
+model writes more in one turn, and then it must come back as it was sent."""
+
 
 @dataclass(eq=False, slots=True)
 class Lineage:
@@ -87,17 +91,22 @@ def reply_tips(chain: bytes, text: str, calls: Iterable[MessageCall]) -> tuple[b
     as 1, and calls that are written into the text have ids and names only.
     """
     said = [(call.call_id, call.name, call.arguments) for call in calls]
-    rewritten = [(call_id, name, of_doubles(arguments)) for call_id, name, arguments in said]
-    spellings = [said, as_written(said), *([rewritten] if rewritten != said else [])]
-    texts = [text, without_thinking(text)]
-    if said:
-        texts.append("")
-    fields = [call_fields(spelling) for spelling in (spellings if said else [said])]
+    spellings, texts = [said], [text]
+    if len(text) + sum(len(arguments) for _, _, arguments in said) <= SPELT_LIMIT:
+        spellings += _other_spellings(said)
+        texts += [without_thinking(text), *([""] if said else [])]
+    squeezed = [squeeze(one) for one in dict.fromkeys(texts)]
+    fields = [call_fields(spelling) for spelling in spellings]
     return tuple(
         dict.fromkeys(
-            extend_chain(chain, digest_of_fields("assistant", one, told)) for told in fields for one in texts
+            extend_chain(chain, digest_of_fields("assistant", one, told)) for told in fields for one in squeezed
         )
     )
+
+
+def _other_spellings(said: list[tuple[str, str, str]]) -> list[list[tuple[str, str, str]]]:
+    rewritten = [(call_id, name, of_doubles(arguments)) for call_id, name, arguments in said]
+    return [as_written(said), *([rewritten] if rewritten != said else [])] if said else []
 
 
 def prompt_tip(prompt: TextDigest, text: str) -> tuple[bytes, int]:
