@@ -190,4 +190,4 @@ class BackendControl:
                 if reply.status >= 400:
                     log.warning("abort of %s: the backend answered %d", rid, reply.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("abort of %s was not delivered: %s", rid, error)
+            log.warning("abort of %s was not delivered: %s", rid, str(error) or type(error).__name__)

@@ -65,10 +65,26 @@ class ReplyText:
         self.reasoning = self._configured_reasoning or self._known(
             info.reasoning_parser if info else None, "reasoning", formats.find_reasoning
         )
+        self._warn_of_another(info)
         if self._config.parse == "proxy" and (why := self._not_parsed_here()):
             self._once(f"backend.parse: proxy is refused, replies are left as they are: {why}")
         if self._config.raw_tap == "logprobs" and (why := self._not_tapped()):
             self._once(f"backend.raw_tap: logprobs has no use here and is off: {why}")
+
+        if self.parsed_here:
+            log.info("calls are made here from the text of chat replies (backend.parse: proxy)")
+        if self.tapped:
+            log.info("the text behind chat replies is read ahead of the engine (backend.raw_tap: logprobs)")
+
+    def _warn_of_another(self, info: ModelInfo | None) -> None:
+        """The operator goes before the engine, but may be wrong."""
+        parser = info.tool_call_parser if info is not None else None
+        engine = self._known(parser, "tool-call", formats.find)
+        if self._configured is not None and engine is not None and engine != self._configured:
+            self._once(
+                f"backend.tool_format says {self._configured.name}, but the engine's parser {parser} reads "
+                f"{engine.name}"
+            )
 
     def reader(
         self, tools: tuple[RequestTool, ...], *, calls: bool = True, reasoning: bool = True

@@ -72,6 +72,12 @@ class RawTap:
         self._lost = False
         """The text could not be read on."""
 
+    @property
+    def missed(self) -> bool:
+        """The parsed stream told calls, and the text none at all: it is of another format."""
+        told = any(one.sealed is not None for one in self._parsed.values())
+        return told and not self._raw and not self._lost
+
     def parsed(self, events: Sequence[GrammarEvent]) -> None:
         """What the parsed stream says. Nothing of it is foreseen from now on."""
         for event in events:

@@ -22,7 +22,13 @@ from paste_proxy.lab.machine import busy_share, cpu_times
 from paste_proxy.lab.policy import Policy
 from paste_proxy.lab.processes import Child, child, module
 from paste_proxy.lab.records import AgentPlan, Cell, ServiceSpan, TaskRecord
-from paste_proxy.lab.sglang_server import INSTALL_COMMAND, SglangServer, find_install, venv_folder
+from paste_proxy.lab.sglang_server import (
+    INSTALL_COMMAND,
+    VENV_VARIABLE,
+    SglangServer,
+    find_install,
+    venv_folder,
+)
 from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes
 from paste_proxy.lab.summary import Ahead, Outcome, summarize
 from paste_proxy.lab.workload import Workload, load_workload
@@ -161,7 +167,11 @@ class Demo:
     async def _sglang(self) -> AsyncIterator[str]:
         install = find_install()
         if install is None:
-            raise LabError(f"no SGLang in {venv_folder()}; to install it: {INSTALL_COMMAND}", param="sglang")
+            raise LabError(
+                f"no SGLang in {venv_folder()} ({VENV_VARIABLE} names another folder); to install it, "
+                f"in a clone: {INSTALL_COMMAND}",
+                param="sglang",
+            )
         batch = 2 * self._settings.at_once
         async with SglangServer(install, self._folder, max_running_requests=batch) as server:
             command = module("paste_proxy.lab.scripting_front", server.url, str(self._settings.token_scale))

@@ -20,7 +20,13 @@ from paste_proxy.lab.demo import FIRST_LEARNT, Demo, DemoSettings
 from paste_proxy.lab.engine.spec import EngineSpec
 from paste_proxy.lab.processes import child, module
 from paste_proxy.lab.records import TaskRecord, TokenCount
-from paste_proxy.lab.sglang_server import INSTALL_COMMAND, SglangServer, find_install, venv_folder
+from paste_proxy.lab.sglang_server import (
+    INSTALL_COMMAND,
+    VENV_VARIABLE,
+    SglangServer,
+    find_install,
+    venv_folder,
+)
 from paste_proxy.lab.sizes import SUBJECT, Sizes
 from paste_proxy.lab.virtual.agent import TaskTrack
 from paste_proxy.lab.virtual.driver import Driver, Gate
@@ -136,7 +142,11 @@ class _Live:
     async def _engines(self) -> AsyncIterator[tuple[str, str]]:
         install = find_install()
         if install is None:
-            raise LabError(f"no SGLang in {venv_folder()}; to install it: {INSTALL_COMMAND}", param="sglang")
+            raise LabError(
+                f"no SGLang in {venv_folder()} ({VENV_VARIABLE} names another folder); to install it, "
+                f"in a clone: {INSTALL_COMMAND}",
+                param="sglang",
+            )
         async with SglangServer(install, self._folder, max_running_requests=BATCH) as server:
             scale = str(self._workload.live.token_scale)
             command = module("paste_proxy.lab.scripting_front", server.url, scale, str(self._counts))

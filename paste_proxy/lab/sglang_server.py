@@ -66,9 +66,12 @@ class SglangInstall(msgspec.Struct, frozen=True):
 
 
 def venv_folder() -> Path:
-    """`$PASTE_SGLANG_VENV`, else `.venvs/sglang` beside the package."""
-    default = Path(__file__).resolve().parents[2] / ".venvs" / "sglang"
-    return Path(os.environ.get(VENV_VARIABLE) or default)
+    """`$PASTE_SGLANG_VENV`, else `.venvs/sglang` beside the package, as in a clone, or in the working folder,
+    for who installed the package elsewhere."""
+    if given := os.environ.get(VENV_VARIABLE):
+        return Path(given)
+    beside = Path(__file__).resolve().parents[2] / ".venvs" / "sglang"
+    return beside if beside.exists() else Path.cwd() / ".venvs" / "sglang"
 
 
 def find_install(folder: Path | None = None) -> SglangInstall | None:

@@ -62,7 +62,9 @@ class Connection(asyncio.Protocol):
         """The exchange is over and the connection may carry another."""
         if self.lost or self._busy or self._failure or self._head is None or self._body is None:
             return False
-        return self._body.ended and not self._body.surplus and self._head.keep_alive
+        # After a failure some servers close, though they say nothing of it (uvicorn behind SGLang 0.5.23).
+        whole = self._body.ended and not self._body.surplus
+        return whole and self._head.keep_alive and self._head.status < 500
 
     def start(self, method: str, data: bytes, *, reused: bool) -> None:
         """Begins an exchange by sending `data`."""

@@ -189,8 +189,9 @@ class _Tapped:
         if self._tap.ended and self._said and not self._stripper.tokens:
             text.raw_tap_fails("log probabilities were asked for, and none came")
         elif self._raw is not None:
-            text.raw_tap_read(agrees=not self._raw.disagrees)
-            if self._raw.disagrees:
+            agrees = not (self._raw.disagrees or self._raw.missed)
+            text.raw_tap_read(agrees=agrees)
+            if not agrees:
                 self._control.doubt()
 
 

@@ -59,6 +59,11 @@ class CallWriter:
         self._raw_from = 0
         """Characters before it."""
 
+    @property
+    def open_calls(self) -> frozenset[int]:
+        """Calls that were begun and are not whole, by their place."""
+        return frozenset(self._open)
+
     def feed(self, text: str) -> list[Delta]:
         if self._plain:
             return [{"content": text}]

@@ -153,7 +153,7 @@ def _rewrite_choice(choice: dict[str, Any], writer: CallWriter) -> bool:
     message["content"] = "".join(delta.get("content", "") for delta in deltas)
     if reasoning := "".join(delta.get("reasoning_content", "") for delta in deltas):
         message["reasoning_content"] = reasoning
-    if calls := _joined(deltas):
+    if calls := [call for call in _joined(deltas) if call["index"] not in writer.open_calls]:
         message["tool_calls"] = calls
     if ended != reason:
         choice["finish_reason"] = ended

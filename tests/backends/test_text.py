@@ -128,3 +128,15 @@ def test_reasoning_that_the_engine_takes_out_is_not_looked_for_in_content() -> N
     found.found(SGLANG, ModelInfo("m", None, "deepseek-r1"))
     assert found.reasoning == formats.find_reasoning("deepseek-r1")
     assert found.told_here is None
+
+
+def test_a_configured_format_that_is_not_the_engine_s_is_doubted(caplog: pytest.LogCaptureFixture) -> None:
+    text("qwen", tool_format="hermes")
+    assert caplog.text == ""
+    text("qwen", tool_format="glm45")
+    assert "backend.tool_format says glm45, but the engine's parser qwen reads hermes" in caplog.text
+
+
+def test_a_name_that_is_nearly_right_is_put_right() -> None:
+    with pytest.raises(ConfigError, match=r"'Qwen25' is no format of tool calls \(did you mean 'qwen25'\?\)"):
+        ReplyText(BackendConfig(tool_format="Qwen25"))

@@ -122,3 +122,12 @@ def test_however_it_is_cut_each_event_is_told_once_and_the_sides_agree(
     assert len(opened) == len({one.ordinal for one in opened})
     sealed = [one.event.ordinal for one in told if isinstance(one.event, CallSealed)]
     assert len(sealed) == len(set(sealed))
+
+
+def test_a_text_without_any_call_is_of_another_format() -> None:
+    tap = RawTap(ToyReader(), ["f"])
+    tap.parsed([CallOpened(0, "c", "f"), CallSealed(0, "c", "f", "{}", "{}")])
+    tap.raw("no marks of ours")
+    assert tap.missed
+    tap.raw("<<f{}>>")
+    assert not tap.missed

@@ -261,7 +261,7 @@ def test_a_whole_reply_with_calls_is_the_engine_s() -> None:
         rewritten_reply(whole("x", tool_calls=[{"id": "c"}]), new_writer)
 
 
-@given(st.lists(st.integers(0, 200)), st.sampled_from([TEXT, "x <<f{", "x <<!", "<<f{}>><<g{}>>y"]))
+@given(st.lists(st.integers(0, 200)), st.sampled_from([TEXT, "x <<f", "x <<!", "<<f{}>><<g{}>>y"]))
 def test_streamed_and_whole_replies_say_the_same(cuts: list[int], text: str) -> None:
     message = orjson.loads(rewritten_reply(whole(text), new_writer))["choices"][0]
     out = stream(*(chunk({"content": part}) for part in pieces(text, cuts)), chunk({}, "stop"))
@@ -289,3 +289,11 @@ def test_any_split_of_broken_text_in_real_formats_reads_the_same(data: st.DataOb
     text, reason = "".join(parts), data.draw(st.sampled_from(["stop", "length"]))
     cuts = data.draw(st.lists(st.integers(0, 400)))
     assert written(pieces(text, cuts), reason, name) == written([text], reason, name)
+
+
+def test_a_whole_reply_holds_whole_calls_only() -> None:
+    text = "a<<f{}>>b<<g{!"
+    reply = orjson.dumps({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]})
+    message = orjson.loads(rewritten_reply(reply, new_writer))["choices"][0]["message"]
+    assert [call["function"]["name"] for call in message["tool_calls"]] == ["f"]
+    assert message["content"] == "ab<<g{!"

@@ -4,6 +4,9 @@
 `TextReader` reads one reply.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from paste_proxy.grammar.formats.marked_arguments import (
     DEEPSEEK_V3,
     DEEPSEEK_V31,
@@ -88,14 +91,20 @@ def find(name: str) -> Format:
     try:
         return known[name]
     except KeyError:
-        raise UnknownFormatError(f"{name!r} is no format of tool calls; known: {', '.join(names())}") from None
+        raise UnknownFormatError(_unknown(name, "tool calls", known, names())) from None
 
 
 def find_reasoning(name: str) -> ReasoningFormat:
     """The format of reasoning that has this name. Raises `UnknownFormatError`."""
+    known = reasoning_formats()
     try:
-        return reasoning_formats()[name]
+        return known[name]
     except KeyError:
-        raise UnknownFormatError(
-            f"{name!r} is no format of reasoning; known: {', '.join(reasoning_names())}"
-        ) from None
+        raise UnknownFormatError(_unknown(name, "reasoning", known, reasoning_names())) from None
+
+
+def _unknown(name: str, of: str, known: Iterable[str], shown: list[str]) -> str:
+    near = get_close_matches(name.lower(), known, n=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    also = "and the names that SGLang and vLLM give their parsers of these"
+    return f"{name!r} is no format of {of}{meant}; known: {', '.join(shown)}, {also}"
