@@ -14,7 +14,7 @@ TERMINAL_LIMIT = 64
 class Terminals:
     """Literal strings to look for, none of which begins another."""
 
-    __slots__ = ("_strings", "search")
+    __slots__ = ("_search", "_strings")
 
     def __init__(self, strings: tuple[str, ...], unless: Mapping[str, str] | None = None) -> None:
         """`unless`: patterns in front of which these strings are no terminals."""
@@ -24,7 +24,7 @@ class Terminals:
             re.escape(string) + (f"(?!{unless[string]})" if string in unless else "") for string in strings
         ]
         begun = [_beginning(string) for string in strings if len(string) > 1]
-        self.search = re.compile("|".join(whole + begun) or r"(?!)").search
+        self._search = re.compile("|".join(whole + begun) or r"(?!)").search
         """One pass over the text: terminals, and at its very end the beginning of one."""
 
     def find(self, text: str, at: int, room: int | None = None) -> tuple[int, str]:
@@ -33,7 +33,7 @@ class Terminals:
 
         `room`: only what begins in so many characters is of interest, and no more of the text is looked at."""
         end = len(text) if room is None else min(at + room + TERMINAL_LIMIT, len(text))
-        found = self.search(text, at, end)
+        found = self._search(text, at, end)
         if found is None:
             return end, ""
         string = found[0]

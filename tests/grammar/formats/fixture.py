@@ -26,10 +26,21 @@ from paste_proxy.grammar.formats import Format, TextReader, find
 from paste_proxy.grammar.requests import RequestTool
 
 FIXTURES = Path(__file__).parent / "fixtures"
-TOOLS = (
-    RequestTool("read_file", {"properties": {"path": {"type": "string"}, "limit": {"type": "integer"}}}),
-    RequestTool("search", {"properties": {"query": {"type": "string"}}}),
-    RequestTool("now", {"properties": {}}),
+TYPES: dict[str, dict[str, Any]] = {
+    "read_file": {"path": "string", "limit": "integer"},
+    "search": {
+        "query": "string",
+        "tags": "array",
+        "exact": "boolean",
+        "score": "number",
+        "after": ["string", "null"],
+        "options": "object",
+    },
+    "now": {},
+}
+TOOLS = tuple(
+    RequestTool(name, {"properties": {key: {"type": type_} for key, type_ in types.items()}})
+    for name, types in TYPES.items()
 )
 _KNOWN = re.compile("⟦([^⟧]*)⟧")
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import orjson
 
-from paste_proxy.grammar.formats import find_reasoning
+from paste_proxy.grammar.formats import find, find_reasoning
+from tests.conformance.parsers.writers import WRITERS
 from tests.grammar.dialects.support import RECORDINGS
 from tests.grammar.formats.fixture import fixture
 
@@ -15,6 +16,11 @@ VALUES = (
     b'{"text": "caf\\u00e9 \\ud83d\\ude00 \\" \\\\ \\n", "empty": "", "wide": "\xe6\x97\xa5\xe6\x9c\xac"}',
     b'[{"a": 1}, "b", false, 0]',
 )
+ARGUMENTS = (
+    '{"query": "\\"q\\"\\n", "tags": ["a", 1, null, [true]], "exact": true, "score": -0.5, "after": null, '
+    '"options": {"a": {"b": "c"}}, "more": {"d": 1}}'
+)
+"""A value of each type, and one of which no schema says anything."""
 STREAM = b'event: a\r\ndata: {"x": 1}\r\n\r\n: note\n\ndata: one\ndata: two\n\ndata: [DONE]\n\n'
 _SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}}
 _FUNCTION = {"name": "read_file", "description": "Reads.", "parameters": _SCHEMA}
@@ -95,6 +101,9 @@ def _texts(name: str) -> Iterator[bytes]:
         yield text.plain.encode()
     for plain in known.no_calls:
         yield plain.encode()
+    for writer in WRITERS:
+        if find(writer.sglang or writer.vllm).name == name:
+            yield writer.write([("search", ARGUMENTS)]).encode()
 
 
 def _reasoning_texts(name: str) -> Iterator[bytes]:
