@@ -43,15 +43,19 @@ def main() -> int:
 
 def run_apart(name: str, seconds: int, findings: Path) -> int:
     """One target for so long; says how many inputs it read. 1 if one of them broke something."""
-    from tests.grammar.fuzz.seeds import seeds
+    from tests.grammar.fuzz.seeds import seeds, words
 
     findings.mkdir(exist_ok=True)
     prefix = findings / f"{re.sub(r'[^a-z0-9-]', '_', name)}-"
-    with tempfile.TemporaryDirectory() as corpus:
+    with tempfile.TemporaryDirectory() as folder:
+        corpus, dictionary = Path(folder, "corpus"), Path(folder, "words")
+        corpus.mkdir()
         for number, seed in enumerate(seeds(name)):
-            (Path(corpus) / str(number)).write_bytes(seed)
-        command = [sys.executable, "-m", "tests.grammar.fuzz", "--in-process", name, corpus]
+            (corpus / str(number)).write_bytes(seed)
+        dictionary.write_text("".join(f'"{_escaped(word)}"\n' for word in words(name)))
+        command = [sys.executable, "-m", "tests.grammar.fuzz", "--in-process", name, str(corpus)]
         limits = [
+            f"-dict={dictionary}",
             f"-max_total_time={seconds}",
             f"-timeout={HANG_S}",
             f"-max_len={INPUT_LIMIT}",
@@ -69,6 +73,11 @@ def run_apart(name: str, seconds: int, findings: Path) -> int:
     if done.returncode:
         print(done.stderr[-3000:], file=sys.stderr)
     return 1 if done.returncode else 0
+
+
+def _escaped(word: bytes) -> str:
+    """As libFuzzer's dictionaries have it."""
+    return "".join(f"\\x{byte:02x}" for byte in word)
 
 
 def run_here(name: str, arguments: list[str]) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import orjson
 
 from paste_proxy.grammar.formats import find, find_reasoning
+from paste_proxy.grammar.formats.model import Marks
 from tests.conformance.parsers.writers import WRITERS
 from tests.grammar.dialects.support import RECORDINGS
 from tests.grammar.formats.fixture import fixture
@@ -21,6 +22,21 @@ ARGUMENTS = (
     '"options": {"a": {"b": "c"}}, "more": {"d": 1}}'
 )
 """A value of each type, and one of which no schema says anything."""
+WORDS = (
+    *(bytes([byte]) for byte in b"{}[]():,;=<>\\|/'\" \n\r0-."),
+    *(
+        b'"name"',
+        b'"arguments"',
+        b"null",
+        b"None",
+        b"now",
+        b"read_file",
+        b"path",
+        b"\\u00e9",
+        b"\xc3\xa9",
+        b"\xed\xa0\x80",
+    ),
+)
 STREAM = b'event: a\r\ndata: {"x": 1}\r\n\r\n: note\n\ndata: one\ndata: two\n\ndata: [DONE]\n\n'
 _SCHEMA = {"type": "object", "properties": {"path": {"type": "string"}}}
 _FUNCTION = {"name": "read_file", "description": "Reads.", "parameters": _SCHEMA}
@@ -75,6 +91,19 @@ def seeds(target: str) -> Iterator[bytes]:
     for read in _read(target):
         for cut in CUTS:
             yield cut + read
+
+
+def words(target: str) -> list[bytes]:
+    """What means something to the target, to be put anywhere."""
+    kind, _, name = target.partition(":")
+    marks: set[str] = set()
+    how = find(name).reads if kind == "format" else None
+    if isinstance(how, Marks):
+        marks.update(*(state.on for state in how.states.values()))
+    elif kind == "reasoning":
+        known = find_reasoning(name)
+        marks |= {known.opening, known.closing, *known.interrupted_by} - {""}
+    return [*WORDS, *sorted(mark.encode() for mark in marks)]
 
 
 def _read(target: str) -> Iterator[bytes]:

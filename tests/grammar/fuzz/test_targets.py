@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.grammar.fuzz.seeds import seeds
+from tests.grammar.fuzz.seeds import seeds, words
 from tests.grammar.fuzz.targets import TARGETS, Input, unpacked
 
 EXAMPLES = 40
@@ -12,22 +12,14 @@ EXAMPLES = 40
 
 
 @st.composite
-def broken(draw: st.DrawFn, right: list[bytes]) -> bytes:
+def broken(draw: st.DrawFn, right: list[bytes], known: list[bytes]) -> bytes:
     """Pieces of right inputs, put together anyhow, with anything between them."""
     parts = []
     for _ in range(draw(st.integers(1, 4))):
         seed = draw(st.sampled_from(right))
         start = draw(st.integers(0, len(seed)))
         parts.append(seed[start : draw(st.integers(start, len(seed)))])
-        parts.append(
-            draw(
-                st.one_of(
-                    st.just(b""),
-                    st.binary(max_size=6),
-                    st.sampled_from(list(b'{}[]":,<>\\|\n')).map(lambda byte: bytes([byte])),
-                )
-            )
-        )
+        parts += draw(st.lists(st.sampled_from(known) | st.binary(max_size=4), max_size=4))
     return b"".join(parts)
 
 
@@ -43,7 +35,9 @@ def test_right_inputs(name: str) -> None:
 def test_anything(name: str, data: st.DataObject) -> None:
     right = [unpacked(seed).data for seed in seeds(name)]
     lengths = st.lists(st.integers(1, 40), max_size=4)
-    TARGETS[name](Input(data.draw(broken(right)), data.draw(lengths), data.draw(st.integers(0, 3))))
+    TARGETS[name](
+        Input(data.draw(broken(right, words(name))), data.draw(lengths), data.draw(st.integers(0, 3)))
+    )
 
 
 def test_an_input_says_how_it_is_cut() -> None:
