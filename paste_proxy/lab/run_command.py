@@ -1,5 +1,6 @@
 """`paste-proxy lab run`: cells under load, in virtual time."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
@@ -10,6 +11,7 @@ import orjson
 
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
+from paste_proxy.lab.plots.page import Report, write_page
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
 from paste_proxy.lab.virtual.rows import Row, rows_of
@@ -84,6 +86,13 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON object.")
+@click.option(
+    "--report",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write a page with plots there, index.html.",
+)
+@click.option("--timeline", "task", type=click.IntRange(0), help="The task whose timeline the page shows.")
 def run(
     *,
     workload: str,
@@ -98,6 +107,8 @@ def run(
     chat_per_s: float,
     seed: int,
     as_json: bool,
+    folder: Path | None,
+    task: int | None,
 ) -> None:
     """Run a workload's tasks in several cells under rising load, in virtual time.
 
@@ -117,14 +128,56 @@ def run(
         policy=policy,
         chat_per_s=chat_per_s,
     )
+    if task is not None and task >= tasks:
+        raise click.BadParameter(f"there are {tasks} tasks, from 0 on", param_hint="--timeline")
     rows: list[Row] = []
+    runs: list[list[Run]] = []
     for load in loads:
-        runs: list[Run] = [run_cell(source, plan, cell, load) for cell in cells]
-        rows += rows_of(runs, seed)
+        runs.append([run_cell(source, plan, cell, load) for cell in cells])
+        rows += rows_of(runs[-1], seed)
+    if folder is not None:
+        again = command(workload, engine, plan, loads, cells)
+        page = Report(f"{source.name}, in virtual time", facts(plan), again, runs, rows, task)
+        path = write_page(page, folder)
+        click.echo(f"wrote {path}", err=True)
     if as_json:
         click.echo(orjson.dumps({"rows": msgspec.to_builtins(rows)}, option=orjson.OPT_INDENT_2))
     else:
         click.echo("\n".join(table(rows)))
+
+
+def facts(plan: Plan) -> list[str]:
+    """What was run, for the page."""
+    arrivals = {
+        "closed": "each place of the load with its next task as soon as one is over",
+        "poisson": "tasks that arrive at random, so many that alone they would keep the load busy",
+        "cohort": "as many tasks as the load begin at once, and so many again when all are over",
+    }
+    engines = "one engine" if plan.engines == 1 else f"{plan.engines} engines"
+    spec = plan.engine
+    return [
+        f"{plan.tasks} tasks per cell and load, seed {plan.seed}; {arrivals[plan.arrivals]}.",
+        f"Modelled: {engines} ({spec.kv_tokens:,} KV tokens, {spec.max_running_requests} requests at a time,"
+        f" {spec.policy}) and all tools. The core is the production one. {spec.source}",
+    ]
+
+
+def command(workload: str, engine: str, plan: Plan, loads: Sequence[int], cells: Sequence[str]) -> str:
+    """What gives the same numbers again."""
+    options = {
+        "workload": workload,
+        "engine": engine,
+        "engines": plan.engines,
+        "load": ",".join(map(str, loads)),
+        "arrivals": plan.arrivals,
+        "cells": ",".join(cells),
+        "policy": plan.policy,
+        "tasks": plan.tasks,
+        "chat": f"{plan.chat_per_s:g}",
+        "seed": plan.seed,
+    }
+    written = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return shlex.join(["paste-proxy", "lab", "run", *written])
 
 
 def table(rows: Sequence[Row]) -> list[str]:

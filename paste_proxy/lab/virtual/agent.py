@@ -4,7 +4,7 @@ Its model's reply reaches the production grammar as SGLang would stream it, one 
 known: by the grammar's invariance under cuts that equals any finer stream.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from paste_proxy.grammar.requests import ChatRequest, Message, MessageCall
 from paste_proxy.lab.engine.cache import Message as Prompt
 from paste_proxy.lab.engine.requests import Began, EngineRequest, Reached
 from paste_proxy.lab.virtual.fleet import Fleet
-from paste_proxy.lab.virtual.shell import Shell
+from paste_proxy.lab.virtual.shell import RunSpan, Shell, arguments_text
 from paste_proxy.lab.virtual.time import VirtualTime
 from paste_proxy.lab.virtual.world import Answered, Said, SaidCall, Saying, Script, World
 from paste_proxy.lab.wire import DONE, Reply
@@ -40,6 +40,8 @@ class CallSpan(msgspec.Struct, frozen=True):
     """One call as the agent waited for it."""
 
     tool: str
+    arguments: str
+    """See `shell.arguments_text`."""
     start: float
     end: float
     outcome: str
@@ -55,6 +57,8 @@ class TaskTrack(msgspec.Struct):
     end: float = 0.0
     turns: list[TurnSpan] = []
     calls: list[CallSpan] = []
+    runs: Sequence[RunSpan] = ()
+    """Of its tools, in the order in which they were started."""
     transcript: bytes = b""
     """Digest of all its messages."""
 
@@ -154,6 +158,7 @@ class Agent:
     def _end(self) -> None:
         self._track.end = self._site.time.now
         self._track.transcript = self._chain[-1]
+        self._track.runs = self._site.shell.take_spans(self._script.task)
         self._done(self._track)
 
     # -- its tools ----------------------------------------------------------------------------------------
@@ -163,7 +168,7 @@ class Agent:
 
         def done(decision: AnswerCall | FailCall) -> None:
             text, tokens = self._result(call, decision)
-            self._track.calls.append(_span(call.tool, start, self._site.time.now, decision))
+            self._track.calls.append(_span(call, start, self._site.time.now, decision))
             answered(Answered(call, text, tokens))
 
         event = CallRequested(
@@ -296,7 +301,9 @@ def _assistant(saying: Saying) -> Message:
     )
 
 
-def _span(tool: str, start: float, end: float, decision: AnswerCall | FailCall) -> CallSpan:
+def _span(call: SaidCall, start: float, end: float, decision: AnswerCall | FailCall) -> CallSpan:
+    arguments = arguments_text(msgspec.json.decode(call.arguments))
     if isinstance(decision, FailCall):
-        return CallSpan(tool, start, end, "failed", end - start, 0.0)
-    return CallSpan(tool, start, end, decision.outcome, decision.service_s, decision.saved_s)
+        return CallSpan(call.tool, arguments, start, end, "failed", end - start, 0.0)
+    saved = decision.saved_s
+    return CallSpan(call.tool, arguments, start, end, decision.outcome, decision.service_s, saved)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from paste_proxy.lab.summary import RESAMPLES, is_slower, quantile
-from paste_proxy.lab.virtual.experiment import Run
+from paste_proxy.lab.virtual.experiment import CellName, Run
 
 Interval = tuple[float, float]
 
@@ -16,7 +16,7 @@ Interval = tuple[float, float]
 class Row(msgspec.Struct, frozen=True):
     """One cell at one load. Seconds are virtual; intervals are 95 %, by bootstrap over tasks."""
 
-    cell: str
+    cell: CellName
     policy: str
     load: int
     tasks: int

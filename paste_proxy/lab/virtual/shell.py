@@ -4,7 +4,11 @@ The core is told the same events, in the same order, by the same `TurnHandle`; w
 models: a run takes as long as the world says.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import orjson
 
 from paste_proxy.core import Core
 from paste_proxy.errors import PasteError, ToolError
@@ -26,9 +30,26 @@ from paste_proxy.events import (
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.lab.virtual.time import Timer, VirtualTime
 from paste_proxy.lab.virtual.world import World
-from paste_proxy.tools.ports import Run
+from paste_proxy.tools.ports import Run, RunClass
 
 Answer = Callable[[AnswerCall | FailCall], None]
+
+
+class RunSpan(msgspec.Struct):
+    """One run of a tool."""
+
+    tool: str
+    arguments: str
+    """See `arguments_text`."""
+    ahead: bool
+    """It was started before the agent asked for it."""
+    start: float
+    end: float = float("inf")
+
+
+def arguments_text(arguments: dict[str, Any]) -> str:
+    """To tell by which run was for which call."""
+    return orjson.dumps(arguments, option=orjson.OPT_SORT_KEYS).decode()
 
 
 class Shell:
@@ -37,14 +58,14 @@ class Shell:
     def __init__(self, core: Core, world: World, time: VirtualTime, *, hides_tools: bool = False) -> None:
         """`hides_tools`: every run takes no time (cell O∞)."""
         self.core = core
-        self.run_seconds = 0.0
-        """What runs took, all together; cancelled ones up to then."""
         self._world = world
         self._time = time
         self._hides_tools = hides_tools
         self._admitted: dict[str, Callable[[], None]] = {}
         self._answers: dict[str, Answer] = {}
-        self._runs: dict[str, tuple[Timer, float]] = {}
+        self._runs: dict[str, tuple[Timer, RunSpan]] = {}
+        self._spans: dict[str, list[RunSpan]] = {}
+        """By task."""
         self._timer: Timer | None = None
         self._timer_at = float("inf")
 
@@ -58,6 +79,10 @@ class Shell:
     def call(self, event: CallRequested, answered: Answer) -> None:
         self._answers[event.call] = answered
         self.tell(event)
+
+    def take_spans(self, task: str) -> Sequence[RunSpan]:
+        """The runs that there were for a task, which is over."""
+        return self._spans.pop(task, ())
 
     def tell(self, event: Event) -> bool:
         """As `Runtime.tell`; a failing core ends the run, since a lab has nothing to serve without it."""
@@ -82,28 +107,31 @@ class Shell:
                 self._time.after(0.0, lambda: answered(decision))
 
     def _start(self, run: Run) -> None:
-        answer = self._world.answer(self._task(run.context.session), run.tool, run.arguments)
+        task = self._task(run.context.session)
+        answer = self._world.answer(task, run.tool, run.arguments)
         failure: PasteError | None = ToolError(answer.error, param=run.tool) if answer.error else None
         ended = RunEnded(run.run, None if failure else answer.output, failure)
         seconds = 0.0 if self._hides_tools else answer.seconds
         timer = self._time.after(0.0, lambda: self._began(ended, seconds))
-        self._runs[run.run] = (timer, self._time.now)
+        ahead = run.run_class is not RunClass.AUTHORITATIVE
+        span = RunSpan(run.tool, arguments_text(run.arguments), ahead, self._time.now)
+        self._runs[run.run] = (timer, span)
+        self._spans.setdefault(task, []).append(span)
 
     def _began(self, ended: RunEnded, seconds: float) -> None:
         timer = self._time.after(seconds, lambda: self._ended(ended))
-        self._runs[ended.run] = (timer, self._time.now)
+        self._runs[ended.run] = (timer, self._runs[ended.run][1])
         self.tell(RunBegan(ended.run))
 
     def _ended(self, ended: RunEnded) -> None:
-        _, began = self._runs.pop(ended.run)
-        self.run_seconds += self._time.now - began
+        self._runs.pop(ended.run)[1].end = self._time.now
         self.tell(ended)
 
     def _cancel(self, run_id: str) -> None:
         if run_id in self._runs:
-            timer, began = self._runs.pop(run_id)
+            timer, span = self._runs.pop(run_id)
             timer.cancel()
-            self.run_seconds += self._time.now - began
+            span.end = self._time.now
             cancelled = RunEnded(run_id, None, ToolError("cancelled", param=run_id))
             # An event loop's turn to hear of it, and one to end: what starts in its place begins before.
             self._time.after(0.0, lambda: self._later(cancelled))

@@ -71,6 +71,10 @@ def test_what_is_known_beforehand_runs_while_the_model_writes() -> None:
     script = SmallScript("t", [["look:1"], ["look:2"]])
     track = played(script, oracle(script))
     assert {call.outcome for call in track.calls} == {"joined"}
+    assert all(run.ahead for run in track.runs)
+    assert [(run.tool, run.arguments, run.end) for run in track.runs] == [
+        (call.tool, call.arguments, call.end) for call in track.calls
+    ]
     assert track.exposed_s == pytest.approx(2 * (LOOK_S - TURN_S))
 
 
@@ -94,8 +98,9 @@ def test_the_transcript_digests_every_message() -> None:
 
 def test_waiting_is_from_the_task_s_arrival_and_overlapping_calls_count_once() -> None:
     turns = [TurnSpan(2.0, 3.0, 5.0, 5.5, 8.0), TurnSpan(14.0, 14.0, 15.0, 15.0, 16.0)]
-    calls = [CallSpan("a", 9.0, 12.0, "executed", 3.0, 0.0), CallSpan("b", 8.0, 10.0, "executed", 2.0, 0.0)]
-    track = TaskTrack("t", 1.0, 16.0, turns, [*calls, CallSpan("c", 13.0, 14.0, "executed", 1.0, 0.0)])
+    spans = [(9.0, 12.0), (8.0, 10.0), (13.0, 14.0)]
+    calls = [CallSpan("a", "{}", start, end, "executed", end - start, 0.0) for start, end in spans]
+    track = TaskTrack("t", 1.0, 16.0, turns, calls)
     assert track.queue_s == 1.0 + 3.0 + 1.0
     assert track.model_s == 3.0 + 1.0
     assert track.exposed_s == 4.0 + 1.0

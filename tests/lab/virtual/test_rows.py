@@ -12,8 +12,8 @@ from paste_proxy.lab.virtual.rows import Row, rows_of
 def track(seconds: float, said: str = "same") -> TaskTrack:
     """A second of waiting at first, a call of two at the end."""
     turn = TurnSpan(0.0, 1.0, 1.0, 1.5, seconds - 2.0)
-    call = CallSpan("look", seconds - 2.0, seconds, "executed", 2.0, 0.0)
-    return TaskTrack("t", 0.0, seconds, [turn], [call], said.encode())
+    call = CallSpan("look", "{}", seconds - 2.0, seconds, "executed", 2.0, 0.0)
+    return TaskTrack("t", 0.0, seconds, [turn], [call], transcript=said.encode())
 
 
 def run(cell: CellName, *tracks: TaskTrack, **changes: Any) -> Run:
