@@ -16,6 +16,8 @@ MANY = 400_000
 FEW = 1000
 SLOWER = 5
 """How many times as long may be noise, or a list that grows."""
+ATTEMPTS = 6
+"""What else the machine does disturbs a measurement, not six in a row; what copies is always too slow."""
 
 OPEN = '<tool_call>{"name": "read_file", "arguments": {"path": '
 GLM = "<tool_call>read_file\n<arg_key>{}</arg_key><arg_value>"
@@ -106,14 +108,21 @@ def fed(name: str, text: str) -> TextReader:
 @pytest.mark.parametrize(("name", "opening", "unit"), CASES)
 def test_characters_behind_a_long_text(name: str, opening: str, unit: str) -> None:
     few, many = unit * (FEW // len(unit) + 1), unit * (MANY // len(unit))
-    early = min(seconds(fed(name, opening), few) for _ in range(3))
-    reader = fed(name, opening + many)
-    late = min(seconds(reader, few) for _ in range(3))
-    assert late < SLOWER * early
+
+    def holds() -> bool:
+        early = min(seconds(fed(name, opening), few) for _ in range(3))
+        reader = fed(name, opening + many)
+        return min(seconds(reader, few) for _ in range(3)) < SLOWER * early
+
+    assert any(holds() for _ in range(ATTEMPTS))
 
 
 @pytest.mark.parametrize(("name", "opening", "unit"), CASES)
 def test_a_text_of_four_times_the_length(name: str, opening: str, unit: str) -> None:
     many = unit * (MANY // 16 // len(unit))
-    once = min(seconds(fed(name, opening), [many]) for _ in range(3))
-    assert seconds(fed(name, opening), [4 * many]) < 2 * SLOWER * once
+
+    def holds() -> bool:
+        once = min(seconds(fed(name, opening), [many]) for _ in range(3))
+        return seconds(fed(name, opening), [4 * many]) < 2 * SLOWER * once
+
+    assert any(holds() for _ in range(ATTEMPTS))
