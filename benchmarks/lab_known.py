@@ -1,7 +1,7 @@
 """What is known of the research workload, in the lab: results that others found first, and how ours compare.
 
-`python -m benchmarks.lab_known [--tasks 64] [--seed 0] [--json]`, some minutes on one core. Three tables of mean
-task times over those of A with 95 % intervals, paired by task:
+`python -m benchmarks.lab_known [--tasks 64] [--seed 0] [--json]`, some minutes on one core. Three tables of
+mean task times over those of A with 95 % intervals, paired by task:
 
 - `ahead`, at loads 1 to 8: the oracle O, the predictor of the proxy (B), and one that learns nothing and
   always runs the first three results that were not opened yet (top three).
