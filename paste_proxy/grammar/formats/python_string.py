@@ -173,7 +173,7 @@ class StringStream:
             return at + 1
         try:
             named = unicodedata.lookup(self._escape[3:-1])
-        except KeyError:
+        except (KeyError, UnicodeEncodeError):  # half a surrogate pair is in no name
             return self._fail(f"the escape {self._escape!r} is no character", at)
         return self._end_escape(named, at + 1)
 

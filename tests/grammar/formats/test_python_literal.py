@@ -141,6 +141,7 @@ def test_what_goes_beyond_python_or_json_dumps(source: str, expected: str, lengt
         ("'\\xz'", "is cut short"),
         ("'\\U00110000'", "is no character"),
         ("'\\N{NO SUCH}'", "is no character"),
+        ("'\\N{\ud800}'", "is no character"),
         ("'\\Nx'", "without a name"),
         ("'\\N{" + "A" * 200 + "}'", "without a name"),
         ("1" * (NUMBER_LIMIT + 1), f"a number of more than {NUMBER_LIMIT} characters"),
