@@ -11,6 +11,7 @@ import orjson
 
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
+from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
@@ -198,3 +199,4 @@ def lab() -> None:
 
 lab.add_command(run)
 lab.add_command(calibrate_command)
+lab.add_command(live_command)
