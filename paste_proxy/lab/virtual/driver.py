@@ -83,11 +83,12 @@ class Driver:
             self._site.time.at(rng.random() * spread_s, work)
 
     def poisson(self, per_s: float, order: Iterator[int], rng: random.Random) -> None:
-        """Independent arrivals, `per_s` of them a second."""
+        """Independent arrivals, `per_s` of them a second, until `order` ends."""
 
         def arrive() -> None:
-            if not self.done:
-                self.start(next(order))
+            task = next(order, None)
+            if task is not None and not self.done:
+                self.start(task)
                 self._site.time.after(-math.log(1.0 - rng.random()) / per_s, arrive)
 
         arrive()

@@ -176,7 +176,10 @@ class Cell:
             case "closed":
                 self._driver.closed(self._load, self._order(self._load * WARM_UP), alone_s, rng)
             case "poisson":
-                self._driver.poisson(self._load / alone_s, self._order(self._load * WARM_UP), rng)
+                # Beyond what the engines can do the queue would grow for ever: behind the measured tasks come
+                # as many as before them, and then no more.
+                order = itertools.islice(self._order(self._load), self._plan.tasks + 2 * self._load)
+                self._driver.poisson(self._load / alone_s, order, rng)
             case "cohort":
                 self._driver.cohorts(self._load, self._order(0))
 

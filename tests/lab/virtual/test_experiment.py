@@ -117,6 +117,12 @@ def test_independent_arrivals_keep_so_many_tasks_busy() -> None:
     assert busy == pytest.approx(5, rel=0.15)
 
 
+def test_more_arrivals_than_can_be_served_come_to_an_end() -> None:
+    run = run_cell(Research(), Plan(TIGHT, 8, arrivals="poisson"), "A", 30)
+    assert run.mean_s > 3 * research("A", 1).mean_s
+    assert run.ended < 8 + 2 * 30
+
+
 def test_a_closed_loop_s_mean_is_its_load_over_its_throughput() -> None:
     run = run_cell(SmallWorkload(slots=100), Plan(ENGINE, 60), "A", 6)
     assert run.mean_s == pytest.approx(6 / (run.ended / run.span_s), rel=0.05)
