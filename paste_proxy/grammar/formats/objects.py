@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import TypeAlias
 
+from paste_proxy.grammar.calls import SIZE_LIMIT
 from paste_proxy.grammar.formats.pythonic import Found
 from paste_proxy.grammar.json_stream import BLANKS, Grown, JsonStream
 
@@ -38,6 +39,7 @@ class ObjectCalls:
         "_room",
         "_step",
         "_stream",
+        "_told",
         "_tools",
         "complete",
         "decided",
@@ -59,6 +61,8 @@ class ObjectCalls:
         """Why it can't be read on; the calls that were closed before are whole."""
         self._tools = tools
         self._room = UNTOLD_LIMIT
+        self._told = 0
+        """Characters of arguments: the stream that reads them keeps them."""
         self._step: _Step = ObjectCalls._begin
         self._listed = False
         self._key = ""
@@ -236,8 +240,14 @@ class ObjectCalls:
         return self._fail("arguments that are no object", at)
 
     def _read_arguments(self, text: str, at: int) -> int:
-        stop = self._stream.feed(text, at)
-        return stop if self._named else self._keep(at, stop)
+        if not self._named:
+            return self._keep(at, self._stream.feed(text, at))
+        end = at + SIZE_LIMIT - self._told
+        stop = self._stream.feed(text[:end], at)
+        self._told += stop - at
+        if stop == end < len(text) and not self._stream.complete:
+            return self._fail(f"arguments of more than {SIZE_LIMIT} characters", stop)
+        return stop
 
     def _end_arguments(self, at: int) -> int:
         if self._read_whole:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+from paste_proxy.grammar.calls import SIZE_LIMIT
 from paste_proxy.grammar.formats.python_string import StringStream
 from paste_proxy.grammar.json_stream import DEPTH_LIMIT
 
@@ -313,6 +314,8 @@ class LiteralStream:
     def _emit(self, piece: str) -> None:
         if self._holds:
             self._last.write(piece)
+            if self._last.tell() > SIZE_LIMIT:
+                self._fail(f"a parenthesis of more than {SIZE_LIMIT} characters")
         elif piece:
             self.out.append(piece)
 

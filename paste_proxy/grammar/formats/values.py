@@ -182,7 +182,7 @@ class ValueText:
     def _keep(self, text: str) -> None:
         if self._kept.tell() + len(text) > SIZE_LIMIT:
             self.fault = f"a value of more than {SIZE_LIMIT} characters"
-            self._kept = io.StringIO()
+            self._kept, self._json = io.StringIO(), None
         elif not self.fault:
             self._kept.write(text)
 

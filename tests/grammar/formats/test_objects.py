@@ -193,6 +193,24 @@ def test_what_is_kept_has_an_end(monkeypatch: pytest.MonkeyPatch, text: str) -> 
     assert told == {"more", ""}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"name": "f", "arguments": {"a": "12345678"}}',
+        '{"name": "f", "arguments": "{\\"a\\": \\"1\\u0032345678\\"}"}',
+    ],
+)
+def test_what_is_told_has_an_end(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    size = len(text) - len('{"name": "f", "arguments": }')
+    for limit in range(1, size + 1):
+        monkeypatch.setattr(objects, "SIZE_LIMIT", limit)
+        whole = fed(ObjectCalls, text)
+        assert ("more than" in whole[0][-1]) == (limit < size)
+        for at in range(1, len(text)):
+            assert fed(ObjectCalls, text, [at, len(text)]) == whole
+        assert fed(ObjectCalls, text, [1]) == whole
+
+
 @given(
     st.lists(
         st.sampled_from([*"{}[],: \"'", '"name"', '"f"', '"h"', '"arguments"', "1", "null", "'name'", "'f'"])

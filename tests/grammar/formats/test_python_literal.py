@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paste_proxy.grammar.formats import python_literal
 from paste_proxy.grammar.formats.python_literal import NUMBER_LIMIT, LiteralStream
 from paste_proxy.grammar.json_stream import DEPTH_LIMIT
 from tests.grammar.formats.found import CUTS, pieces
@@ -178,3 +179,10 @@ def test_reading_stops_behind_the_literal() -> None:
     assert LiteralStream().feed("[1] tail") == 3
     assert LiteralStream().feed("12, 3") == 2
     assert LiteralStream().feed("--'a' , 3", 2) == 6
+
+
+@pytest.mark.parametrize("lengths", [[], [1], [7]])
+def test_what_is_held_has_an_end(monkeypatch: pytest.MonkeyPatch, lengths: list[int]) -> None:
+    monkeypatch.setattr(python_literal, "SIZE_LIMIT", 20)
+    assert convert("('a' " + "'b' " * 17 + ")", lengths)[1:] == (True, "")
+    assert convert("('a' " + "'b' " * 18 + ")", lengths)[2] == "a parenthesis of more than 20 characters"
