@@ -2,6 +2,8 @@
 
 import io
 
+from paste_proxy.grammar.calls import SIZE_LIMIT
+
 
 class Until:
     """Gives out text up to a marker that may be cut anywhere, in linear time."""
@@ -69,6 +71,9 @@ class Trim:
             whole = self._tail.getvalue() + whole
             self._tail = io.StringIO()
         self._tail.write(trailing)
+        if self._tail.tell() > SIZE_LIMIT:  # More than a call may have: it can't end well.
+            whole += self._tail.getvalue()
+            self._tail = io.StringIO()
         return whole
 
     @property

@@ -1,8 +1,10 @@
 """Markers are found wherever they are cut, and nothing is lost before them."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paste_proxy.grammar.formats import until
 from paste_proxy.grammar.formats.until import Trim, Until
 from tests.grammar.formats.found import CUTS, pieces
 
@@ -45,3 +47,12 @@ def test_trimming(text: str, lengths: list[int]) -> None:
         stripped = text.lstrip(leading)
         assert given_out == stripped.rstrip(trailing)
         assert given_out + trim.tail == stripped
+
+
+def test_what_is_kept_back_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(until, "SIZE_LIMIT", 3)
+    for lengths in ([], [1]):
+        trim = Trim()
+        given_out = "".join(trim.feed(piece) for piece in pieces("a    ", lengths))
+        assert given_out + trim.tail == "a    "
+        assert len(trim.tail) <= 3
