@@ -67,7 +67,11 @@ def test_calls_are_read(
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(NAMES), st.dictionaries(st.sampled_from("ab"), VALUES)), min_size=1),
+    st.lists(
+        st.tuples(st.sampled_from(NAMES), st.dictionaries(st.sampled_from("ab"), VALUES)),
+        min_size=1,
+        max_size=2,
+    ),
     CUTS,
 )
 def test_python_quotes_are_read_where_they_may_stand(expected: list[tuple[str, Any]], cuts: list[int]) -> None:
