@@ -159,7 +159,8 @@ def facts(plan: Plan) -> list[str]:
     return [
         f"{plan.tasks} tasks per cell and load, seed {plan.seed}; {arrivals[plan.arrivals]}.",
         f"Modelled: {engines} ({spec.kv_tokens:,} KV tokens, {spec.max_running_requests} requests at a time,"
-        f" {spec.policy}) and all tools. The core is the production one. {spec.source}",
+        f" {spec.policy}) and all tools. The core is the production one.",
+        f"The engine's numbers: {spec.source}.",
     ]
 
 

@@ -18,11 +18,11 @@ class Look(msgspec.Struct, frozen=True):
 
 LOOKS: Mapping[CellName, Look] = {
     "A": Look("cell-a", "circle", "native: nothing runs ahead"),
-    "A'": Look("cell-a2", "circle", "native again, the tasks in another order: what chance alone does"),
+    "A'": Look("cell-a2", "circle", "native in another order: what chance alone does"),
     "B": Look("cell-b", "square", "runs ahead what it predicts"),
     "E": Look("cell-e", "triangle", "schedules, runs nothing ahead"),
     "F": Look("cell-f", "diamond", "runs ahead and schedules"),
-    "O": Look("cell-o", "flag", "runs ahead with an oracle that knows every call whose values are there"),
+    "O": Look("cell-o", "flag", "runs ahead with an oracle: a call is known once its values are"),
     "O∞": Look("cell-oinf", "star", "no task ever waits for a tool"),
     "X": Look("cell-x", "cross", "runs ahead what is always wrong"),
     "XF": Look("cell-xf", "cross", "schedules, and runs ahead what is always wrong"),

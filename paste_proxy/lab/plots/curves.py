@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from paste_proxy.lab.plots.cells import LOOKS
-from paste_proxy.lab.plots.svg import Drawing, Scale, bottom_axis, left_axis, number, spread
+from paste_proxy.lab.plots.svg import Drawing, LogScale, Scale, bottom_axis, left_axis, number, spread
 from paste_proxy.lab.virtual.experiment import Run
 from paste_proxy.lab.virtual.rows import Interval, Row
 
+WIDE_SPAN = 6.0
+"""Where the largest value is so many times the smallest, the axis is logarithmic: else small ones are alike."""
 LABEL_GAP = 14
 """Pixels between the names at the ends of curves."""
 
@@ -34,7 +36,7 @@ def against_load(rows: Sequence[Row], axes: Axes, width: float) -> Drawing:
     drawing = Drawing(width, height, axes.label)
     vertical = _vertical(shown, axes, bottom, top)
     left_axis(drawing, vertical, left, right, number)
-    drawing.text(4, 16, axes.title, "axis")
+    drawing.text(4, 16, axes.title + ", logarithmic" * isinstance(vertical, LogScale), "axis")
     loads = sorted({row.load for row in shown})
     step = (right - left) / (len(loads) - 0.2)
     at = {load: left + step * (place + 0.35) for place, load in enumerate(loads)}
@@ -55,17 +57,23 @@ def against_load(rows: Sequence[Row], axes: Axes, width: float) -> Drawing:
     return drawing
 
 
-def _vertical(rows: Sequence[Row], axes: Axes, bottom: float, top: float) -> Scale:
+def _vertical(rows: Sequence[Row], axes: Axes, bottom: float, top: float) -> Scale | LogScale:
     values = [
         value for row in rows for value in (axes.value(row), *(axes.interval(row) or ())) if value is not None
     ]
     values += [] if axes.level is None else [axes.level]
-    low = axes.low if axes.low is not None else min(values)
-    return Scale(low, max(values), bottom, top, 6)
+    if min(values) > 0 and max(values) / min(values) > WIDE_SPAN:
+        return LogScale(min(values), max(values), bottom, top)
+    return Scale(min(values) if axes.low is None else axes.low, max(values), bottom, top, 6)
 
 
 def _curve(
-    drawing: Drawing, rows: Sequence[Row], axes: Axes, at: dict[int, float], vertical: Scale, aside: float
+    drawing: Drawing,
+    rows: Sequence[Row],
+    axes: Axes,
+    at: dict[int, float],
+    vertical: Scale | LogScale,
+    aside: float,
 ) -> tuple[float, float]:
     """Returns where it ends. Intervals of several cells stand side by side."""
     look = LOOKS[rows[0].cell]

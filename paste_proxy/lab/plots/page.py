@@ -18,7 +18,7 @@ from paste_proxy.lab.virtual.rows import Row
 
 T = TypeVar("T")
 
-WIDE, FULL, NARROW = 600.0, 900.0, 366.0
+WIDE, FULL, NARROW = 600.0, 960.0, 366.0
 """Pixels that pictures are drawn for: half of a wide page, all of a page, and a telephone's."""
 
 TIMES = Axes(

@@ -101,6 +101,23 @@ class Scale:
         return self._begin + (value - self.marks[0]) * self._per_unit
 
 
+class LogScale:
+    """The same, logarithmic: its marks are 1, 2 and 5 times powers of ten."""
+
+    def __init__(self, low: float, high: float, begin: float, end: float) -> None:
+        """0 < low < high."""
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        steps = [times * 10.0**power for power in powers for times in (1, 2, 5)]
+        first = max(place for place, step in enumerate(steps) if step <= low * (1 + 1e-9))
+        last = min(place for place, step in enumerate(steps) if step >= high * (1 - 1e-9))
+        self.marks = [round(step, 10) for step in steps[first : last + 1]]
+        self._begin = begin
+        self._per_e = (end - begin) / math.log(self.marks[-1] / self.marks[0])
+
+    def __call__(self, value: float) -> float:
+        return self._begin + math.log(value / self.marks[0]) * self._per_e
+
+
 def _round_step(step: float) -> float:
     """1, 2 or 5 times a power of ten, at least `step`."""
     if step <= 0:
@@ -133,7 +150,7 @@ def fits(text: str, width: float) -> bool:
 
 
 def left_axis(
-    drawing: Drawing, scale: Scale, left: float, right: float, written: Callable[[float], str]
+    drawing: Drawing, scale: Scale | LogScale, left: float, right: float, written: Callable[[float], str]
 ) -> None:
     """Lines across at the scale's marks, with their numbers to the left."""
     for mark in scale.marks:

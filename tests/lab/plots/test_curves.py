@@ -28,6 +28,14 @@ def test_a_curve_passes_its_values_and_says_them() -> None:
     assert re.findall(r'class="name"[^>]*>(.*?)<', text) == ["A", "B"]
 
 
+def test_a_wide_range_is_logarithmic_and_says_so() -> None:
+    rows = [*ROWS, msgspec.structs.replace(ROWS[0], load=8, mean_task_s=2000.0, ci95=(1900.0, 2100.0))]
+    text = against_load(rows, TIMES, 600.0).render()
+    assert "mean task time (s), logarithmic" in text
+    assert re.findall(r'class="tick"[^>]*>([\d,]+)</text>', text)[:4] == ["5", "10", "20", "50"]
+    assert "logarithmic" not in against_load(ROWS, TIMES, 600.0).render()
+
+
 def test_what_is_compared_has_a_line_to_be_compared_with() -> None:
     text = against_load([row for row in ROWS if row.cell == "B"], RATIOS, 600.0).render()
     assert 'class="level"' in text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.lab.plots.svg import SHAPES, Drawing, Scale, fits, number, spread
+from paste_proxy.lab.plots.svg import SHAPES, Drawing, LogScale, Scale, fits, number, spread
 
 
 def test_a_drawing_is_well_formed_and_says_what_it_shows() -> None:
@@ -50,6 +50,14 @@ def test_any_values_lie_on_their_scale(low: float, span: float, marks: int) -> N
     scale = Scale(low, low + span, 300.0, 10.0, marks)
     assert 10.0 - 1e-6 <= scale(low + span) <= scale(low) <= 300.0 + 1e-6
     assert 2 <= len(scale.marks) <= marks + 3
+
+
+def test_a_wide_range_has_marks_that_double() -> None:
+    scale = LogScale(70.0, 1650.0, 300.0, 0.0)
+    assert scale.marks == [50, 100, 200, 500, 1000, 2000]
+    assert scale(50.0) == 300.0
+    assert scale(2000.0) == pytest.approx(0.0)
+    assert scale(100.0) - scale(200.0) == pytest.approx(scale(500.0) - scale(1000.0))
 
 
 def test_numbers_are_as_short_as_they_may_be() -> None:
