@@ -124,14 +124,15 @@ class RadixCache:
                 self.locked -= node.tokens
         self._offer(last)
 
-    def touch(self, prompt: Sequence[Message]) -> None:
-        """What is there of `prompt` counts as used now."""
+    def touch(self, prompt: Sequence[Message]) -> int:
+        """What is there of `prompt` counts as used now. Returns how many messages that are."""
         self._clock += 1
         depth = self.depth(prompt)
         for message in prompt[:depth]:
             self._nodes[message.key].used = self._clock
         if depth:
             self._offer(self._nodes[prompt[depth - 1].key])
+        return depth
 
     def make_room(self, tokens: int) -> bool:
         """Evict until `tokens` more fit; false if they can't, however much is evicted."""

@@ -192,17 +192,17 @@ class EngineModel:
             reserved += reserve if part == one.left else 0
 
     def _refresh(self) -> None:
-        """Prefixes that are waited for are used: looking for them makes them so, and so does SGLang now and
-        then, the next in the queue last."""
-        looks = looks_for_prefixes(self.spec.policy, len(self._waiting))
-        if looks or not self._looks % REFRESHED_EVERY:
-            seen = self._waiting if looks else self._waiting[MATCHED_AT_MOST - 1 :: -1]
-            for one in seen:
-                self.cache.touch(one.request.prompt)
-        self._looks += not looks
+        """Where the policy does not look for them, prefixes that are waited for count as used now and then, the
+        next in the queue last."""
+        if not looks_for_prefixes(self.spec.policy, len(self._waiting)):
+            if not self._looks % REFRESHED_EVERY:
+                for one in self._waiting[MATCHED_AT_MOST - 1 :: -1]:
+                    self.cache.touch(one.request.prompt)
+            self._looks += 1
 
     def _cached(self, one: Tracked) -> int:
-        depth = self.cache.depth(one.request.prompt)
+        """Looking for a prefix is using it."""
+        depth = self.cache.touch(one.request.prompt)
         return one.ends[depth - 1] if depth else 0
 
     def _begin(self, one: Tracked) -> None:
