@@ -1,15 +1,16 @@
 """`paste-proxy lab calibrate`: fits an engine model to a live server, by asking it.
 
 Two laws are fitted. The time to the first token of a prompt that nobody sent before is an overhead and the
-prompt's tokens at the prefill rate. The time per token of n streams side by side is that of one, times
-1 + slow-down x (n - 1). What a server says of its memory and its limits is SGLang's `/server_info`.
+prompt's tokens at the prefill rate, which falls with the tokens before them. The time per token of n streams
+side by side is that of one without a context, times 1 + slow-down x (n - 1) + attention x tokens in their
+contexts. What a server says of its memory and its limits is SGLang's `/server_info`.
 """
 
 import asyncio
 import random
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ from paste_proxy.errors import LabError
 from paste_proxy.lab.engine.spec import EngineSpec
 
 PROMPTS = (64, 512, 2048)
-"""Words of the prompts, most of them more than a token: short, middling, long."""
+"""Words of the prompts, two to three tokens each: short, middling, long. Three fix a curve."""
 ROUNDS = 5
 """Of each measurement; medians count."""
 OUTPUT = 96
@@ -68,11 +69,42 @@ class Stream(msgspec.Struct, frozen=True):
         return (self.last_s - self.first_s) / max(1, self.output - 1)
 
 
+Asking = Callable[[int], Mapping[str, Any]]
+"""Fields of a request for so many tokens, where what is to be modelled are requests of a kind of their own."""
+
+
+def _freely(_tokens: int) -> Mapping[str, Any]:
+    return {}
+
+
+class Step(msgspec.Struct, frozen=True):
+    """`streams` side by side, with `context` tokens in all their contexts: seconds per token of each."""
+
+    streams: int
+    context: float
+    token_s: float
+
+
+class Prefill(msgspec.Struct, frozen=True):
+    overhead_s: float
+    token_s: float
+    per_context_token: float = 0.0
+
+
+class Decode(msgspec.Struct, frozen=True):
+    token_s: float
+    per_request: float
+    per_context_token: float = 0.0
+
+
 class Calibration:
     """Asks one server."""
 
-    def __init__(self, url: str, http: aiohttp.ClientSession, model: str = "") -> None:
+    def __init__(
+        self, url: str, http: aiohttp.ClientSession, model: str = "", asking: Asking | None = None
+    ) -> None:
         """`model` is the name that requests carry; empty: the first that the server lists."""
+        self._asking = asking or _freely
         self._url = url.rstrip("/")
         self._http = http
         self._model = model
@@ -87,30 +119,28 @@ class Calibration:
             await self._ask(PROMPTS[0], 2)  # what is compiled with the first request is no part of the law
             firsts = await self._first_tokens()
             steps = await self._steps(info.max_running_requests or STREAMS[-1])
+            far = await self._step(1, PROMPTS[-1])
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise LabError(f"{self._url} can't be calibrated: {reason}", param="backend") from error
-        return self._spec(info, firsts, steps)
+        return self._spec(info, curve(firsts), decoding(steps, far))
 
-    def _spec(
-        self, info: ServerInfo, firsts: Sequence[tuple[int, float]], steps: Sequence[tuple[int, float]]
-    ) -> EngineSpec:
-        overhead, prompt_s = line(firsts)
-        one = steps[0][1]
-        slower = [(n - 1, token_s / one - 1) for n, token_s in steps[1:]]
+    def _spec(self, info: ServerInfo, prefill: "Prefill", decode: "Decode") -> EngineSpec:
         unsaid = "" if info.max_total_num_tokens else "; its memory and limits are assumed"
         known = ("fcfs", "lpm", "hrrn", "shortest-prefill-first")
         return EngineSpec(
             source=f"calibrated on {time.strftime('%Y-%m-%d')} with the model {self._model}{unsaid}",
-            prefill_tokens_per_s=round(1 / max(prompt_s, 1e-9), 1),
-            decode_tokens_per_s_one_request=round(1 / one, 2),
-            decode_slowdown_per_running_request=round(max(0.0, through_origin(slower)), 4),
+            prefill_tokens_per_s=round(1 / prefill.token_s, 1),
+            decode_tokens_per_s_one_request=round(1 / decode.token_s, 2),
+            decode_slowdown_per_running_request=round(decode.per_request, 4),
+            decode_slowdown_per_context_token=round(decode.per_context_token, 9),
+            prefill_slowdown_per_context_token=round(prefill.per_context_token, 9),
             kv_tokens=info.max_total_num_tokens or KV_TOKENS,
             max_running_requests=info.max_running_requests or RUNNING,
             prefix_cache=not info.disable_radix_cache,
             policy=info.schedule_policy if info.schedule_policy in known else "fcfs",  # type: ignore[arg-type]
             chunk_tokens=max(info.chunked_prefill_size or 0, 0) or CHUNK,  # -1: not chunked
-            request_overhead_s=round(max(0.0, overhead), 4),
+            request_overhead_s=round(prefill.overhead_s, 4),
             stream_interval=info.stream_interval,
         )
 
@@ -124,19 +154,20 @@ class Calibration:
             for streams in zip(*rounds, strict=True)
         ]
 
-    async def _steps(self, most: int) -> list[tuple[int, float]]:
-        """Streams side by side, and seconds per token of each."""
-        found = []
-        for count in (count for count in STREAMS if count <= max(1, most)):
-            rounds = [
-                await asyncio.gather(*(self._ask(PROMPTS[0], OUTPUT) for _ in range(count)))
-                for _ in range(ROUNDS)
-            ]
-            found.append((count, statistics.median(one.token_s for streams in rounds for one in streams)))
-        return found
+    async def _steps(self, most: int) -> list["Step"]:
+        """Of streams side by side, behind short prompts."""
+        counts = [count for count in STREAMS if count <= max(1, most)]
+        return [await self._step(count, PROMPTS[0]) for count in counts]
+
+    async def _step(self, count: int, words: int) -> "Step":
+        streams: list[Stream] = []
+        for _ in range(ROUNDS):
+            streams += await asyncio.gather(*(self._ask(words, OUTPUT) for _ in range(count)))
+        context = statistics.median(one.prompt + one.output / 2 for one in streams)
+        return Step(count, count * context, statistics.median(one.token_s for one in streams))
 
     async def _ask(self, words: int, tokens: int) -> Stream:
-        body = {
+        body: dict[str, Any] = {
             "model": self._model,
             "messages": [{"role": "user", "content": " ".join(self._words(words))}],
             "max_tokens": tokens,
@@ -144,6 +175,7 @@ class Calibration:
             "stream_options": {"include_usage": True},
             "ignore_eos": True,  # SGLang and vLLM; others end when they like, and are timed to there
             "temperature": 1,
+            **self._asking(tokens),
         }
         begun = time.perf_counter()
         first = last = 0.0
@@ -187,10 +219,35 @@ class Calibration:
         return str(models[0].get("id", "default"))
 
 
-def line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Where the line through the points crosses the axis, and its slope: least squares."""
-    slope, intercept = statistics.linear_regression(*zip(*points, strict=True))
-    return intercept, slope
+SHORTEST_S = 1e-9
+"""No token is quicker: what is fitted must be a rate."""
+
+
+def curve(points: Sequence[tuple[float, float]]) -> Prefill:
+    """Prompt tokens and seconds, of three prompts: overhead + token_s x n x (1 + per_context_token x n / 2).
+
+    Where the longer prompts are not read more slowly, the least-squares line.
+    """
+    (n0, s0), (n1, s1), (n2, s2) = points
+    first, second = (s1 - s0) / (n1 - n0), (s2 - s1) / (n2 - n1)
+    bend = (second - first) / (n2 - n0)
+    token_s = first - bend * (n0 + n1)
+    overhead = s0 - token_s * n0 - bend * n0 * n0
+    if bend <= 0 or token_s <= 0:
+        token_s, overhead = statistics.linear_regression(*zip(*points, strict=True))
+        return Prefill(max(0.0, overhead), max(token_s, SHORTEST_S))
+    return Prefill(max(0.0, overhead), token_s, 2 * bend / token_s)
+
+
+def decoding(steps: Sequence[Step], far: Step) -> Decode:
+    """`steps` behind short prompts, the first of one stream; `far` is one stream behind a long one."""
+    near = steps[0]
+    attention_s = max(0.0, (far.token_s - near.token_s) / max(1.0, far.context - near.context))
+    token_s = max(near.token_s - attention_s * near.context, SHORTEST_S)
+    slower = [
+        (step.streams - 1, (step.token_s - attention_s * step.context) / token_s - 1) for step in steps[1:]
+    ]
+    return Decode(token_s, max(0.0, through_origin(slower)), attention_s / token_s)
 
 
 def through_origin(points: Sequence[tuple[float, float]]) -> float:
@@ -199,8 +256,8 @@ def through_origin(points: Sequence[tuple[float, float]]) -> float:
     return sum(x * y for x, y in points) / squares if squares else 0.0
 
 
-async def calibrate(url: str, model: str = "") -> EngineSpec:
+async def calibrate(url: str, model: str = "", asking: Asking | None = None) -> EngineSpec:
     """Raises `LabError`."""
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
-        return await Calibration(url, http, model).fit()
+        return await Calibration(url, http, model, asking).fit()

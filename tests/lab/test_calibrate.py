@@ -6,23 +6,49 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from click.testing import CliRunner
 
 from paste_proxy.errors import LabError
-from paste_proxy.lab.calibrate import Calibration, Stream, calibrate, line, through_origin
+from paste_proxy.lab.calibrate import Calibration, Step, Stream, calibrate, curve, decoding, through_origin
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
 
 
 def test_the_laws_are_found_where_they_hold() -> None:
-    intercept, slope = line([(n, 0.02 + n / 5000) for n in (70, 600, 2100)])
-    assert intercept == pytest.approx(0.02)
-    assert slope == pytest.approx(1 / 5000)
+    straight = curve([(n, 0.02 + n / 5000) for n in (70, 600, 2100)])
+    assert straight.overhead_s == pytest.approx(0.02)
+    assert straight.token_s == pytest.approx(1 / 5000)
+    assert straight.per_context_token == pytest.approx(0, abs=1e-9)
     assert through_origin([(n - 1, 0.1 * (n - 1)) for n in (2, 4, 8)]) == pytest.approx(0.1)
     assert through_origin([]) == 0.0
+
+
+def test_attention_is_found_in_prefill_and_in_decoding() -> None:
+    spec = msgspec.structs.replace(
+        load_engine("research"),
+        decode_slowdown_per_context_token=2e-4,
+        prefill_slowdown_per_context_token=1e-3,
+    )
+    bent = curve([(n, 0.02 + spec.prefill_s(n, 0)) for n in (70, 600, 2100)])
+    assert bent.overhead_s == pytest.approx(0.02)
+    assert bent.token_s == pytest.approx(1 / spec.prefill_tokens_per_s)
+    assert bent.per_context_token == pytest.approx(1e-3)
+
+    def step(streams: int, context: int) -> Step:
+        return Step(streams, streams * context, 1 / spec.decode_rate(streams, streams * context))
+
+    found = decoding([step(n, 100) for n in (1, 2, 4)], step(1, 6000))
+    assert found.token_s == pytest.approx(1 / spec.decode_tokens_per_s_one_request)
+    assert found.per_request == pytest.approx(spec.decode_slowdown_per_running_request)
+    assert found.per_context_token == pytest.approx(2e-4)
+
+
+def test_prompts_that_get_quicker_are_no_attention() -> None:
+    assert curve([(70, 0.3), (600, 0.5), (2100, 0.6)]).per_context_token == 0
 
 
 def test_the_first_token_is_no_step_of_a_stream() -> None:

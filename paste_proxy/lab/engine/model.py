@@ -57,8 +57,8 @@ class EngineModel:
         """What the prefill under way reads of each."""
         self._batch_ends = 0.0
         self._decoding: list[Tracked] = []
-        self._rates = [spec.decode_rate(max(1, count)) for count in range(spec.max_running_requests + 1)]
-        """Of each request, by how many decode."""
+        self._context = 0
+        """Tokens that stood before what they write when they began to decode, all together."""
         self._leads = 0.0
         """Of all that decode, added up."""
         self._counter = 0.0
@@ -135,7 +135,7 @@ class EngineModel:
         self._move(now)
 
     def _rate(self) -> float:
-        return self._rates[len(self._decoding)]
+        return self.spec.decode_rate(len(self._decoding), self._context)
 
     def _move(self, now: float) -> None:
         """Time passes in which nothing happens. Running requests wait while prompts are prefilled."""
@@ -167,8 +167,8 @@ class EngineModel:
         if self._waiting and not (self._full and self._decoding and self.spec.policy != "priority"):
             self._admit(left)
         if self._batch:
-            tokens = sum(part for _, part in self._batch)
-            self._batch_ends = self.now + tokens / self.spec.prefill_tokens_per_s
+            seconds = (self.spec.prefill_s(part, one.tokens - one.left) for one, part in self._batch)
+            self._batch_ends = self.now + sum(seconds)
 
     def _admit(self, left: int) -> None:
         self._full = False
@@ -262,6 +262,8 @@ class EngineModel:
         if not self._decoding:  # nothing is told in the old counter: begin anew, so that no error adds up
             self._counter, self._leads = 0.0, 0.0
             self._due.clear()
+        one.context = one.tokens
+        self._context += one.context
         one.written, one.base = one.written + 1, self._counter
         one.state = "decode"
         self._decoding.append(one)
@@ -304,13 +306,17 @@ class EngineModel:
     def _finish(self, one: Tracked) -> None:
         """Its prompt and reply stay in memory for whoever comes next with them."""
         del self._requests[one.rid]
-        self._decoding.remove(one)
-        self._leads -= one.lead
+        self._stop_decoding(one)
         one.state = "over"
         self._full = False
         self.ended += 1
         self._hold_output()
         self.cache.let_go(one.request.prompt, one.reply)
+
+    def _stop_decoding(self, one: Tracked) -> None:
+        self._decoding.remove(one)
+        self._leads -= one.lead
+        self._context -= one.context
 
     # -- memory -------------------------------------------------------------------------------------------
 
@@ -344,8 +350,7 @@ class EngineModel:
     def _leave(self, one: Tracked) -> None:
         """It gives up its place and its memory."""
         if one.state == "decode":
-            self._decoding.remove(one)
-            self._leads -= one.lead
+            self._stop_decoding(one)
         else:
             self._reading.remove(one)
         self._full = False

@@ -59,6 +59,8 @@ class Tracked(msgspec.Struct, eq=False):
     began: bool = False
     left: int = 0
     """Tokens that are still to be prefilled."""
+    context: int = 0
+    """Tokens before what it writes, when it began to."""
     mark: int = 0
     """The next one."""
     written: float = 0.0

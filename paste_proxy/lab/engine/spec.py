@@ -22,6 +22,11 @@ class EngineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Each further request in the batch makes a token of every one take so much longer, as a share."""
     kv_tokens: Tokens
     max_running_requests: Tokens
+    decode_slowdown_per_context_token: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Attention: each token of all contexts in the batch makes a token of every one take so much longer, as a
+    share. 0 where the stated rates have it in them."""
+    prefill_slowdown_per_context_token: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    """Attention: each token before it makes reading one take so much longer, as a share."""
     prefix_cache: bool = True
     policy: PolicyName = "fcfs"
     """SGLang's default; in which order requests leave the engine's queue."""
@@ -40,7 +45,13 @@ class EngineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_interval: Tokens = 1
     """Tokens per chunk of a stream, SGLang's --stream-interval."""
 
-    def decode_rate(self, running: int) -> float:
-        """Tokens per second of each of `running` requests (>= 1)."""
-        slowdown = 1 + self.decode_slowdown_per_running_request * (running - 1)
-        return self.decode_tokens_per_s_one_request / slowdown
+    def decode_rate(self, running: int, context: int = 0) -> float:
+        """Tokens per second of each of `running` requests (>= 1), which have `context` tokens before them."""
+        slowdown = self.decode_slowdown_per_running_request * (running - 1)
+        slowdown += self.decode_slowdown_per_context_token * context
+        return self.decode_tokens_per_s_one_request / (1 + slowdown)
+
+    def prefill_s(self, tokens: int, before: int) -> float:
+        """Seconds for `tokens` of a prompt of which `before` stand in memory."""
+        slowdown = self.prefill_slowdown_per_context_token * (before + tokens / 2)
+        return tokens * (1 + slowdown) / self.prefill_tokens_per_s

@@ -27,6 +27,25 @@ def test_equal_requests_share_prefill_and_slow_each_other_down() -> None:
     assert [bench.end(str(n)) for n in range(count)] == pytest.approx([expected] * count)
 
 
+def test_attention_makes_tokens_slower_the_more_stand_before_them() -> None:
+    bench = Bench(engine(decode_slowdown_per_context_token=0.001, prefill_slowdown_per_context_token=0.01))
+    bench.model.submit(request("a", 500, 101), 0.0)
+    bench.model.submit(request("b", 300, 101), 0.0)
+    bench.run()
+    prefill = 500 / 1000 * (1 + 0.01 * 250) + 300 / 1000 * (1 + 0.01 * 150)
+    assert bench.reached("a") == pytest.approx([prefill + 100 / 100 * (1 + 0.001 * 800)])
+
+
+def test_who_leaves_takes_its_context_along() -> None:
+    bench = Bench(engine(decode_slowdown_per_context_token=0.001))
+    bench.model.submit(request("a", 500, 1, 101), 0.0)
+    bench.model.submit(request("b", 500, 1, 51), 0.0)
+    bench.run()
+    both, alone = 50 / 100 * (1 + 0.001 * 1000), 50 / 100 * (1 + 0.001 * 500)
+    assert bench.end("b") == pytest.approx(1.0 + both)
+    assert bench.end("a") == pytest.approx(1.0 + both + alone)
+
+
 def test_a_long_prompt_is_read_in_chunks_and_nobody_decodes_meanwhile() -> None:
     bench = Bench(engine(chunk_tokens=1000))
     bench.model.submit(request("a", 100, 101), 0.0)
