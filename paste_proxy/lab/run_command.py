@@ -1,5 +1,6 @@
 """`paste-proxy lab run`: cells under load, in virtual time."""
 
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,12 @@ import click
 import msgspec
 import orjson
 
+from paste_proxy.errors import ConfigError
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
+from paste_proxy.lab.virtual.chat import most_chat_per_s
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
 from paste_proxy.lab.virtual.rows import Row, rows_of
@@ -21,14 +24,18 @@ from paste_proxy.schedule.queue import POLICIES
 
 _TASKS = 64
 """Per cell: a mean of research tasks is then known to some 5 %, and a paired ratio to 2 %."""
+_NOT_COMPARED = "A is not among --cells: nothing is compared with it (no / A, no slower)"
 _COLUMNS = (
     ("cell", "cell", "{}"),
     ("policy", "policy", "{}"),
     ("load", "load", "{}"),
+    ("tasks", "tasks", "{}"),
     ("mean_task_s", "mean s", "{:.1f}"),
     ("ratio", "/ A", "{:.3f}"),
+    ("ratio_ci95", "95 %", "{0[0]:.3f}-{0[1]:.3f}"),
     ("p95_task_s", "p95 s", "{:.1f}"),
     ("throughput_per_h", "tasks/h", "{:.0f}"),
+    ("model_s", "model s", "{:.1f}"),
     ("exposed_tool_s", "tools s", "{:.1f}"),
     ("queue_s", "queue s", "{:.1f}"),
     ("unused_per_used", "unused/used", "{:.2f}"),
@@ -45,7 +52,7 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, value: str) -
         loads = (0,)
     if any(not 1 <= load <= 100_000 for load in loads):
         raise click.BadParameter(f"{value!r} is no list of numbers from 1 on, as in 1,8,32")
-    return loads
+    return tuple(dict.fromkeys(loads))
 
 
 def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[CellName, ...]:
@@ -53,7 +60,14 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     for name in names:
         if name not in CELLS:
             raise click.BadParameter(f"there is no cell {name!r}; known: {', '.join(CELLS)} (Oinf for O∞)")
-    return cast(tuple[CellName, ...], names)
+    return cast(tuple[CellName, ...], tuple(dict.fromkeys(names)))
+
+
+def _rate(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """`FloatRange` lets what is no number through."""
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no rate")
+    return value
 
 
 @click.command()
@@ -65,27 +79,78 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 )
 @click.option(
     "--traces",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
     envvar="PASTE_TRACES",
     show_envvar=True,
-    help="Folder of recorded sessions, NAME.jsonl.gz each.",
+    help="Folder of the recorded sessions that assistant, coding and claude-code play, NAME.jsonl.gz each.",
 )
-@click.option("--engine", default="research", show_default=True, help="A preset, or a file from calibrate.")
-@click.option("--engines", type=click.IntRange(1, 1000), default=1, show_default=True, help="Equal engines.")
-@click.option("--load", "loads", default="1,8,32,64", show_default=True, callback=_numbers)
-@click.option("--arrivals", type=click.Choice(get_args(Arrivals)), default="closed", show_default=True)
-@click.option("--cells", default="A,B,O,X", show_default=True, callback=_cells)
-@click.option("--policy", type=click.Choice(sorted(POLICIES)), default="fcfs", show_default=True)
-@click.option("--tasks", type=click.IntRange(2, 1_000_000), default=_TASKS, show_default=True)
+@click.option(
+    "--engine",
+    default="research",
+    show_default=True,
+    help="The engine's model: research, research-4m, or a file that `lab calibrate` wrote.",
+)
+@click.option(
+    "--engines",
+    type=click.IntRange(1, 1000),
+    default=1,
+    show_default=True,
+    help="So many equal engines, and as many times the tools' slots; a session keeps to one.",
+)
+@click.option(
+    "--load",
+    "loads",
+    default="1,8,32,64",
+    show_default=True,
+    callback=_numbers,
+    help="Tasks at once; each number is run in turn.",
+)
+@click.option(
+    "--arrivals",
+    type=click.Choice(get_args(Arrivals)),
+    default="closed",
+    show_default=True,
+    help="closed: each place of the load gets its next task when one is over. poisson: at random, so many that "
+    "alone they would keep the load busy. cohort: all of the load at once, and again when all are over.",
+)
+@click.option(
+    "--cells",
+    default="A,B,O,X",
+    show_default=True,
+    callback=_cells,
+    help=f"Of {', '.join(CELLS)} (Oinf for O∞), see above. All are compared with A where it is among them.",
+)
+@click.option(
+    "--policy",
+    type=click.Choice(sorted(POLICIES)),
+    default="fcfs",
+    show_default=True,
+    help="The order of turns and runs in E, F and XF.",
+)
+@click.option(
+    "--tasks",
+    type=click.IntRange(2, 1_000_000),
+    default=_TASKS,
+    show_default=True,
+    help="Measured per cell and load; fewer where a recorded workload has no more.",
+)
 @click.option(
     "--chat",
     "chat_per_s",
     type=click.FloatRange(0, 10_000),
     default=0.0,
+    show_default=True,
     metavar="RATE",
+    callback=_rate,
     help="Plain chat requests a second beside the tasks.",
 )
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Of arrivals, of the order in A' and of intervals; and which fifth of recorded tasks is measured.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON object.")
 @click.option(
     "--report",
@@ -93,7 +158,12 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     type=click.Path(path_type=Path, file_okay=False),
     help="Write a page with plots there, index.html.",
 )
-@click.option("--timeline", "task", type=click.IntRange(0), help="The task whose timeline the page shows.")
+@click.option(
+    "--timeline",
+    "task",
+    type=click.IntRange(0),
+    help="The task that the page shows second by second; else one that is like most.",
+)
 def run(
     *,
     workload: str,
@@ -129,8 +199,7 @@ def run(
         policy=policy,
         chat_per_s=chat_per_s,
     )
-    if task is not None and task >= tasks:
-        raise click.BadParameter(f"there are {tasks} tasks, from 0 on", param_hint="--timeline")
+    _check(plan, task, folder)
     rows: list[Row] = []
     runs: list[list[Run]] = []
     for load in loads:
@@ -138,13 +207,38 @@ def run(
         rows += rows_of(runs[-1], seed)
     if folder is not None:
         again = command(workload, engine, plan, loads, cells)
-        page = Report(f"{source.name}, in virtual time", facts(plan), again, runs, rows, task)
+        said = facts(plan) if "A" in cells else [*facts(plan), f"{_NOT_COMPARED}."]
+        page = Report(f"{source.name}, in virtual time", said, again, runs, rows, task)
         path = write_page(page, folder)
         click.echo(f"wrote {path}", err=True)
     if as_json:
         click.echo(orjson.dumps({"rows": msgspec.to_builtins(rows)}, option=orjson.OPT_INDENT_2))
     else:
         click.echo("\n".join(table(rows)))
+    if "A" not in cells:
+        click.echo(_NOT_COMPARED, err=True)
+
+
+def _check(plan: Plan, task: int | None, folder: Path | None) -> None:
+    """What would fail after a long run, or never end, is said before it."""
+    if task is not None and folder is None:
+        raise click.BadParameter(
+            "it is shown by the page only: say where with --report", param_hint="--timeline"
+        )
+    if task is not None and task >= plan.tasks:
+        raise click.BadParameter(f"there are {plan.tasks} tasks, from 0 on", param_hint="--timeline")
+    most = plan.engines * most_chat_per_s(plan.engine)
+    if plan.chat_per_s >= most:
+        raise click.BadParameter(
+            f"{plan.chat_per_s:g} a second are more than is ever answered: {plan.engines} such engines answer"
+            f" {most:.1f} when they do nothing else",
+            param_hint="--chat",
+        )
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{folder} can't be made: {error.strerror}", param="report") from error
 
 
 def facts(plan: Plan) -> list[str]:

@@ -34,7 +34,15 @@ class LogNormal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def quantile(self, u: float) -> float:
         """The value below which the share `u` (0 < u < 1) lies."""
-        return self.p50 * math.exp(math.log(self.p90 / self.p50) / Z90 * NormalDist().inv_cdf(u))
+        return self.p50 * math.exp(self._sigma * NormalDist().inv_cdf(u))
+
+    @property
+    def mean(self) -> float:
+        return self.p50 * math.exp(self._sigma**2 / 2)
+
+    @property
+    def _sigma(self) -> float:
+        return math.log(self.p90 / self.p50) / Z90
 
 
 class Searches(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,9 +3,11 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
+from paste_proxy.lab.engine.presets import load_presets
 from paste_proxy.lab.run_command import lab, table
 from paste_proxy.lab.virtual.rows import rows_of
 from tests.lab.virtual.test_rows import NATIVE, run, track
@@ -83,10 +85,46 @@ def test_the_report_is_a_page_in_the_folder_that_one_names(tmp_path: Path) -> No
         (("--load", "1,x"), "no list of numbers"),
         (("--engine", "nothing"), "known engines"),
         (("--workload", "nothing"), "there is no workload"),
-        (("--timeline", "2"), "there are 2 tasks, from 0 on"),
+        (("--report", "r", "--timeline", "2"), "there are 2 tasks, from 0 on"),
+        (("--timeline", "1"), "it is shown by the page only"),
+        (("--chat", "nan"), "nan is no rate"),
+        (("--chat", "inf"), "inf is not in the range"),
+        (("--chat", "11"), "more than is ever answered: 1 such engines answer 9.8"),
+        (("--traces", "nowhere"), "'nowhere' does not exist"),
+        (("--report", "file/below"), "file/below can't be made: Not a directory"),
     ],
 )
-def test_what_can_t_be_run_is_said_so(options: tuple[str, str], complaint: str) -> None:
+def test_what_can_t_be_run_is_said_before_it_is_tried(
+    options: tuple[str, ...], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("paste_proxy.lab.run_command.run_cell", None)
+    Path("file").touch()
     result = said(*options)
     assert result.exit_code != 0
     assert complaint in result.output + str(result.exception)
+
+
+def test_more_engines_answer_more_chat() -> None:
+    assert said("--chat", "11", "--engines", "20", "--cells", "A").exit_code == 0
+
+
+def test_what_is_named_twice_is_run_once() -> None:
+    rows = json.loads(said("--json", "--cells", "A,Oinf,A,O∞", "--load", "2,1,2").output)["rows"]
+    assert [(row["cell"], row["load"]) for row in rows] == [("A", 2), ("O∞", 2), ("A", 1), ("O∞", 1)]
+
+
+def test_without_a_native_cell_it_says_why_nothing_is_compared(tmp_path: Path) -> None:
+    result = said("--cells", "B", "--json", "--report", str(tmp_path))
+    assert "A is not among --cells" in result.stderr
+    assert "A is not among --cells" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert json.loads(result.stdout)["rows"][0]["ratio"] is None
+    assert "A is not among --cells" not in said("--cells", "A").stderr
+
+
+def test_every_option_is_explained() -> None:
+    for option in lab.commands["run"].params:
+        assert isinstance(option, click.Option)
+        assert option.help, option.name
+    options = {option.name: option for option in lab.commands["run"].params}
+    assert all(name in str(vars(options["engine"])["help"]) for name in load_presets())

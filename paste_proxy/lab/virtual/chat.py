@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from paste_proxy.grammar.requests import RequestTool
+from paste_proxy.lab.engine.spec import EngineSpec
 from paste_proxy.lab.virtual.agent import Agent, Site, TaskTrack
 from paste_proxy.lab.virtual.world import Answered, Said, Saying
 from paste_proxy.lab.workload import Draws, LogNormal
@@ -28,6 +29,14 @@ class ChatSizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_chat() -> ChatSizes:
     text = resources.files("paste_proxy.lab").joinpath("chat.yaml").read_text(encoding="utf-8")
     return msgspec.convert(yaml.safe_load(text), ChatSizes)
+
+
+def most_chat_per_s(engine: EngineSpec) -> float:
+    """Requests that one engine answers, full of them and with nothing else to do."""
+    sizes, running = load_chat(), engine.max_running_requests
+    prefill_s = engine.prefill_s(round(sizes.prompt_tokens.mean), 0)
+    decode_s = sizes.reply_tokens.mean / (running * engine.decode_rate(running))
+    return 1 / (prefill_s + decode_s)
 
 
 class ChatScript:

@@ -60,8 +60,10 @@ def load_traces(name: str, replay: Replay, paths: Iterable[Path], fold: int) -> 
     ]
     workload = RecordedWorkload(name, TraceWorld(specs, times), sources, fold)
     if not workload.tasks:
+        seeds = ", ".join(map(str, sorted({source.fold for source in sources})))
         raise ConfigError(
-            f"{name}: none of its {len(traces)} sessions is measured with this seed", param="seed"
+            f"{name}: none of its {len(traces)} sessions is measured with this seed; try --seed {seeds}",
+            param="seed",
         )
     return workload
 

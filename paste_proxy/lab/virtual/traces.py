@@ -1,25 +1,26 @@
 """Files of recorded sessions, one JSON object a line.
 
-A file is read twice: all of it for what sessions exist and which tools they call, and a session in full when it
-is played.
+All of a file is read first: for what sessions exist and which tools they call, and so that a bad line is told
+at once and not an hour later. Of each session its line is kept, and read again when it is played.
 """
 
 import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from paste_proxy.errors import ConfigError
 
 T = TypeVar("T")
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
 class RawCall(msgspec.Struct, frozen=True):
-    name: str
+    name: Name
     arguments: dict[str, Any]
     id: str | None = None
 
@@ -53,21 +54,11 @@ class RawSession(msgspec.Struct, frozen=True):
     model: str = ""
 
 
-class _NamedCall(msgspec.Struct, frozen=True):
-    name: str
-
-
-class _HeadTurn(msgspec.Struct, frozen=True):
-    role: str
-    tool_calls: tuple[_NamedCall, ...] = ()
-
-
-class _Head(msgspec.Struct, frozen=True):
+class _Line(RawSession, frozen=True, kw_only=True):
     session_id: str
     task: str
-    turns: tuple[_HeadTurn, ...]
     source: str = ""
-    tools: tuple[Any, ...] = ()
+    tools: tuple[str | dict[str, Any], ...] = ()
     meta: dict[str, Any] = {}
 
 
@@ -93,13 +84,17 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 def read_traces(path: Path) -> list[Trace]:
-    """Raises `ConfigError`. Sessions in which a model says nothing but a greeting are left out."""
+    """Raises `ConfigError`. Left out are sessions in which a model says nothing but a greeting; one is left."""
     try:
         lines = _lines(path)
     except (OSError, EOFError, zlib.error) as error:
         raise ConfigError(f"{path}: can't be read: {error}", param="workload") from error
-    traces = [_trace(line, f"{path}: line {number}") for number, line in enumerate(lines, 1) if line.strip()]
-    return [trace for trace in traces if trace is not None]
+    found = [_trace(line, f"{path}: line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    traces = [trace for trace in found if trace is not None]
+    if not traces:
+        said = "is empty" if not found else f"has {len(found)} sessions, but a model speaks in none of them"
+        raise ConfigError(f"{path} {said}", param="workload")
+    return traces
 
 
 def _lines(path: Path) -> Sequence[bytes]:
@@ -108,15 +103,15 @@ def _lines(path: Path) -> Sequence[bytes]:
 
 
 def _trace(line: bytes, where: str) -> Trace | None:
-    head = _decoded(line, _Head, where)
+    read = _decoded(line, _Line, where)
     if not any(
-        turn.role == "assistant" and (place or turn.tool_calls) for place, turn in enumerate(head.turns)
+        turn.role == "assistant" and (place or turn.tool_calls) for place, turn in enumerate(read.turns)
     ):
         return None
-    called = (call.name for turn in head.turns for call in turn.tool_calls)
-    names = dict.fromkeys([*map(_tool_name, head.tools), *called])
-    group = "/".join(filter(None, (head.source, str(head.meta.get("domain", "")))))
-    return Trace(line, where, head.source, head.session_id, head.task, group, tuple(filter(None, names)))
+    called = (call.name for turn in read.turns for call in turn.tool_calls)
+    names = tuple(dict.fromkeys([*(_tool_name(tool, where) for tool in read.tools), *called]))
+    group = "/".join(filter(None, (read.source, str(read.meta.get("domain", "")))))
+    return Trace(line, where, read.source, read.session_id, read.task, group, names)
 
 
 def _decoded(line: bytes, kind: type[T], where: str) -> T:
@@ -126,11 +121,13 @@ def _decoded(line: bytes, kind: type[T], where: str) -> T:
         raise ConfigError(f"{where} is no session: {error}", param="workload") from error
 
 
-def _tool_name(tool: Any) -> str:
+def _tool_name(tool: str | dict[str, Any], where: str) -> str:
     """A tool is listed by its name or by its schema, which may be wrapped as in chat requests."""
-    if isinstance(tool, dict):
-        tool = tool.get("function", tool).get("name", "")
-    return str(tool)
+    schema = tool.get("function", tool) if isinstance(tool, dict) else {"name": tool}
+    name = schema.get("name") if isinstance(schema, dict) else None
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"{where} lists a tool without a name: {tool!r:.80}", param="workload")
+    return name
 
 
 def trace_file(name: str, folder: Path | None) -> Path:

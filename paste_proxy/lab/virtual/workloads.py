@@ -14,7 +14,7 @@ from paste_proxy.lab.virtual.replay import load_replays
 from paste_proxy.lab.virtual.research import Research
 from paste_proxy.lab.virtual.sources import FOLDS
 from paste_proxy.lab.virtual.trace_world import load_traces
-from paste_proxy.lab.virtual.traces import source_name, trace_file
+from paste_proxy.lab.virtual.traces import SUFFIXES, source_name, trace_file
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -62,6 +62,9 @@ def _load(name: str, choice: Choice) -> LabWorkload:
     path = Path(name)
     if source := source_name(path):
         return load_traces(source, load_replays().of["file"], [path], choice.fold)
+    if path.is_file():
+        ends = " or ".join(SUFFIXES)
+        raise ConfigError(f"{path}: a file of traces has a name that ends with {ends}", param="workload")
     known = ", ".join(WORKLOADS)
     raise ConfigError(
         f"there is no workload {name!r}; known: {known}, files of traces (.jsonl, .jsonl.gz)", param="workload"

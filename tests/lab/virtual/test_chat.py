@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from paste_proxy.lab.engine.presets import load_presets
-from paste_proxy.lab.virtual.chat import Chat, load_chat
+from paste_proxy.lab.virtual.chat import Chat, load_chat, most_chat_per_s
 from paste_proxy.lab.virtual.experiment import Plan, run_cell
 from paste_proxy.lab.virtual.research import Research
 from paste_proxy.lab.virtual.rows import rows_of
@@ -60,3 +60,10 @@ def test_a_cell_with_chat_says_what_it_waited_and_one_without_says_nothing() -> 
     assert 0.01 < busy.ttft_chat_p99_s < 1
     assert quiet.ttft_chat_p99_s is None
     assert busy.mean_task_s > quiet.mean_task_s
+
+
+def test_what_an_engine_answers_at_most_is_what_it_does_answer_under_more() -> None:
+    """A queue that grows for ever."""
+    most = most_chat_per_s(ENGINE)
+    site, _ = served(2 * most, 600.0)
+    assert sum(engine.ended for engine in site.fleet.engines) / 600 == pytest.approx(most, rel=0.1)

@@ -102,5 +102,5 @@ def test_ids_of_calls_are_unique_whatever_was_recorded(tmp_path: Path) -> None:
 
 def test_a_seed_whose_fifth_of_the_tasks_is_empty_is_told(tmp_path: Path) -> None:
     alone = workload(tmp_path).others[0].task
-    with pytest.raises(ConfigError, match="none of its 1 sessions is measured with this seed"):
+    with pytest.raises(ConfigError, match=r"none of its 1 sessions is measured .* try --seed [1-4]"):
         workload(tmp_path, [session(int(alone.removeprefix("session ")))])

@@ -32,8 +32,16 @@ def test_sessions_of_one_domain_are_a_group(tmp_path: Path) -> None:
 
 def test_a_session_in_which_no_model_speaks_is_left_out(tmp_path: Path) -> None:
     greeting, user = {"role": "assistant", "content": "Hi!"}, {"role": "user", "content": "Hello."}
-    sessions = [recorded("greeted", [greeting, user]), recorded("asked", [user]), recorded("empty", [])]
-    assert read_traces(written(tmp_path, sessions)) == []
+    silent = [recorded("greeted", [greeting, user]), recorded("asked", [user]), recorded("empty", [])]
+    [trace] = read_traces(written(tmp_path, [*silent, session(1)]))
+    assert trace.session_id == "session 1"
+    with pytest.raises(ConfigError, match=r"service\.jsonl has 3 sessions, but a model speaks in none of them"):
+        read_traces(written(tmp_path, silent))
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"service\.jsonl\.gz is empty"):
+        read_traces(written(tmp_path, [], "service.jsonl.gz"))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +50,15 @@ def test_a_session_in_which_no_model_speaks_is_left_out(tmp_path: Path) -> None:
         ("{", "Input data was truncated"),
         ('{"turns": []}', "session_id"),
         (json.dumps(recorded("s", [{"content": "no role"}])), "role"),
+        (json.dumps(recorded("s", [{"role": "assistant", "content": 7}])), r"content"),
+        (json.dumps(recorded("s", [{"role": "assistant", "tool_calls": [{"name": ""}]}])), r"name"),
+        (
+            json.dumps(
+                recorded("s", [{"role": "assistant", "tool_calls": [{"name": "a", "arguments": "{}"}]}])
+            ),
+            "arguments",
+        ),
+        (json.dumps(recorded("s", [], tools=[7])), r"tools"),
     ],
 )
 def test_a_line_that_is_no_session_is_told_with_its_place(tmp_path: Path, line: str, why: str) -> None:
@@ -51,11 +68,11 @@ def test_a_line_that_is_no_session_is_told_with_its_place(tmp_path: Path, line: 
         read_traces(path)
 
 
-def test_what_shows_only_in_full_is_told_when_a_session_is_played(tmp_path: Path) -> None:
-    turns: list[dict[str, Any]] = [{"role": "user", "content": "go"}, {"role": "assistant", "content": 7}]
-    [trace] = read_traces(written(tmp_path, [recorded("s", turns)]))
-    with pytest.raises(ConfigError, match="line 1 is no session"):
-        trace.read()
+@pytest.mark.parametrize("tool", [{}, {"name": 7}, {"function": "search"}, ""])
+def test_a_tool_without_a_name_is_told_with_its_place(tmp_path: Path, tool: Any) -> None:
+    path = written(tmp_path, [session(1), {**session(2), "tools": [tool]}])
+    with pytest.raises(ConfigError, match=r"service\.jsonl: line 2 lists a tool without a name"):
+        read_traces(path)
 
 
 @pytest.mark.parametrize("data", [None, b"not gzip at all", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03cut"])

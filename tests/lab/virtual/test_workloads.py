@@ -84,3 +84,10 @@ def test_the_seed_says_which_fifth_is_measured(folder: Path) -> None:
 def test_a_name_that_says_nothing_is_told(name: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         load_lab_workload(name)
+
+
+def test_a_file_with_another_ending_is_told_which_ones_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.json"
+    path.write_text("{}")
+    with pytest.raises(ConfigError, match=r"has a name that ends with \.jsonl\.gz or \.jsonl"):
+        load_lab_workload(str(path))
