@@ -272,8 +272,15 @@ def command(workload: str, engine: str, plan: Plan, loads: Sequence[int], cells:
         "chat": f"{plan.chat_per_s:g}",
         "seed": plan.seed,
     }
-    written = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    return shlex.join(["paste-proxy", "lab", "run", *written])
+    written = (f"--{name} {_quoted(str(value))}" for name, value in options.items())
+    return " ".join(["paste-proxy lab run", *written])
+
+
+def _quoted(text: str) -> str:
+    """For a shell; cells as people write them, with A' in double quotes and O∞ as on any keyboard."""
+    text = text.replace("O∞", "Oinf")
+    plain = "'" in text and not set(text) & set('"$`\\!')
+    return f'"{text}"' if plain else shlex.quote(text)
 
 
 def table(rows: Sequence[Row]) -> list[str]:

@@ -1,6 +1,8 @@
 """`paste-proxy lab run`: what it takes, and what it prints."""
 
+import html
 import json
+import re
 from pathlib import Path
 
 import click
@@ -69,12 +71,13 @@ def test_what_no_row_has_is_no_column() -> None:
 
 
 def test_the_report_is_a_page_in_the_folder_that_one_names(tmp_path: Path) -> None:
-    result = said("--cells", "A,B", "--report", str(tmp_path / "new"), "--timeline", "1")
+    result = said("--cells", "A,A',Oinf", "--report", str(tmp_path / "new"), "--timeline", "1")
     assert result.exit_code == 0
     page = (tmp_path / "new" / "index.html").read_text(encoding="utf-8")
     assert "research-1: " in page
     assert "2 tasks per cell and load, seed 0" in page
-    assert "--load 1 --arrivals closed --cells A,B --policy fcfs --tasks 2" in page
+    command = html.unescape(re.sub("</?span>", "", page))
+    assert """--load 1 --arrivals closed --cells "A,A',Oinf" --policy fcfs --tasks 2""" in command
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from paste_proxy.lab.plots.cells import LOOKS
 from paste_proxy.lab.plots.svg import Drawing, Scale, bottom_axis, fits, number
 from paste_proxy.lab.virtual.rows import Row
 
-BAR, STEP = 18.0, 25.0
-"""Pixels: of a bar, and from one to the next."""
+BAR, STEP, GAP = 18.0, 25.0, 10.0
+"""Pixels: of a bar, from one to the next, and between the bars of two loads."""
 
 PARTS = (
     ("model_s", "part-model", "model"),
@@ -73,7 +73,8 @@ SECONDS = Waste("tool seconds for nothing, per call of the model", "")
 def waste(rows: Sequence[Row], of: Waste, width: float) -> Drawing:
     """One bar per load and cell that runs ahead."""
     left, right, top = 84.0, width - 46.0, 28.0
-    bottom = top + STEP * len(rows)
+    loads = list(dict.fromkeys(row.load for row in rows))
+    bottom = top + STEP * len(rows) + GAP * (len(loads) - 1)
     values = [_unused(row) if of is UNUSED else _seconds(row) for row in rows]
     said = ", ".join(
         f"{row.cell} at load {row.load}: {_written(value, of)}" for row, value in zip(rows, values, strict=True)
@@ -83,7 +84,7 @@ def waste(rows: Sequence[Row], of: Waste, width: float) -> Drawing:
     across = Scale(0.0, max([value for value in values if value is not None] or [1.0]) or 1.0, left, right, 5)
     bottom_axis(drawing, across, top, bottom, number)
     for place, (row, value) in enumerate(zip(rows, values, strict=True)):
-        y = top + STEP * place + (STEP - BAR) / 2
+        y = top + STEP * place + GAP * loads.index(row.load) + (STEP - BAR) / 2
         drawing.text(left - 6, y + BAR - 5, f"{row.cell}, load {row.load:,}", "name", "end")
         drawing.rect(left, y, across(value or 0.0) - left, BAR, f"bar {LOOKS[row.cell].style}")
         drawing.text(across(value or 0.0) + 5, y + BAR - 5, _written(value, of), "value")

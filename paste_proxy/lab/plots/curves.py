@@ -93,7 +93,7 @@ def _curve(
 
 def distribution(runs: Sequence[Run], width: float) -> Drawing:
     """For each time the share of tasks that took no longer; runs of one load."""
-    height, left, right, top, bottom = 262.0, 46.0, width - 16.0, 40.0, 214.0
+    height, left, right, top, bottom = 270.0, 46.0, width - 16.0, 48.0, 222.0
     load = runs[0].load
     drawing = Drawing(width, height, f"Distribution of task times at load {load}: {_medians(runs)}")
     drawing.text(4, 16, f"load {load:,}", "panel")

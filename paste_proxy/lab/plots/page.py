@@ -51,7 +51,7 @@ COLUMNS: Sequence[tuple[str, Callable[[Row], object]]] = (
     ("promoted", lambda row: row.hits["promoted"]),
     ("decided", lambda row: row.decided),
     ("executed", lambda row: row.hits["executed"]),
-    ("unused/used", lambda row: None if row.unused_per_used is None else f"{row.unused_per_used:.2f}"),
+    ("unused / used", lambda row: None if row.unused_per_used is None else f"{row.unused_per_used:.2f}"),
     ("wasted s", lambda row: f"{row.wasted_worker_s:.0f}"),
     ("slower", lambda row: None if row.slower_share is None else f"{row.slower_share:.0%}"),
     ("prefix hits", lambda row: f"{row.prefix_hits:.0%}"),
@@ -88,14 +88,20 @@ def page(report: Report) -> str:
     style = resources.files("paste_proxy.lab.plots").joinpath("page.css").read_text(encoding="utf-8")
     facts = "<br>".join(escape(fact) for fact in report.facts)
     figures = "".join(_figures(report))
-    title, command = escape(report.title), escape(report.command)
+    title = escape(report.title)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>{title}</title>\n<style>\n{style}</style></head>\n<body><h1>{title}</h1>\n"
-        f'<p class="facts">{facts}<br><code>{command}</code></p>\n'
+        f'<p class="facts">{facts}<br><code>{_command(report.command)}</code></p>\n'
         f'{legend(cells)}\n<div class="figures">{figures}</div>\n</body></html>\n'
     )
+
+
+def _command(text: str) -> str:
+    """Lines end between its options, not within them."""
+    first, *options = text.split(" --")
+    return " ".join(f"<span>{escape(part)}</span>" for part in (first, *(f"--{one}" for one in options)))
 
 
 def _figures(report: Report) -> Iterable[str]:
@@ -105,7 +111,7 @@ def _figures(report: Report) -> Iterable[str]:
     ]
     yield _figure(
         "Task time against load",
-        "From a task's arrival to its last word; bars are 95 % intervals. Lower is better.",
+        "From a task's arrival to its last word; bars are 95\N{NO-BREAK SPACE}% intervals. Lower is better.",
         *_both(lambda width: against_load(report.rows, TIMES, width)),
     )
     compared = [row for row in report.rows if row.cell != "A" and row.ratio is not None]

@@ -49,5 +49,5 @@ def test_a_distribution_ends_with_all_tasks_and_marks_the_median() -> None:
     [path] = re.findall(r'class="series cell-a" d="(.*?)"', text)
     heights = [float(step.split()[1]) for step in re.findall(r"[ML]([\d. ]+)", path)]
     assert heights == sorted(heights, reverse=True)
-    assert (heights[0], heights[-1]) == (214.0, 40.0)
+    assert (heights[0], heights[-1]) == (222.0, 48.0)
     assert "load 2: A 14 s" in text

@@ -33,7 +33,7 @@ def test_it_names_nothing_that_lies_elsewhere() -> None:
 def test_what_is_said_is_escaped() -> None:
     text = page(report())
     assert "<h1>small &amp; quick</h1>" in text
-    assert "lab run --x &#x27;a&lt;b&#x27;" in text
+    assert "lab run</span> <span>--x &#x27;a&lt;b&#x27;</span>" in text
 
 
 def test_without_a_native_cell_nothing_is_compared() -> None:
