@@ -38,11 +38,11 @@ RATIOS = Axes(
 COLUMNS: Sequence[tuple[str, Callable[[Row], object]]] = (
     ("load", lambda row: row.load),
     ("cell", lambda row: row.cell),
-    ("policy", lambda row: row.policy),
+    ("policy", lambda row: row.policy.replace("/", " / ")),
     ("mean s", lambda row: f"{row.mean_task_s:.1f}"),
-    ("95 %", lambda row: f"{row.ci95[0]:.1f} - {row.ci95[1]:.1f}"),
+    ("95 %", lambda row: "{:.1f}-{:.1f}".format(*row.ci95)),
     ("/ A", lambda row: None if row.ratio is None else f"{row.ratio:.3f}"),
-    ("95 %", lambda row: None if row.ratio_ci95 is None else "{:.3f} - {:.3f}".format(*row.ratio_ci95)),
+    ("95 %", lambda row: None if row.ratio_ci95 is None else "{:.3f}-{:.3f}".format(*row.ratio_ci95)),
     ("p95 s", lambda row: f"{row.p95_task_s:.1f}"),
     ("p99 s", lambda row: f"{row.p99_task_s:.1f}"),
     ("tasks/h", lambda row: f"{row.throughput_per_h:.0f}"),
@@ -56,7 +56,7 @@ COLUMNS: Sequence[tuple[str, Callable[[Row], object]]] = (
     ("slower", lambda row: None if row.slower_share is None else f"{row.slower_share:.0%}"),
     ("prefix hits", lambda row: f"{row.prefix_hits:.0%}"),
     ("chat p99 s", lambda row: None if row.ttft_chat_p99_s is None else f"{row.ttft_chat_p99_s:.2f}"),
-    ("other transcripts", lambda row: row.differing),
+    ("differing", lambda row: row.differing),
 )
 
 

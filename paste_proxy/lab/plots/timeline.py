@@ -54,7 +54,7 @@ def timeline(runs: Sequence[Run], task: int, width: float) -> Drawing:
         for bar in bars:
             wide = max(1.5, across(bar.end) - across(bar.start))
             drawing.rect(across(bar.start), y, wide, LANE, f"part {bar.style}", bar.title)
-            if bar.text and fits(bar.text, wide - 4):
+            if bar.text and fits(bar.text, wide - 12):
                 drawing.text(
                     across(bar.start) + wide / 2, y + LANE - 4, bar.text, f"inside {bar.style}", "middle"
                 )
