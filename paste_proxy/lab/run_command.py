@@ -66,7 +66,7 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 def _rate(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
     """`FloatRange` lets what is no number through."""
     if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no rate")
+        raise click.BadParameter(f"{value} is no number")
     return value
 
 
@@ -145,6 +145,25 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     help="Plain chat requests a second beside the tasks.",
 )
 @click.option(
+    "--tool-rate",
+    "tools_per_s",
+    type=click.FloatRange(0, 1_000_000),
+    default=0.0,
+    show_default=True,
+    metavar="RATE",
+    callback=_rate,
+    help="Runs that each tool begins a second; those beyond it wait there. 0: any number.",
+)
+@click.option(
+    "--tool-failures",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    callback=_rate,
+    help="Share of the calls that their tool refuses, the same ones in every cell.",
+)
+@click.option(
     "--seed",
     type=int,
     default=0,
@@ -176,6 +195,8 @@ def run(
     policy: str,
     tasks: int,
     chat_per_s: float,
+    tools_per_s: float,
+    tool_failures: float,
     seed: int,
     as_json: bool,
     folder: Path | None,
@@ -198,6 +219,8 @@ def run(
         engines=engines,
         policy=policy,
         chat_per_s=chat_per_s,
+        tools_per_s=tools_per_s,
+        tool_failures=tool_failures,
     )
     _check(plan, task, folder)
     rows: list[Row] = []
@@ -270,6 +293,8 @@ def command(workload: str, engine: str, plan: Plan, loads: Sequence[int], cells:
         "policy": plan.policy,
         "tasks": plan.tasks,
         "chat": f"{plan.chat_per_s:g}",
+        "tool-rate": f"{plan.tools_per_s:g}",
+        "tool-failures": f"{plan.tool_failures:g}",
         "seed": plan.seed,
     }
     written = (f"--{name} {_quoted(str(value))}" for name, value in options.items())

@@ -16,6 +16,7 @@ from paste_proxy.lab.learning import tell
 from paste_proxy.lab.virtual.agent import TaskTrack
 from paste_proxy.lab.virtual.chat import Chat
 from paste_proxy.lab.virtual.driver import Arrivals, Driver, Gate
+from paste_proxy.lab.virtual.limited import ToolLimits
 from paste_proxy.lab.virtual.predictors import AlwaysWrong, Oracle
 from paste_proxy.lab.virtual.site import VirtualSite
 from paste_proxy.lab.virtual.world import Answered, SaidCall, Script, World
@@ -71,6 +72,9 @@ class Plan(msgspec.Struct, frozen=True):
     """Of the joint queue, in E, F and XF."""
     chat_per_s: float = 0.0
     """Plain chat requests beside the tasks."""
+    tools_per_s: float = 0.0
+    tool_failures: float = 0.0
+    """Limits of the services behind the tools, see `ToolLimits`."""
     rehearsals: int | None = None
     """Tasks that the predictor has seen before; None: as many as the workload has it."""
 
@@ -156,6 +160,7 @@ class Cell:
             predictor or self._predictor(),
             engines=plan.engines,
             hides_tools=cell == "O∞",
+            limits=ToolLimits(plan.tools_per_s, plan.tool_failures, plan.seed),
             # The one that knows, and the one that is always wrong, are believed whatever they say.
             settings={"speculation": {"candidates": 16, "min_probability": 0.0}} if cell == "O" else {},
         )

@@ -9,6 +9,7 @@ from paste_proxy.config import Config
 from paste_proxy.core import Core
 from paste_proxy.lab.engine.spec import EngineSpec
 from paste_proxy.lab.virtual.fleet import Fleet
+from paste_proxy.lab.virtual.limited import UNLIMITED, ToolLimits, limited
 from paste_proxy.lab.virtual.predictors import Silent
 from paste_proxy.lab.virtual.shell import Shell
 from paste_proxy.lab.virtual.time import VirtualTime
@@ -28,17 +29,18 @@ class VirtualSite:
         *,
         engines: int = 1,
         hides_tools: bool = False,
+        limits: ToolLimits = UNLIMITED,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Without a predictor nothing runs ahead. `settings` are keys of the configuration. With several
-        engines every tool has so many times its slots: it is all more of the same."""
+        engines every tool has so many times its slots and its rate: it is all more of the same."""
         self.time = VirtualTime()
-        self.world = world
+        self.world = limited(world, limits.times(engines), lambda: self.time.now)
         self.fleet = Fleet(engine, engines, self.time)
         specs = _scaled(world.specs, engines)
         config = _config(specs, settings or {}, speculates=predictor is not None)
         core = Core(specs, config, predictor or Silent())
-        self.shell = Shell(core, world, self.time, hides_tools=hides_tools)
+        self.shell = Shell(core, self.world, self.time, hides_tools=hides_tools)
 
 
 def _scaled(specs: Mapping[str, ToolSpec], times: int) -> dict[str, ToolSpec]:
