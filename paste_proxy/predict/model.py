@@ -22,6 +22,16 @@ class FinishedCall(msgspec.Struct, frozen=True):
     paths: tuple[str, ...] = ()
 
 
+class Said(msgspec.Struct, frozen=True):
+    """A text of the session that is no result: of the system, the user or the model."""
+
+    role: str
+    text: str
+    """Cut to a bounded length."""
+    after: int
+    """How many calls of the session had been answered before it."""
+
+
 class History(msgspec.Struct):
     """What one session holds so far, oldest first; bounded by whoever fills it."""
 
@@ -29,6 +39,12 @@ class History(msgspec.Struct):
     session: str = ""
     """An opaque id: what was right in one session alone is not stored. Empty: the first call tells sessions
     apart."""
+    said: list[Said] = []
+    forgotten_calls: int = 0
+    """Of all that were answered, those that `calls` holds no more."""
+    forgotten_said: int = 0
+    memory: Any = None
+    """What a predictor keeps of the session, so that it reads each entry once; it goes with the session."""
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -50,6 +66,33 @@ class Candidate(msgspec.Struct, frozen=True):
     """The probability itself, for expected values and reports; 0 where a predictor has only the bound."""
 
 
+class TurnPredictor(Protocol):
+    """One turn of one session, from its request on (DESIGN section 6): each thing told sharpens what is expected.
+
+    Told of a call that is complete, it expects the next one of the same turn.
+    """
+
+    def heard(self, text: str) -> None:
+        """A piece of reasoning or of visible text."""
+        ...
+
+    def named(self, tool: str) -> None:
+        """The name of a call is decoded."""
+        ...
+
+    def argued(self, argument: str, value: Any) -> None:
+        """An argument of that call is complete."""
+        ...
+
+    def asked(self, call: Call) -> None:
+        """The call is complete."""
+        ...
+
+    def candidates(self, limit: int) -> list[Candidate]:
+        """At most `limit` concrete calls that may come next, the likeliest first."""
+        ...
+
+
 class Predictor(Protocol):
     """Learns online; all methods are synchronous and bounded in time."""
 
@@ -59,4 +102,8 @@ class Predictor(Protocol):
 
     def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
         """At most `limit` concrete calls of `tools` that may come next, the likeliest first."""
+        ...
+
+    def begin(self, history: History, tools: Iterable[str]) -> TurnPredictor:
+        """The model begins a turn after `history`; `predict` is what it expects before anything is heard."""
         ...
