@@ -6,13 +6,18 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from paste_proxy.grammar.requests import Message, MessageCall
-from paste_proxy.predict.model import Call, FinishedCall, History
+from paste_proxy.predict.model import Call, FinishedCall, History, Said
 from paste_proxy.predict.signatures import finished_call
 
 CALLS_KEPT = 64
 """Contexts are short; earlier arguments matter for what has been used already."""
 OUTPUTS_KEPT = 8
 """What is opened next stands in one of the last 8 outputs in 82-96 % of cases (search agents)."""
+SAID_KEPT = 64
+"""As many as calls: most turns bring one text, of the user or of the model."""
+SAID_LIMIT = 16_384
+"""Characters of a text that are kept, as of a result (`predict/signatures.py`): system prompts are longer, but
+what a session is about stands at their beginning or in what users say, which is short."""
 UNANSWERED_KEPT = 256
 """More parallel calls than any agent issues."""
 
@@ -45,20 +50,27 @@ class SessionHistory:
 
     def __init__(self, session: str = "") -> None:
         self.history = History(calls=[], session=session)
-        """Bounded in calls and in text; up to the last `read`."""
+        """Bounded in calls and in texts; up to the last `read`."""
         self.unanswered: dict[str, Asked] = {}
         """Calls that the history asks for and gives no result of, by call id."""
         self._unread: deque[tuple[Call, str]] = deque(maxlen=CALLS_KEPT)
+        self._unread_said: deque[Said] = deque(maxlen=SAID_KEPT)
+        self._answered = 0
+        self._said = 0
 
     def take(self, messages: Iterable[Message], names: Mapping[str, str]) -> list[Answered]:
         """`names` maps the client's tool names to ours. Returns the calls that are answered."""
         tools: dict[str, str] = {}
         answered = []
         for message in messages:
+            if message.role != "tool" and message.text:
+                self._said += 1
+                self._unread_said.append(Said(message.role, message.text[:SAID_LIMIT], self._answered))
             for call in message.calls:
                 self._ask(call, names)
             if message.role == "tool" and message.call_id:
                 if (asked := self.unanswered.pop(message.call_id, None)) is not None:
+                    self._answered += 1
                     self._unread.append((asked.call, message.text))
                     tools[message.call_id] = asked.tool
                 answered.append(Answered(message.call_id, tools.get(message.call_id)))
@@ -66,7 +78,7 @@ class SessionHistory:
 
     def read(self) -> None:
         """Bring `history` up to what was taken."""
-        calls = self.history.calls
+        calls, said = self.history.calls, self.history.said
         while self._unread:
             call, text = self._unread.popleft()
             finished = finished_call(
@@ -76,6 +88,11 @@ class SessionHistory:
             if len(calls) > OUTPUTS_KEPT:
                 calls[-1 - OUTPUTS_KEPT] = _without_output(calls[-1 - OUTPUTS_KEPT])
         del calls[:-CALLS_KEPT]
+        said += self._unread_said
+        self._unread_said.clear()
+        del said[:-SAID_KEPT]
+        self.history.forgotten_calls = self._answered - len(calls)
+        self.history.forgotten_said = self._said - len(said)
 
     def _ask(self, call: MessageCall, names: Mapping[str, str]) -> None:
         arguments = _short(decode_object(call.arguments))

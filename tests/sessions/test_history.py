@@ -1,7 +1,18 @@
 """A session's history from its messages: the calls at once, their results when there is time."""
 
+import pytest
+
 from paste_proxy.grammar.requests import Message, MessageCall
-from paste_proxy.sessions.history import CALLS_KEPT, OUTPUTS_KEPT, UNANSWERED_KEPT, Answered, SessionHistory
+from paste_proxy.predict.model import Said
+from paste_proxy.sessions.history import (
+    CALLS_KEPT,
+    OUTPUTS_KEPT,
+    SAID_KEPT,
+    SAID_LIMIT,
+    UNANSWERED_KEPT,
+    Answered,
+    SessionHistory,
+)
 
 
 def ask(*calls: tuple[str, str, str]) -> Message:
@@ -71,3 +82,48 @@ def test_memory_is_bounded_in_calls_and_in_texts() -> None:
     assert [bool(call.text) for call in calls] == [False] * (CALLS_KEPT - OUTPUTS_KEPT) + [True] * OUTPUTS_KEPT
     history.take([ask(*((f"u{n}", "t", "{}") for n in range(2 * UNANSWERED_KEPT)))], {})
     assert len(history.unanswered) == UNANSWERED_KEPT
+
+
+def test_what_was_said_stands_with_the_calls_that_were_answered_before_it() -> None:
+    history = SessionHistory()
+    history.take(
+        [
+            Message("system", "Be brief."),
+            Message("user", "Open both."),
+            Message("assistant", "I open them.", (MessageCall("1", "t", "{}"), MessageCall("2", "t", "{}"))),
+            answer("1", "a"),
+            answer("2", "b"),
+            answer("3", "of no call"),
+            ask(("4", "t", "{}")),
+        ],
+        {},
+    )
+    assert history.history.said == []
+    history.read()
+    opening = [
+        Said("system", "Be brief.", 0),
+        Said("user", "Open both.", 0),
+        Said("assistant", "I open them.", 0),
+    ]
+    assert history.history.said == opening
+    history.take([answer("4", "c"), Message("user", "Go on.")], {})
+    history.read()
+    assert history.history.said == [*opening, Said("user", "Go on.", 3)]
+    assert SessionHistory().history.said == []
+
+
+@pytest.mark.parametrize("reads_every", [1, 7, 1000])
+def test_what_is_forgotten_is_counted(reads_every: int) -> None:
+    history = SessionHistory()
+    for number in range(3 * CALLS_KEPT):
+        call = MessageCall(str(number), "t", "{}")
+        history.take([Message("assistant", f"text {number}", (call,)), answer(str(number), "done")], {})
+        history.take([Message("user", "x" * 2 * SAID_LIMIT)], {})
+        if number % reads_every == 0:
+            history.read()
+    history.read()
+    kept = history.history
+    assert (len(kept.calls), kept.forgotten_calls) == (CALLS_KEPT, 2 * CALLS_KEPT)
+    assert (len(kept.said), kept.forgotten_said) == (SAID_KEPT, 6 * CALLS_KEPT - SAID_KEPT)
+    assert [len(said.text) for said in kept.said[-2:]] == [len("text 191"), SAID_LIMIT]
+    assert kept.said[-1].after == 3 * CALLS_KEPT
