@@ -96,6 +96,9 @@ def test_the_report_is_a_page_in_the_folder_that_one_names(tmp_path: Path) -> No
         (("--chat", "11"), "more than is ever answered: 1 such engines answer 9.8"),
         (("--traces", "nowhere"), "'nowhere' does not exist"),
         (("--report", "file/below"), "file/below can't be made: Not a directory"),
+        (("--workload", "empty.jsonl"), "empty.jsonl is empty"),
+        (("--workload", "file"), "a file of traces has a name that ends with .jsonl.gz or .jsonl"),
+        (("--workload", "bad.jsonl"), "bad.jsonl: line 2 is no session"),
     ],
 )
 def test_what_can_t_be_run_is_said_before_it_is_tried(
@@ -103,7 +106,8 @@ def test_what_can_t_be_run_is_said_before_it_is_tried(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("paste_proxy.lab.run_command.run_cell", None)
-    Path("file").touch()
+    for name, text in {"file": "", "empty.jsonl": "", "bad.jsonl": "\n{}\n"}.items():
+        Path(name).write_text(text)
     result = said(*options)
     assert result.exit_code != 0
     assert complaint in result.output + str(result.exception)
