@@ -1,4 +1,4 @@
-"""The command line: serve, demo, lab. Errors of ours are one line on standard error; no traceback."""
+"""The command line: serve, demo, lab, shadow-report. Errors of ours are one line on standard error."""
 
 import asyncio
 import logging
@@ -17,6 +17,7 @@ from paste_proxy.config import Config, check_config, load_config
 from paste_proxy.errors import PasteError
 from paste_proxy.lab.command import demo
 from paste_proxy.lab.run_command import lab
+from paste_proxy.observe.shadow_command import shadow_report_command
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 
@@ -75,6 +76,7 @@ def _announce(url: str) -> None:
 
 commands.add_command(demo)
 commands.add_command(lab)
+commands.add_command(shadow_report_command)
 
 
 def main() -> None:

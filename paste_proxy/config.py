@@ -74,8 +74,8 @@ class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may run ahead of the model."""
 
-    mode: Literal["off", "on"] = "on"
-    """`on` runs nothing by itself: a tool must be listed in `allow` too."""
+    mode: Literal["off", "shadow", "on"] = "on"
+    """`on` runs nothing by itself: a tool must be listed in `allow` too. `shadow` predicts and runs nothing."""
     allow: tuple[str, ...] = ()
     """Tools that the operator lets run ahead. Empty: none (default deny)."""
     candidates: CountOrNone = 3

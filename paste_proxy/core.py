@@ -88,6 +88,11 @@ class Core:
                 self._served(decision, now)
         return out
 
+    @property
+    def listens(self) -> bool:
+        """Whether it wants to hear what replies say before and inside their calls."""
+        return self.turns.expectations.listens
+
     def next_deadline(self) -> float | None:
         """When to send `TimePassed` at the latest, in the time of `now`."""
         moments = [at for at in (self.deadlines.next(), self.turns.table.next_deadline()) if at is not None]

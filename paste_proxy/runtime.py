@@ -37,12 +37,14 @@ from paste_proxy.events import (
     TurnStreamed,
 )
 from paste_proxy.grammar.events import (
+    ArgumentSealed,
     CallOpened,
     CallSealed,
     ContentText,
     Foreseen,
     GrammarEvent,
     Malformed,
+    ReasoningText,
     ReplyNamed,
     TurnEnded,
 )
@@ -61,6 +63,10 @@ TOLD = frozenset({CallOpened, CallSealed, Malformed, ReplyNamed, TurnEnded})
 TEXT_LIMIT = 4 * 1024 * 1024
 """Characters of a reply's text that are kept to recognise it by: a million tokens. A session whose reply was
 longer is not recognised by its next request."""
+
+
+PIECE = 256
+"""Characters of text after which a core that listens is told: sixty tokens, so that a chunk costs little."""
 
 
 class ToolCall(msgspec.Struct, frozen=True):
@@ -88,15 +94,18 @@ class CoreFailedError(Exception):
 class TurnHandle:
     """One admitted LLM turn. No method raises; `close` must be called exactly once.
 
-    Of the reply's events the core needs few. Text is collected here and told in one piece: an event of
-    plain text, by far the commonest, costs an append.
+    Of the reply's events the core needs few. Text is collected here and told in large pieces, or in one if it
+    does not listen: an event of plain text, by far the commonest, costs an append.
     """
 
     def __init__(self, runtime: "Runtime", turn: str) -> None:
         self.turn = turn
         self._runtime = runtime
+        self._listens = runtime.core.listens
+        self._reasoning: list[str] = []
         self._text: list[str] = []
         self._room = TEXT_LIMIT
+        self._untold = 0
 
     def sent(self) -> None:
         """The request is on its way to the backend."""
@@ -109,9 +118,25 @@ class TurnHandle:
                 self._room -= len(event.text)  # type: ignore[union-attr]
                 if self._room >= 0:
                     self._text.append(event.text)  # type: ignore[union-attr]
-            elif kind in TOLD or (kind is Foreseen and _is_told(event)):
+                    self._grown(len(event.text))  # type: ignore[union-attr]
+            elif kind is ReasoningText and self._listens:
+                self._reasoning.append(event.text)  # type: ignore[union-attr]
+                self._grown(len(event.text))  # type: ignore[union-attr]
+            elif self._is_told(event):
                 self._tell_text()
                 self._runtime.tell(TurnStreamed(self.turn, event))
+
+    def _is_told(self, event: GrammarEvent) -> bool:
+        if type(event) is Foreseen:
+            event = event.event
+        if type(event) is ArgumentSealed:
+            return self._listens and len(event.path) == 1
+        return type(event) in TOLD
+
+    def _grown(self, by: int) -> None:
+        self._untold += by
+        if self._untold >= PIECE and self._listens:
+            self._tell_text()
 
     def close(self, *, complete: bool, unread: bool = False) -> None:
         """`unread`: the client got a reply that was not read, or not to its end."""
@@ -119,9 +144,11 @@ class TurnHandle:
         self._runtime.tell(TurnClosed(self.turn, complete, unread))
 
     def _tell_text(self) -> None:
-        if self._text:
-            self._runtime.tell(TurnStreamed(self.turn, ContentText("".join(self._text))))
-            self._text.clear()
+        self._untold = 0
+        for kind, pieces in ((ReasoningText, self._reasoning), (ContentText, self._text)):
+            if pieces:
+                self._runtime.tell(TurnStreamed(self.turn, kind("".join(pieces))))
+                pieces.clear()
 
 
 class Runtime:
@@ -306,10 +333,6 @@ class Runtime:
         run = Run(f"direct-{next(self._ids)}", call.tool, arguments, context, RunClass.AUTHORITATIVE)
         output = await self._executor.run(run, lambda: None)
         return ToolAnswer("executed", output, self._clock.now() - started, 0.0)
-
-
-def _is_told(event: GrammarEvent) -> bool:
-    return isinstance(event, Foreseen) and type(event.event) in TOLD
 
 
 def _settle(future: asyncio.Future[T] | None, value: T) -> None:

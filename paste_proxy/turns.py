@@ -1,9 +1,6 @@
 """The LLM side of the core: sessions, what their models ask for, what they may ask for next."""
 
-import json
-import logging
 from collections.abc import Callable, Mapping
-from itertools import islice
 from typing import Any, TypeAlias
 
 from paste_proxy.broker.broker import Broker
@@ -14,18 +11,21 @@ from paste_proxy.broker.writes import OpenWrite, OpenWrites
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
 from paste_proxy.errors import InvalidArgumentsError
 from paste_proxy.events import Identity
+from paste_proxy.expectations import Expectations
 from paste_proxy.grammar.events import (
+    ArgumentSealed,
     CallOpened,
     CallSealed,
     ContentText,
     Foreseen,
     GrammarEvent,
     Malformed,
+    ReasoningText,
     ReplyNamed,
     TurnEnded,
 )
 from paste_proxy.grammar.requests import ChatRequest
-from paste_proxy.predict.model import Call, Candidate, Predictor
+from paste_proxy.predict.model import Call, Predictor
 from paste_proxy.sessions.history import decode_object
 from paste_proxy.sessions.state import SessionState
 from paste_proxy.sessions.table import Resolution, SessionTable
@@ -33,8 +33,6 @@ from paste_proxy.sessions.turn import Turn
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunClass, RunContext
 from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect
-
-log = logging.getLogger(__name__)
 
 EVERYTHING = frozenset({GLOBAL_SCOPE})
 UNSEEN = -1
@@ -64,19 +62,19 @@ class Turns:
         self.ties = Ties()
         self.writes = OpenWrites(broker.epochs)
         self.sessions: dict[str, SessionState] = {}
-        self.predictor_failures = 0
+        self.expectations = Expectations(predictor, broker, speculation, client_tools)
         self._broker = broker
-        self._predictor = predictor
-        self._speculation = speculation
         self._client_writes = {name: frozenset(tool.writes) for name, tool in client_tools.items()}
         self._names = ToolNames(broker.specs, prefixes)
         self._turns: dict[str, Turn] = {}
         self._hearers: dict[type[Any], Hearer] = {
-            CallOpened: self._opened,
+            ArgumentSealed: self._argued,
+            CallOpened: self._named,
             CallSealed: self._sealed,
-            ContentText: lambda turn, _session, event, _now: turn.text.append(event.text),
+            ContentText: self._said,
             Foreseen: self._foreseen,
             Malformed: lambda turn, _session, event, now: self._unclear(turn, event.why, now),
+            ReasoningText: lambda turn, _session, event, now: self.expectations.heard(turn.id, event.text, now),
             ReplyNamed: lambda turn, session, event, _now: self.table.reply_named(
                 session.id, turn.id, event.reply_id
             ),
@@ -114,7 +112,9 @@ class Turns:
         unseen: set[str] = set()
         like = self._like(resolution)
         line = self._line(session) + like
-        for one in session.history.take(fresh, session.names):
+        answered = session.history.take(fresh, session.names)
+        self.expectations.answered(line, {one.call_id for one in answered}, now)
+        for one in answered:
             expected = self.ties.answered(session.id, one.call_id)
             if self.writes.answered(line, one.call_id):
                 continue
@@ -159,51 +159,9 @@ class Turns:
         turn = self._turns.get(turn_id)
         if turn is None or turn.session is None:
             return
-        session = turn.session
-        self._learn(session)
-        session.history.read()
-        if not turn.one_reply:
-            return
-        tools = {name for name in session.names.values() if self._may_run(name)}
-        if not tools:
-            return
-        for candidate in self._predict(session, tools):
-            call = Call(candidate.tool, candidate.arguments)
-            if self._broker.offer(_context(session), call, RunClass.SPECULATIVE, candidate.why, now):
-                session.note(
-                    now,
-                    "predicted",
-                    tool=call.tool,
-                    arguments=call.arguments,
-                    probability=candidate.probability,
-                    why=candidate.why,
-                )
-
-    def _may_run(self, tool: str) -> bool:
-        return self._broker.may_run_ahead(self._broker.specs[tool])
-
-    def _predict(self, session: SessionState, tools: set[str]) -> list[Candidate]:
-        """The candidates that can be calls: whatever a predictor may answer."""
-        limit, found = self._speculation.candidates, []
-        try:
-            for candidate in islice(self._predictor.predict(session.history.history, tools, limit), limit):
-                if candidate.tool in tools and candidate.probability >= self._speculation.min_probability:
-                    found.append(self._checked(candidate))
-        except Exception:  # noqa: BLE001 - boundary: a predictor's bug costs predictions, never the request
-            self._predictor_failed()
-        return found
-
-    def _checked(self, candidate: Candidate) -> Candidate:
-        """Its arguments as if they had come from a model. Raises on what is no call."""
-        spec = self._broker.specs[candidate.tool]
-        arguments = decode_arguments(spec, json.dumps(candidate.arguments, allow_nan=False).encode())
-        canonical_text(spec, arguments)
-        return Candidate(spec.name, arguments, round(float(candidate.probability), 4), str(candidate.why))
-
-    def _predictor_failed(self) -> None:
-        self.predictor_failures += 1
-        if self.predictor_failures == 1:
-            log.exception("the predictor failed; later failures are only counted")
+        self._learn(turn.session)
+        turn.session.history.read()
+        self.expectations.begin(turn, turn.session, now)
 
     # -- the reply ----------------------------------------------------------------------------------------
 
@@ -214,6 +172,18 @@ class Turns:
         hear = self._hearers.get(type(event))
         if hear is not None:
             hear(turn, turn.session, event, now)
+
+    def _said(self, turn: Turn, _session: SessionState, event: ContentText, now: float) -> None:
+        turn.text.append(event.text)
+        self.expectations.heard(turn.id, event.text, now)
+
+    def _named(self, turn: Turn, session: SessionState, call: CallOpened, now: float) -> None:
+        self._opened(turn, session, call, now)
+        self.expectations.named(turn.id, call.ordinal, session.names.get(call.name, call.name), now)
+
+    def _argued(self, turn: Turn, _session: SessionState, event: ArgumentSealed, now: float) -> None:
+        if len(event.path) == 1:
+            self.expectations.argued(turn.id, event.ordinal, str(event.path[0]), event.value, now)
 
     def _opened(self, turn: Turn, session: SessionState, call: CallOpened | CallSealed, now: float) -> None:
         """A write is open from the call's name on: whatever becomes of its arguments, the agent may run it."""
@@ -247,6 +217,7 @@ class Turns:
         self._note_call(session, "sealed", call, now)
         self._opened(turn, session, call, now)
         ours = self._call_of_ours(session, call)
+        self.expectations.asked(turn.id, session, call, ours, now)
         if ours is None:
             return
         found, canonical = ours
@@ -259,11 +230,14 @@ class Turns:
         """The client has not been told yet. So this is no call to tie or to remember: a run that starts for it
         waits for the call itself, and a write is open in case it is told."""
         call = event.event
+        if isinstance(call, ArgumentSealed):
+            self._argued(turn, session, call, now)
         if not isinstance(call, CallOpened | CallSealed):
             return
         if call.ordinal not in turn.foreseen_writes and (scopes := self._writes_of(session, call.name)):
             turn.foreseen_writes.add(call.ordinal)
             self._open_write(turn, FORESEEN - call.ordinal, "", scopes, now)
+        self.expectations.named(turn.id, call.ordinal, session.names.get(call.name, call.name), now)
         if isinstance(call, CallSealed):
             self._note_call(session, "foreseen", call, now)
             ours = self._call_of_ours(session, call)
@@ -290,7 +264,7 @@ class Turns:
         self, turn: Turn, session: SessionState, said: CallSealed, call: Call, why: str, now: float
     ) -> bool:
         """Start it, unless it is running already, or the tool would only refuse it."""
-        if not turn.one_reply or said.invalid or not self._may_run(call.tool):
+        if not turn.one_reply or said.invalid:
             return False
         return self._broker.offer(_context(session), call, RunClass.DECIDED, why, now)
 
@@ -299,6 +273,7 @@ class Turns:
         if event.reason == "function_call" and not turn.sealed:
             self._unclear(turn, "a call in the form that came before tool_calls", now)
         turn.ended = True
+        self.expectations.ended(turn.id, session, now)
         self.table.turn_replied(session.id, turn.id, now, text="".join(turn.text), calls=turn.told_calls)
         if turn.one_reply:
             session.unlearnt = [
@@ -309,6 +284,7 @@ class Turns:
         turn = self._turns.pop(turn_id, None)
         if turn is None or turn.session is None or turn.session.id not in self.sessions:
             return
+        self.expectations.ended(turn_id, turn.session, now)
         session, complete = turn.session, complete and turn.ended
         unread = unread or (turn.goes_on_elsewhere and not turn.ended)
         if unread or not turn.one_reply:
@@ -335,12 +311,8 @@ class Turns:
     def _learn(self, session: SessionState) -> None:
         """Learn from the last turn: before its session's history grows, and off the reply's own path."""
         calls, session.unlearnt = session.unlearnt, None
-        if calls is None:
-            return
-        try:
-            self._predictor.learn(session.history.history, calls)
-        except Exception:  # noqa: BLE001 - boundary, as in _predict
-            self._predictor_failed()
+        if calls is not None:
+            self.expectations.learn(session, calls)
 
     # -- sessions -----------------------------------------------------------------------------------------
 
@@ -356,6 +328,7 @@ class Turns:
         self.sessions.pop(session_id, None)
         self.ties.forget(session_id)
         self.writes.forget(session_id)
+        self.expectations.forget(session_id)
         self._broker.discard_session(session_id, now)
 
 

@@ -14,7 +14,7 @@ from paste_proxy.errors import InvalidArgumentsError, ToolError, ToolTimeoutErro
 from paste_proxy.events import Identity
 from paste_proxy.grammar.events import ArgumentText, CallSealed, ContentText, Foreseen, TurnEnded
 from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
-from paste_proxy.predict.model import Call, Candidate, History
+from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
 from paste_proxy.runtime import Runtime, ToolCall
 from paste_proxy.tools.ports import Output, Run
 from paste_proxy.tools.spec import Effect, ToolSpec
@@ -80,6 +80,9 @@ class Guesses:
         if self.broken:
             raise ZeroDivisionError
         return [Candidate(call.tool, call.arguments, 0.9, "guess") for call in self.calls]
+
+    def begin(self, history: History, tools: Any) -> TurnPredictor:
+        return Fixed(self.predict(history, tools, 99))
 
 
 class Bench:
@@ -236,7 +239,7 @@ async def test_a_broken_predictor_costs_its_predictions_only() -> None:
     turn.sent()
     turn.feed([TurnEnded("stop")])
     turn.close(complete=True)
-    assert bench.runtime.core.turns.predictor_failures == 2
+    assert bench.runtime.core.turns.expectations.failures == 2
     assert not bench.runtime.failed
     await bench.runtime.close()
 

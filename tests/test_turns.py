@@ -36,7 +36,7 @@ from paste_proxy.grammar.events import (
     TurnEnded,
 )
 from paste_proxy.grammar.requests import parse_chat_request
-from paste_proxy.predict.model import Candidate, History
+from paste_proxy.predict.model import Candidate, Fixed, History, TurnPredictor
 from paste_proxy.tools.ports import Output, RunClass
 from tests.broker.world import OFFERED, SPECS
 
@@ -49,6 +49,9 @@ class NoPredictor:
 
     def predict(self, history: History, tools: Any, limit: int) -> list[Candidate]:
         return []
+
+    def begin(self, history: History, tools: Any) -> TurnPredictor:
+        return Fixed([])
 
 
 class Talk:
@@ -636,6 +639,9 @@ class Nonsense:
 
     def predict(self, history: History, tools: Any, limit: int) -> Any:
         return iter(self.answers)
+
+    def begin(self, history: History, tools: Any) -> Any:
+        return Fixed(self.answers)
 
 
 @pytest.mark.parametrize(

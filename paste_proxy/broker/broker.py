@@ -16,7 +16,7 @@ from paste_proxy.broker.staging import Staging, StagingLimits
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, ToolError, ToolsBusyError, ToolTimeoutError
 from paste_proxy.events import AnswerCall, CancelRun, Decision, FailCall, PromoteRun, StartRun
-from paste_proxy.predict.model import Call
+from paste_proxy.predict.model import Call, Prediction
 from paste_proxy.schedule.queue import JointQueue, Waiting
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
@@ -65,7 +65,15 @@ class Broker:
             and self.ledger.service_s.get(spec.name, self._min_service_s) >= self._min_service_s
         )
 
-    def offer(self, context: RunContext, call: Call, run_class: RunClass, why: str, now: float) -> bool:
+    def offer(
+        self,
+        context: RunContext,
+        call: Call,
+        run_class: RunClass,
+        why: str,
+        now: float,
+        prediction: Prediction | None = None,
+    ) -> bool:
         """Take on a candidate (or a sealed call, class `decided`). False: not eligible, or known already."""
         spec = self.specs[call.tool]
         if not self.may_run_ahead(spec) or self.epochs.is_open(spec.reads):
@@ -77,6 +85,8 @@ class Broker:
         record = self._new_run(spec, call.arguments, context)
         speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, why)
         record.speculation = self._live[key] = speculation
+        if prediction is not None:
+            speculation.prediction, prediction.outcome = prediction, speculation.state.value
         self._of_session.setdefault(key.session, {})[key] = speculation
         self._queue.add(record.id, spec.name, run_class)
         self._expire_later(speculation)

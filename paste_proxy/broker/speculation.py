@@ -7,6 +7,7 @@ from paste_proxy.broker.keys import CallKey
 from paste_proxy.broker.lifecycle import LIVE, State, Trigger, transition
 from paste_proxy.broker.scopes import Stamp
 from paste_proxy.deadlines import Timer
+from paste_proxy.predict.model import Prediction
 from paste_proxy.tools.ports import Output, RunClass, RunContext
 from paste_proxy.tools.spec import ToolSpec
 
@@ -30,11 +31,15 @@ class Speculation:
     fingerprint: bytes | None = None
     timer: Timer | None = None
     """Its expiry."""
+    prediction: Prediction | None = None
+    """What is told of it; None for a sealed call."""
 
     def move(self, trigger: Trigger) -> State:
         """The state before `trigger`."""
         before = self.state
         self.state = transition(before, trigger)
+        if self.prediction is not None:
+            self.prediction.outcome = self.state.value
         return before
 
     @property

@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.core import Core
+from paste_proxy.observe.shadow import level_rows
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
 
@@ -43,7 +44,7 @@ def stats(core: Core) -> dict[str, Any]:
         "staged_bytes": core.broker.staged_bytes,
         "open_writes": core.broker.open_scopes,
         "sessions": len(core.turns.sessions),
-        "predictor_failures": core.turns.predictor_failures,
+        "predictor_failures": core.turns.expectations.failures,
     }
 
 
@@ -64,8 +65,32 @@ class ProxyCollector(Collector):
         yield _gauge(
             "paste_core_failed", "1 after a bug in the core: all is served without it", self._runtime.failed
         )
-        yield _counter("paste_predictor_failures", "Predictions lost to a bug", core.turns.predictor_failures)
+        failures = core.turns.expectations.failures
+        yield _counter("paste_predictor_failures", "Predictions lost to a bug", failures)
+        yield from _shadow_metrics(core)
         yield from _relay_metrics(self._relay)
+
+
+def _shadow_metrics(core: Core) -> Iterator[Metric]:
+    rows = level_rows(core.turns.expectations.shadow.tallies.values())
+    yield _counters(
+        "paste_shadow_used",
+        "Guesses of the shadow mode that were right, by what they rest on",
+        "level",
+        ((row.level, row.used) for row in rows),
+    )
+    yield _counters(
+        "paste_shadow_unused",
+        "Guesses of the shadow mode that nobody asked for",
+        "level",
+        ((row.level, row.unused) for row in rows),
+    )
+    yield _counters(
+        "paste_shadow_saved_seconds",
+        "What running ahead would have saved",
+        "level",
+        ((row.level, row.saved_s) for row in rows),
+    )
 
 
 def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:

@@ -1,4 +1,5 @@
-"""The proxy's own pages: /paste/health, /paste/metrics, /paste/v1/stats, /paste/v1/sessions/{id}.
+"""The proxy's own pages: /paste/health, /paste/metrics, /paste/v1/stats, /paste/v1/shadow,
+/paste/v1/sessions/{id}.
 
 Those about sessions tell what agents do: web pages are kept away from them, as from the tools. Health and
 metrics are open to any `Host` and `Origin`: probes and Prometheus ask by the address of a pod or a service,
@@ -16,6 +17,8 @@ from paste_proxy.errors import PasteError, RequestError, openai_error
 from paste_proxy.events import Note
 from paste_proxy.guard import Guard
 from paste_proxy.observe.metrics import exposition, stats
+from paste_proxy.observe.shadow import shadow_report
+from paste_proxy.predict.model import LEVELS, Prediction
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
 
@@ -47,6 +50,7 @@ class ObserveRoutes:
         app.router.add_get("/paste/health", self.health)
         app.router.add_get("/paste/metrics", self.metrics)
         app.router.add_get("/paste/v1/stats", self._guarded(self.stats))
+        app.router.add_get("/paste/v1/shadow", self._guarded(self.shadow))
         app.router.add_get("/paste/v1/sessions", self._guarded(self.sessions))
         app.router.add_get("/paste/v1/sessions/{id}", self._guarded(self.session))
         app.router.add_route("*", "/paste/{rest:.*}", self._guarded(self.unknown))
@@ -75,6 +79,9 @@ class ObserveRoutes:
     async def stats(self, request: web.Request) -> web.Response:
         return _json(stats(self._runtime.core))
 
+    async def shadow(self, request: web.Request) -> web.Response:
+        return _json(shadow_report(self._runtime.core))
+
     async def sessions(self, request: web.Request) -> web.Response:
         sessions = self._runtime.core.turns.sessions.values()
         return _json({"sessions": [{"id": s.id, "name": s.name, "turns": s.turns} for s in sessions]})
@@ -94,6 +101,7 @@ class ObserveRoutes:
                 "parent": session.parent,
                 "relation": session.relation,
                 "turns": session.turns,
+                "predictions": [_prediction(one, session.notes[0].at) for one in session.predictions],
                 "timeline": [_since(note, session.notes[0].at) for note in session.notes],
             }
         )
@@ -109,6 +117,12 @@ class ObserveRoutes:
 def _since(note: Note, start: float) -> dict[str, Any]:
     """`at_s`: seconds since the first note that is still kept."""
     return {"at_s": round(note.at - start, 3), "what": note.what, **note.detail}
+
+
+def _prediction(one: Prediction, start: float) -> dict[str, Any]:
+    """What was expected, why, how surely, what it was worth, and what became of it."""
+    told = msgspec.structs.asdict(one)
+    return {"at_s": round(told.pop("at") - start, 3), **told, "level": LEVELS[one.level]}
 
 
 def _json(data: Any, status: int = 200) -> web.Response:

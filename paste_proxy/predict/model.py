@@ -66,8 +66,29 @@ class Candidate(msgspec.Struct, frozen=True):
     """The probability itself, for expected values and reports; 0 where a predictor has only the bound."""
 
 
+LEVELS = ("context", "mention", "name", "arguments")
+"""What a candidate rests on, by its level (DESIGN section 6): the history alone; the turn's text too; the name
+of the call; arguments of it."""
+
+
+class Prediction(msgspec.Struct):
+    """A candidate that was taken on, for those who ask why; whoever took it keeps the outcome up to date."""
+
+    at: float
+    tool: str
+    arguments: Any
+    """Cut to a bounded length."""
+    level: int
+    probability: float
+    estimate: float
+    value_s: float
+    """Seconds that it was expected to be worth, waste deducted."""
+    why: str
+    outcome: str = ""
+
+
 class TurnPredictor(Protocol):
-    """One turn of one session, from its request on (DESIGN section 6): each thing told sharpens what is expected.
+    """One turn of one session, from its request on (DESIGN section 6): all it is told sharpens what it expects.
 
     Told of a call that is complete, it expects the next one of the same turn.
     """
@@ -107,3 +128,21 @@ class Predictor(Protocol):
     def begin(self, history: History, tools: Iterable[str]) -> TurnPredictor:
         """The model begins a turn after `history`; `predict` is what it expects before anything is heard."""
         ...
+
+
+class Fixed:
+    """A `TurnPredictor` that expects the same whatever it hears: for predictors that hear nothing."""
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._candidates = candidates
+
+    def heard(self, text: str) -> None: ...
+
+    def named(self, tool: str) -> None: ...
+
+    def argued(self, argument: str, value: Any) -> None: ...
+
+    def asked(self, call: Call) -> None: ...
+
+    def candidates(self, limit: int) -> list[Candidate]:
+        return list(self._candidates[: max(limit, 0)])

@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from paste_proxy.events import Note
-from paste_proxy.predict.model import Call
+from paste_proxy.predict.model import Call, Candidate, Prediction
 from paste_proxy.sessions.history import SessionHistory
 
 NOTES_KEPT = 200
 """A timeline of about fifty turns."""
+
+PREDICTIONS_KEPT = 64
+"""Three for each of the last twenty turns."""
 
 DETAIL_LIMIT = 300
 """Characters of one detail of a note."""
@@ -33,6 +36,7 @@ class SessionState:
     turn: str = ""
     """The latest turn: its request may come before the end of the one before is told."""
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
+    predictions: deque[Prediction] = field(default_factory=lambda: deque(maxlen=PREDICTIONS_KEPT))
     history: SessionHistory = field(init=False)
 
     def __post_init__(self) -> None:
@@ -40,6 +44,19 @@ class SessionState:
 
     def note(self, at: float, what: str, **detail: Any) -> None:
         self.notes.append(Note(at, what, {key: _short(value) for key, value in detail.items()}))
+
+    def new_prediction(self, at: float, candidate: Candidate, level: int, value_s: float) -> Prediction:
+        """To be appended to `predictions` once somebody has taken it on."""
+        return Prediction(
+            at=at,
+            tool=candidate.tool,
+            arguments=_short(candidate.arguments),
+            level=level,
+            probability=candidate.probability,
+            estimate=candidate.estimate,
+            value_s=round(value_s, 4),
+            why=candidate.why[:DETAIL_LIMIT],
+        )
 
 
 def _short(value: Any) -> Any:

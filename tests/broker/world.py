@@ -37,7 +37,7 @@ from paste_proxy.events import (
 )
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, Foreseen, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request
-from paste_proxy.predict.model import Call, Candidate, History
+from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect, ToolSpec
 
@@ -94,6 +94,9 @@ class HostilePredictor:
 
     def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
         return [Candidate(call.tool, call.arguments, 0.9, "hostile") for call in self._guess(history)]
+
+    def begin(self, history: History, tools: Iterable[str]) -> TurnPredictor:
+        return Fixed(self.predict(history, tools, 99))
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 from paste_proxy.lab.learning import learn
 from paste_proxy.lab.policy import Policy
 from paste_proxy.lab.sizes import SEARCH
-from paste_proxy.predict.model import Call, Candidate, History
+from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
 from tests.lab.conftest import made_up, play
 
 
@@ -25,6 +25,9 @@ class Notebook:
 
     def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
         return []
+
+    def begin(self, history: History, tools: Iterable[str]) -> TurnPredictor:
+        return Fixed([])
 
 
 async def test_every_turn_is_a_lesson_with_the_history_before_it(policy: Policy) -> None:

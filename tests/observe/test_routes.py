@@ -38,7 +38,9 @@ async def asked(path: str, headers: dict[str, str], *, listen_host: str = "127.0
         return reply.status, await reply.text()
 
 
-@pytest.mark.parametrize("path", ["/paste/v1/stats", "/paste/v1/sessions", "/paste/v1/sessions/x", "/paste/x"])
+@pytest.mark.parametrize(
+    "path", ["/paste/v1/stats", "/paste/v1/shadow", "/paste/v1/sessions", "/paste/v1/sessions/x", "/paste/x"]
+)
 @pytest.mark.parametrize(("headers", "status", "code"), STRANGERS)
 async def test_pages_of_other_hosts_are_refused(
     path: str, headers: dict[str, str], status: int, code: str

@@ -104,6 +104,7 @@ class ProductionShell:
     """What an agent of the lab asks of its shell, done by a `Runtime`."""
 
     def __init__(self, runtime: Runtime) -> None:
+        self.core = runtime.core
         self._runtime = runtime
         self._turns: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []

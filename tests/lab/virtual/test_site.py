@@ -25,7 +25,7 @@ def test_settings_are_laid_over_the_site_s_own() -> None:
     settings = {"speculation": {"candidates": 7}, "backend": {"max_turns": 2}}
     core = VirtualSite(SmallWorld(), ENGINE, Silent(), settings=settings).shell.core
     assert core.broker.allowed == {"look", "break"}
-    assert core.turns._speculation.candidates == 7
+    assert core.turns.expectations.speculation.candidates == 7
     for turn in ("a", "b", "c"):
         core.queue.add(turn, "", 0)  # type: ignore[arg-type]
     assert len(core.queue.startable()) == 2

@@ -1,0 +1,286 @@
+"""What may come next in the turns under way: asks the predictor as each turn goes on, and hands on what is new.
+
+In mode `on` the broker takes candidates on, in mode `shadow` they are only held against what is asked for then.
+A predictor's bug costs the predictions of a turn, and nothing else.
+"""
+
+import json
+import logging
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from paste_proxy.broker.broker import Broker
+from paste_proxy.broker.keys import canonical_text
+from paste_proxy.config import ClientToolConfig, SpeculationConfig
+from paste_proxy.grammar.events import CallSealed
+from paste_proxy.predict.model import Call, Candidate, Fixed, History, Predictor, TurnPredictor
+from paste_proxy.predict.shadow import Shadow
+from paste_proxy.sessions.history import decode_object
+from paste_proxy.sessions.state import SessionState
+from paste_proxy.sessions.turn import Turn
+from paste_proxy.tools.arguments import decode_arguments
+from paste_proxy.tools.ports import RunClass, RunContext
+from paste_proxy.tools.spec import Effect
+
+log = logging.getLogger(__name__)
+
+CONTEXT, MENTION, NAME, ARGUMENTS = range(4)
+"""The levels of evidence."""
+LOOK_EVERY = 256
+"""Characters of text after which the candidates are looked at again: sixty tokens, a second or two of a turn.
+Spread over so many chunks, looking costs each of them a microsecond or two."""
+LOOKS = 128
+"""Looks at the candidates of one turn: beyond them it says nothing new."""
+
+_encode = msgspec.json.Encoder(order="sorted").encode
+
+
+@dataclass(eq=False, slots=True)
+class _Expecting:
+    """One turn, as far as it has been heard."""
+
+    session: SessionState
+    tools: frozenset[str]
+    predictor: TurnPredictor
+    looks: int = LOOKS
+    level: int = CONTEXT
+    taken: int = 0
+    """Candidates of this level for the call that comes next."""
+    unseen: int = 0
+    """Characters of text that came since the last look."""
+    known: set[tuple[str, str]] = field(default_factory=set)
+    """What was taken on or asked for, by tool and canonical arguments: a run that failed is not tried again."""
+    ordinal: int = -1
+    """Of the call that is being written."""
+    told: set[str] = field(default_factory=set)
+    """Its arguments that are known."""
+
+
+class Expectations:
+    def __init__(
+        self,
+        predictor: Predictor,
+        broker: Broker,
+        speculation: SpeculationConfig,
+        client_tools: Mapping[str, ClientToolConfig],
+    ) -> None:
+        self.failures = 0
+        self.listens = speculation.mode == "shadow" or (speculation.mode == "on" and bool(speculation.allow))
+        """Whether anybody asks what turns say beside their calls."""
+        self.shadow = Shadow(self.reads, lambda tool, seconds: None)
+        self._predictor = predictor
+        self._broker = broker
+        self.speculation = speculation
+        self._client_tools = client_tools
+        self._turns: dict[str, _Expecting] = {}
+
+    # -- tools --------------------------------------------------------------------------------------------
+
+    def reads(self, tool: str) -> bool:
+        """Whether it is known to write nothing. `tool` is our name for it, or the client's."""
+        if (spec := self._broker.specs.get(tool)) is not None:
+            return spec.effect is Effect.READ
+        return tool in self._client_tools and not self._client_tools[tool].writes
+
+    def _may_come(self, turn: Turn, session: SessionState) -> frozenset[str]:
+        """The tools whose calls are worth predicting."""
+        ours = set(session.names.values())
+        if not self.is_shadow:
+            return frozenset(name for name in ours if self._broker.may_run_ahead(self._broker.specs[name]))
+        offered = turn.request.tools if turn.request is not None else ()
+        names = {session.names.get(tool.name, tool.name) for tool in offered}
+        if not names:
+            names = {call.tool for call in session.history.history.calls}
+        return frozenset(name for name in names if not self.writes(name))
+
+    def writes(self, tool: str) -> bool:
+        """Whether it is declared to write; of most tools that agents run themselves nothing is declared."""
+        if (spec := self._broker.specs.get(tool)) is not None:
+            return spec.effect is not Effect.READ
+        return tool in self._client_tools and bool(self._client_tools[tool].writes)
+
+    @property
+    def is_shadow(self) -> bool:
+        return self.speculation.mode == "shadow"
+
+    # -- a turn -------------------------------------------------------------------------------------------
+
+    def begin(self, turn: Turn, session: SessionState, now: float) -> None:
+        """The request is on its way, and its history is read."""
+        if self.speculation.mode == "off" or not turn.one_reply:
+            return
+        tools = self._may_come(turn, session)
+        if not tools:
+            return
+        try:
+            predictor = self._begin(session.history.history, tools)
+        except Exception:  # noqa: BLE001 - boundary: a predictor's bug costs predictions, never the request
+            self._failed(turn.id)
+            return
+        self._turns[turn.id] = expecting = _Expecting(session, tools, predictor)
+        self._look(turn.id, expecting, CONTEXT, now)
+
+    def _begin(self, history: History, tools: frozenset[str]) -> TurnPredictor:
+        if hasattr(self._predictor, "begin"):
+            return self._predictor.begin(history, tools)
+        return Fixed(
+            list(
+                islice(
+                    self._predictor.predict(history, tools, self.speculation.candidates),
+                    self.speculation.candidates,
+                )
+            )
+        )
+
+    def heard(self, turn: str, text: str, now: float) -> None:
+        """Reasoning or visible text."""
+        expecting = self._turns.get(turn)
+        if expecting is None or not self._told(turn, expecting.predictor.heard, text):
+            return
+        expecting.unseen += len(text)
+        if expecting.unseen >= LOOK_EVERY:
+            self._look(turn, expecting, MENTION, now)
+
+    def named(self, turn: str, ordinal: int, tool: str, now: float) -> None:
+        """A call has its name: told or foreseen, whichever comes first."""
+        expecting = self._turns.get(turn)
+        if expecting is None or ordinal <= expecting.ordinal:
+            return
+        expecting.ordinal = ordinal
+        expecting.told.clear()
+        if self._told(turn, expecting.predictor.named, tool):
+            self._look(turn, expecting, NAME, now)
+
+    def argued(self, turn: str, ordinal: int, argument: str, value: Any, now: float) -> None:
+        """An argument of the call that is being written is complete."""
+        expecting = self._turns.get(turn)
+        if expecting is None or ordinal != expecting.ordinal or argument in expecting.told:
+            return
+        expecting.told.add(argument)
+        if self._told(turn, expecting.predictor.argued, argument, value):
+            self._look(turn, expecting, ARGUMENTS, now)
+
+    def asked(
+        self, turn: str, session: SessionState, said: CallSealed, ours: tuple[Call, str] | None, now: float
+    ) -> None:
+        """A call is complete: from here on the turn's next call is expected. `ours`, if it is one of a gateway
+        tool's, with its canonical arguments."""
+        expecting = self._turns.get(turn)
+        if not self.listens:
+            return
+        call, arguments = ours or self._call_of_theirs(session, said)
+        if self.is_shadow:
+            self.shadow.asked(session.id, said.call_id, call.tool, arguments, now)
+        if expecting is None:
+            return
+        expecting.ordinal = max(expecting.ordinal, said.ordinal)
+        expecting.known.add((call.tool, arguments))
+        if self._told(turn, expecting.predictor.asked, call):
+            self._look(turn, expecting, CONTEXT, now)
+
+    def _call_of_theirs(self, session: SessionState, said: CallSealed) -> tuple[Call, str]:
+        call = Call(session.names.get(said.name, said.name), decode_object(said.arguments))
+        return call, said.canonical or self.canonical(call.tool, call.arguments)
+
+    def ended(self, turn: str, session: SessionState, now: float) -> None:
+        """The model has stopped, or nobody listens to it any more."""
+        self._turns.pop(turn, None)
+        self.shadow.turn_ended(session.id, now)
+
+    def answered(self, line: Iterable[str], call_ids: Collection[str], now: float) -> None:
+        """A request brought these results to one of these sessions."""
+        for session in line:
+            self.shadow.answered(session, call_ids, now)
+
+    def forget(self, session: str) -> None:
+        self.shadow.forget(session)
+
+    def learn(self, session: SessionState, calls: list[Call]) -> None:
+        try:
+            self._predictor.learn(session.history.history, calls)
+        except Exception:  # noqa: BLE001 - boundary, as in `begin`
+            self._failed()
+
+    def _told(self, turn: str, tell: Any, *said: Any) -> bool:
+        try:
+            tell(*said)
+        except Exception:  # noqa: BLE001 - boundary, as in `begin`
+            self._failed(turn)
+            return False
+        return True
+
+    def _failed(self, turn: str = "") -> None:
+        self._turns.pop(turn, None)
+        self.failures += 1
+        if self.failures == 1:
+            log.exception("the predictor failed; later failures are only counted")
+
+    # -- candidates ---------------------------------------------------------------------------------------
+
+    def _look(self, turn: str, expecting: _Expecting, level: int, now: float) -> None:
+        """Take on what is new among the candidates, now that more is known."""
+        expecting.unseen = 0
+        if level != expecting.level:
+            expecting.level, expecting.taken = level, 0
+        limit = self.speculation.candidates
+        if not expecting.looks or expecting.taken >= limit:
+            return
+        expecting.looks -= 1
+        for candidate, arguments in self._candidates(turn, expecting, limit):
+            key = candidate.tool, arguments
+            is_new = expecting.taken < limit and key not in expecting.known
+            if is_new and self._take(expecting, candidate, arguments, now):
+                expecting.taken += 1
+                expecting.known.add(key)
+
+    def _candidates(self, turn: str, expecting: _Expecting, limit: int) -> list[tuple[Candidate, str]]:
+        """The candidates that can be calls, whatever a predictor may answer; with their canonical arguments."""
+        found: list[tuple[Candidate, str]] = []
+        try:
+            for candidate in islice(expecting.predictor.candidates(limit), limit):
+                likely = candidate.probability >= self.speculation.min_probability
+                if candidate.tool in expecting.tools and likely:
+                    found.append(self._checked(candidate))
+        except Exception:  # noqa: BLE001 - boundary, as in `begin`
+            self._failed(turn)
+        return found
+
+    def _checked(self, candidate: Candidate) -> tuple[Candidate, str]:
+        """Its arguments as if they had come from a model, and canonical. Raises on what is no call."""
+        text = json.dumps(candidate.arguments, allow_nan=False)
+        spec = self._broker.specs.get(candidate.tool)
+        arguments = (
+            msgspec.json.decode(text, type=dict[str, Any])
+            if spec is None
+            else decode_arguments(spec, text.encode())
+        )
+        checked = Candidate(
+            candidate.tool,
+            arguments,
+            round(float(candidate.probability), 4),
+            str(candidate.why),
+            round(float(candidate.estimate), 4),
+        )
+        return checked, self.canonical(checked.tool, arguments)
+
+    def canonical(self, tool: str, arguments: dict[str, Any]) -> str:
+        """Equal for equal calls. Of a tool that the agent runs itself no defaults are known."""
+        spec = self._broker.specs.get(tool)
+        return canonical_text(spec, arguments) if spec is not None else _encode(arguments).decode()
+
+    def _take(self, expecting: _Expecting, candidate: Candidate, arguments: str, now: float) -> bool:
+        session = expecting.session
+        prediction = session.new_prediction(now, candidate, expecting.level, candidate.estimate)
+        if self.is_shadow:
+            taken = self.shadow.expect(session.id, candidate.tool, arguments, expecting.level, prediction, now)
+        else:
+            call = Call(candidate.tool, candidate.arguments)
+            context = RunContext(session.tenant, session.id)
+            taken = self._broker.offer(context, call, RunClass.SPECULATIVE, candidate.why, now, prediction)
+        if taken:
+            session.predictions.append(prediction)
+        return taken
