@@ -16,6 +16,7 @@ import paste_proxy
 from paste_proxy.config import Config, check_config, load_config
 from paste_proxy.errors import PasteError
 from paste_proxy.lab.command import demo
+from paste_proxy.lab.mine_command import mine
 from paste_proxy.lab.run_command import lab
 from paste_proxy.observe.shadow_command import shadow_report_command
 
@@ -76,6 +77,7 @@ def _announce(url: str) -> None:
 
 commands.add_command(demo)
 commands.add_command(lab)
+commands.add_command(mine)
 commands.add_command(shadow_report_command)
 
 

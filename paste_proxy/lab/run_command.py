@@ -15,6 +15,7 @@ from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
+from paste_proxy.lab.predict_command import predict_command
 from paste_proxy.lab.virtual.chat import most_chat_per_s
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
@@ -321,9 +322,10 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 @click.group()
 def lab() -> None:
-    """Experiments in virtual time."""
+    """Experiments: in virtual time, with a live server, on recorded sessions."""
 
 
 lab.add_command(run)
 lab.add_command(calibrate_command)
 lab.add_command(live_command)
+lab.add_command(predict_command)

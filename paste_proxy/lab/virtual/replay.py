@@ -130,7 +130,7 @@ def counted(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-class _Exchange(msgspec.Struct):
+class Exchange(msgspec.Struct):
     """One turn of the model, and what came between it and the next."""
 
     said: RawTurn
@@ -140,7 +140,7 @@ class _Exchange(msgspec.Struct):
 
 def session_of(trace: Trace, times: Times, specs: Mapping[str, ToolSpec]) -> Session:
     raw = trace.read()
-    opening, exchanges = _parted(raw.turns)
+    opening, exchanges = parted(raw.turns)
     messages = _opening(opening, exchanges[0], times, f"{trace.group} for {raw.model}")
     turns = []
     fresh, before = sum(said.tokens for said in messages), _latest(opening)
@@ -153,13 +153,13 @@ def session_of(trace: Trace, times: Times, specs: Mapping[str, ToolSpec]) -> Ses
     return Session(trace.name, tuple(messages), tuple(turns))
 
 
-def _parted(turns: Sequence[RawTurn]) -> tuple[list[RawTurn], list[_Exchange]]:
+def parted(turns: Sequence[RawTurn]) -> tuple[list[RawTurn], list[Exchange]]:
     """What stands before the model's first turn, and its turns. A greeting is no turn: the program says it."""
     opening: list[RawTurn] = []
-    exchanges: list[_Exchange] = []
+    exchanges: list[Exchange] = []
     for place, turn in enumerate(turns):
         if turn.role == "assistant" and (place or turn.tool_calls):
-            exchanges.append(_Exchange(turn))
+            exchanges.append(Exchange(turn))
         elif turn.role in ("user", "system", "assistant"):
             where = exchanges[-1].users if exchanges else opening
             where += [turn] if turn.text.strip() else []
@@ -168,7 +168,7 @@ def _parted(turns: Sequence[RawTurn]) -> tuple[list[RawTurn], list[_Exchange]]:
     return opening, exchanges
 
 
-def _opening(turns: Sequence[RawTurn], first: _Exchange, times: Times, program: str) -> list[Said]:
+def _opening(turns: Sequence[RawTurn], first: Exchange, times: Times, program: str) -> list[Said]:
     """Tools stand in no trace, and often the system prompt doesn't: their size is what the first prompt held
     beyond the messages, where that was counted."""
     messages = [Said(turn.role, turn.text, counted(turn.text)) for turn in turns if turn.role != "system"]
@@ -186,7 +186,7 @@ def _opening(turns: Sequence[RawTurn], first: _Exchange, times: Times, program: 
 def _turn(
     session: str,
     number: int,
-    exchange: _Exchange,
+    exchange: Exchange,
     times: Times,
     specs: Mapping[str, ToolSpec],
     *,
@@ -213,7 +213,7 @@ def _turn(
     )
 
 
-def _pause(session: str, number: int, exchange: _Exchange, times: Times) -> float:
+def _pause(session: str, number: int, exchange: Exchange, times: Times) -> float:
     if not any(turn.role == "user" for turn in exchange.users):
         return 0.0
     told = _latest([exchange.said, *exchange.results])
@@ -221,9 +221,9 @@ def _pause(session: str, number: int, exchange: _Exchange, times: Times) -> floa
 
 
 def _calls(
-    session: str, exchange: _Exchange, times: Times, specs: Mapping[str, ToolSpec]
+    session: str, exchange: Exchange, times: Times, specs: Mapping[str, ToolSpec]
 ) -> Iterator[RecordedCall]:
-    for call, result in zip(exchange.said.tool_calls, _results(exchange), strict=True):
+    for call, result in zip(exchange.said.tool_calls, results_of(exchange), strict=True):
         spec = specs[call.name]
         canonical = canonical_text(spec, call.arguments)
         seconds = None if result is None else _tool_seconds(exchange.said, result)
@@ -237,7 +237,7 @@ def _calls(
         )
 
 
-def _results(exchange: _Exchange) -> list[RawTurn | None]:
+def results_of(exchange: Exchange) -> list[RawTurn | None]:
     """Of each call its result: by id; by place where ids say nothing. What ended the session has none."""
     ids = [call.id for call in exchange.said.tool_calls]
     by_id = {result.tool_call_id: result for result in exchange.results}

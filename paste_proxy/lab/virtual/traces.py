@@ -74,6 +74,8 @@ class Trace(msgspec.Struct, frozen=True):
     """Sessions of one group have the same tools: a benchmark's domain, else the source."""
     tools: tuple[str, ...]
     """That it was offered or called."""
+    offered: tuple[str, ...] = ()
+    """Those that it lists, which many a file doesn't."""
 
     def read(self) -> RawSession:
         return _decoded(self.line, RawSession, self.where)
@@ -109,9 +111,10 @@ def _trace(line: bytes, where: str) -> Trace | None:
     ):
         return None
     called = (call.name for turn in read.turns for call in turn.tool_calls)
-    names = tuple(dict.fromkeys([*(_tool_name(tool, where) for tool in read.tools), *called]))
+    offered = tuple(_tool_name(tool, where) for tool in read.tools)
+    names = tuple(dict.fromkeys([*offered, *called]))
     group = "/".join(filter(None, (read.source, str(read.meta.get("domain", "")))))
-    return Trace(line, where, read.source, read.session_id, read.task, group, names)
+    return Trace(line, where, read.source, read.session_id, read.task, group, names, offered)
 
 
 def _decoded(line: bytes, kind: type[T], where: str) -> T:

@@ -23,6 +23,7 @@ def test_tools_are_listed_by_name_or_by_schema(tmp_path: Path) -> None:
     tools = ["search", {"name": "open"}, {"type": "function", "function": {"name": "close"}}]
     [trace] = read_traces(written(tmp_path, [{**session(1), "tools": tools}]))
     assert trace.tools == ("search", "open", "close", "get_user", "get_order", "cancel_order")
+    assert trace.offered == ("search", "open", "close")
 
 
 def test_sessions_of_one_domain_are_a_group(tmp_path: Path) -> None:

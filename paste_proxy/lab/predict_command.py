@@ -1,0 +1,96 @@
+"""`paste-proxy lab predict`: the predictor judged on recorded sessions."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import msgspec
+import orjson
+
+from paste_proxy.lab.prediction.judge import Judgement
+from paste_proxy.lab.prediction.report import table
+from paste_proxy.lab.prediction.scores import Scores, scores_of
+from paste_proxy.lab.prediction.sessions import trace_files
+from paste_proxy.lab.prediction.trials import carry_out, cross_validated, held_out
+
+FOLDS = 5
+"""A fifth of the tasks is judged by what the others taught: the usual split."""
+RATIONALES = "reason,description,explanation,rationale,thought,justification,activeForm"
+"""What agents call the arguments in which models say why (Claude Code, deer-flow, tau-bench)."""
+POOLED = "all"
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
+    return frozenset(filter(None, (name.strip() for name in value.split(","))))
+
+
+@click.command("predict")
+@click.argument("traces", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--test",
+    "tested",
+    metavar="OTHER_TRACES",
+    type=click.Path(path_type=Path, exists=True),
+    help="Learn from TRACES, judge on these, file by file of the same name.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(2, 100),
+    help=f"Without --test: learn from all folds of the tasks but one, and judge on that.  [default: {FOLDS}]",
+)
+@click.option("--only", metavar="NAME", multiple=True, help="Judge this file alone; may be said several times.")
+@click.option(
+    "--ignore-arguments",
+    "ignored",
+    default=RATIONALES,
+    show_default=True,
+    callback=_names,
+    help="Arguments that mean nothing to results: neither learnt nor compared.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Processes at once.  [default: as many as there are processors]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the scores as one JSON object.")
+def predict_command(
+    *,
+    traces: Path,
+    tested: Path | None,
+    folds: int | None,
+    only: tuple[str, ...],
+    ignored: frozenset[str],
+    jobs: int | None,
+    as_json: bool,
+) -> None:
+    """Judge the predictor on recorded sessions: a folder's *.jsonl.gz, or one file.
+
+    Calls count as foreseen if tool and all arguments are equal.
+    """
+    if tested is not None and folds is not None:
+        raise click.BadParameter("with --test nothing is parted", param_hint="--folds")
+    if tested is None:
+        trials = cross_validated(trace_files(traces, only), folds or FOLDS, ignored)
+    else:
+        trials = held_out(trace_files(traces), trace_files(tested, only), ignored)
+    sources, pooled = _scored(carry_out(trials, jobs or os.cpu_count() or 1))
+    if as_json:
+        scores = {"sources": msgspec.to_builtins(sources), "pooled": msgspec.to_builtins(pooled)}
+        click.echo(orjson.dumps(scores, option=orjson.OPT_INDENT_2))
+    else:
+        click.echo("\n".join(table({**sources, POOLED: pooled} if len(sources) > 1 else sources)))
+
+
+def _scored(judged: Iterator[tuple[str, Judgement]]) -> tuple[dict[str, Scores], Scores]:
+    """Standard output holds the scores alone; that it goes on is said beside it."""
+    sources: dict[str, Scores] = {}
+    everything = Judgement()
+    started = time.monotonic()
+    for name, judgement in judged:
+        sources[name] = scores_of(judgement)
+        everything.add(judgement)
+        seconds = time.monotonic() - started
+        click.echo(f"{name}: {sources[name].test_calls} calls, {seconds:.0f} s", err=True)
+    return sources, scores_of(everything)

@@ -1,0 +1,101 @@
+"""`paste-proxy lab predict`: what it takes, and what it prints."""
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from paste_proxy.lab.run_command import lab
+from tests.lab.virtual.service import SESSIONS, session, written
+
+KEYS = {
+    "test_calls",
+    "recall_inf",
+    "hit1",
+    "hit3",
+    "hit1_ci95",
+    "read_only",
+    "calibration_error",
+    "before_seal",
+    "decision_us",
+}
+"""Others may be there beside these."""
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    folder = tmp_path / "traces"
+    folder.mkdir()
+    written(folder, [session(number) for number in range(SESSIONS)], "service.jsonl.gz")
+    return folder
+
+
+def said(*arguments: object) -> Result:
+    return CliRunner().invoke(lab, ["predict", "--jobs", "1", *map(str, arguments)])
+
+
+def test_the_scores_as_json_have_all_that_was_promised(traces: Path) -> None:
+    result = said(traces, "--json", "--folds", 2)
+    assert result.exit_code == 0, result.output
+    scores = json.loads(result.stdout)["sources"]["service"]
+    assert scores.keys() >= KEYS
+    assert scores["test_calls"] == 5 * SESSIONS
+    assert scores["before_seal"].keys() == {"hit1", "turn_left"}
+    assert scores["decision_us"].keys() == {"p50", "p99"}
+    assert scores["read_only"].keys() >= {"hit1", "hit3"}
+    assert 0.2 < scores["hit1"] <= scores["hit3"] <= 1
+    assert scores["hit1_ci95"][0] <= scores["hit1"] <= scores["hit1_ci95"][1]
+    assert scores["read_only"]["hit1"] > 0
+    assert f"service: {5 * SESSIONS} calls" in result.stderr
+
+
+def test_for_people_it_prints_a_table(traces: Path) -> None:
+    written(traces, [session(number) for number in range(4)], "other.jsonl.gz")
+    rows = said(traces, "--folds", "2").stdout.splitlines()
+    assert [row.split()[0] for row in rows] == ["source", "other", "service", "all"]
+    assert [row.split()[1] for row in rows[1:]] == ["20", "100", "120"]
+
+
+def test_other_traces_may_be_judged(traces: Path, tmp_path: Path) -> None:
+    other = written(tmp_path, [session(number) for number in range(50, 53)], "held-out.jsonl.gz")
+    scores = json.loads(said(traces, "--test", other, "--json").stdout)["sources"]
+    assert scores.keys() == {"held-out"}
+    assert scores["held-out"]["test_calls"] == 15
+    assert scores["held-out"]["hit1"] > 0.2
+
+
+def test_one_file_of_several_may_be_judged(traces: Path) -> None:
+    written(traces, [session(1)], "other.jsonl.gz")
+    scores = json.loads(said(traces, "--only", "other", "--json").stdout)["sources"]
+    assert scores.keys() == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--only", "nothing"), "has no nothing; it has service"),
+        (("--folds", "1"), "1 is not in the range"),
+        (("--test", "nowhere"), "'nowhere' does not exist"),
+        (("--test", ".", "--folds", "5"), "with --test nothing is parted"),
+    ],
+)
+def test_what_can_t_be_judged_is_said(traces: Path, options: tuple[str, ...], complaint: str) -> None:
+    result = said(traces, *options)
+    assert result.exit_code != 0
+    assert complaint in result.output + str(result.exception)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_bad_line_is_told_with_its_place_from_any_process(tmp_path: Path, jobs: int) -> None:
+    path = written(tmp_path, [session(1), session(2)])
+    path.write_text(path.read_text() + '{"turns": []}\n')
+    result = CliRunner().invoke(lab, ["predict", str(path), "--jobs", str(jobs)])
+    assert "service.jsonl: line 3 is no session" in str(result.exception)
+
+
+def test_every_option_is_explained() -> None:
+    for option in lab.commands["predict"].params:
+        if isinstance(option, click.Option):
+            assert option.help, option.name
