@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
 from aiohttp import web
 
 from paste_proxy.backends.reach import reach_backend
@@ -63,15 +64,16 @@ def build(
     """
     registry = load_plugins(config.plugins)
     _check_allowed(config, registry.specs)
+    specs = _with_inert(config, registry.specs)
     store = PatternStore(config.store.path)
     table = store.load()
-    core = Core(registry.specs, config, new_predictor(registry.specs, table))
+    core = Core(specs, config, new_predictor(specs, table))
     executor = wrap_executor(LocalExecutor(registry, workers=config.speculation.slots))
     runtime = Runtime(core, executor, SystemClock())
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
     app.cleanup_ctx.append(_lifetime(runtime, store, table))
-    ToolPlane(runtime, registry.specs, config).add_routes(app)
+    ToolPlane(runtime, specs, config).add_routes(app)
     ObserveRoutes(runtime, counters, Guard(config.listen.host)).add_to(app)
     LlmPlane(runtime, config, counters).add_routes(app)
     return Proxy(app, runtime, counters, config)
@@ -88,6 +90,20 @@ def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
         else:
             continue
         raise ConfigError(f"speculation.allow: {reason}", param="speculation.allow")
+
+
+def _with_inert(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
+    """With what the operator says of arguments. A name that is none is a mistake here, too."""
+    declared = dict(specs)
+    for tool, arguments in config.speculation.inert.items():
+        if tool not in specs:
+            raise ConfigError(f"speculation.inert: there is no tool {tool!r}", param="speculation.inert")
+        for argument in arguments:
+            if argument not in specs[tool].parameters["properties"]:
+                reason = f"{tool} has no argument {argument!r}"
+                raise ConfigError(f"speculation.inert: {reason}", param="speculation.inert")
+        declared[tool] = msgspec.structs.replace(specs[tool], inert=specs[tool].inert.union(arguments))
+    return declared
 
 
 def _lifetime(

@@ -78,6 +78,9 @@ class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """`on` runs nothing by itself: a tool must be listed in `allow` too. `shadow` predicts and runs nothing."""
     allow: tuple[str, ...] = ()
     """Tools that the operator lets run ahead. Empty: none (default deny)."""
+    inert: dict[str, tuple[str, ...]] = {}
+    """By tool, arguments that the operator declares to have no influence on results, beside those that the
+    tool's author does."""
     candidates: CountOrNone = 3
     """Predicted calls per turn at most: of pages opened after a search 69 % are among the first three."""
     min_probability: Probability = 0.025

@@ -16,6 +16,7 @@ from aiohttp.test_utils import TestServer
 from paste_proxy import app as composition
 from paste_proxy.app import Proxy, build, listening
 from paste_proxy.config import BackendConfig, Config, ListenConfig, PluginConfig, SpeculationConfig, StoreConfig
+from paste_proxy.errors import ConfigError
 from paste_proxy.predict.patterns import Changes
 from paste_proxy.store.patterns import PatternStore
 
@@ -232,3 +233,33 @@ async def test_the_last_save_waits_for_the_one_before_it(
     async with running(tmp_path, Engine()):
         assert await asyncio.to_thread(begun.wait, 2)
     assert (inside, most) == (0, 1)
+
+
+def built(folder: Path, inert: dict[str, tuple[str, ...]]) -> Proxy:
+    (folder / "p.py").write_text(PLUGIN)
+    return build(
+        Config(
+            backend=BackendConfig(url="http://127.0.0.1:1", kind="openai"),
+            plugins=(PluginConfig(path=str(folder / "p.py")),),
+            speculation=SpeculationConfig(inert=inert),
+        )
+    )
+
+
+def test_the_operator_may_declare_arguments_without_influence(tmp_path: Path) -> None:
+    specs = built(tmp_path, {"read": ("book",)}).runtime.core.broker.specs
+    assert (specs["read"].inert, specs["find"].inert) == (frozenset({"book"}), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("inert", "complaint"),
+    [
+        ({"raed": ("book",)}, "there is no tool 'raed'"),
+        ({"read": ("bok",)}, "read has no argument 'bok'"),
+    ],
+)
+def test_what_is_no_argument_can_t_be_declared(
+    tmp_path: Path, inert: dict[str, tuple[str, ...]], complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"speculation\.inert: {complaint}"):
+        built(tmp_path, inert)
