@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import msgspec
@@ -38,10 +38,16 @@ class Trial(msgspec.Struct, frozen=True):
         return judgement
 
     def _sessions(self, path: Path, *, mine: bool) -> list[Session]:
-        sessions = read_sessions(path, self.ignored)
+        sessions = _read(path, self.ignored)
         if not self.folds:
             return sessions
         return [session for session in sessions if (session.fold(self.folds) == self.fold) == mine]
+
+
+@lru_cache(maxsize=1)
+def _read(path: Path, ignored: frozenset[str]) -> list[Session]:
+    """The folds of a file come one after another."""
+    return read_sessions(path, ignored)
 
 
 def cross_validated(files: Mapping[str, Path], folds: int, ignored: Collection[str]) -> dict[str, list[Trial]]:
