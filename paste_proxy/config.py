@@ -82,7 +82,7 @@ class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     """By tool, arguments that the operator declares to have no influence on results, beside those that the
     tool's author does."""
     candidates: CountOrNone = 3
-    """Predicted calls per turn at most: of pages opened after a search 69 % are among the first three."""
+    """Predictions per turn and level at most: 69 % of pages opened after a search are among the first three."""
     min_probability: Probability = 0.025
     """A candidate whose cautious estimate is below it is not run: on research tasks with three candidates it
     costs 1 % of the saving and a fifth of the waste."""

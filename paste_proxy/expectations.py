@@ -16,9 +16,11 @@ import msgspec
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.keys import canonical_text
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
+from paste_proxy.grammar.digests import digest
 from paste_proxy.grammar.events import CallSealed
-from paste_proxy.predict.model import Call, Candidate, Fixed, History, Predictor, TurnPredictor
+from paste_proxy.predict.model import Call, Candidate, Fixed, History, Prediction, Predictor, TurnPredictor
 from paste_proxy.predict.shadow import Shadow
+from paste_proxy.predict.value import MONEY, price_at
 from paste_proxy.sessions.history import decode_object
 from paste_proxy.sessions.state import SessionState
 from paste_proxy.sessions.turn import Turn
@@ -33,6 +35,8 @@ CONTEXT, MENTION, NAME, ARGUMENTS = range(4)
 LOOK_EVERY = 256
 """Characters of text after which the candidates are looked at again: sixty tokens, a second or two of a turn.
 Spread over so many chunks, looking costs each of them a microsecond or two."""
+PAID = 1
+"""Candidates with a price that one turn may have: what is wasted of them is money."""
 LOOKS = 128
 """Looks at the candidates of one turn: beyond them it says nothing new."""
 
@@ -46,10 +50,15 @@ class _Expecting:
     session: SessionState
     tools: frozenset[str]
     predictor: TurnPredictor
+    application: bytes
+    """What tells agents apart whose turns last differently: the model and the tools that are offered."""
+    sent: float
     looks: int = LOOKS
     level: int = CONTEXT
     taken: int = 0
     """Candidates of this level for the call that comes next."""
+    paid: int = 0
+    """Those among all of the turn's that cost money."""
     unseen: int = 0
     """Characters of text that came since the last look."""
     known: set[tuple[str, str]] = field(default_factory=set)
@@ -71,7 +80,7 @@ class Expectations:
         self.failures = 0
         self.listens = speculation.mode == "shadow" or (speculation.mode == "on" and bool(speculation.allow))
         """Whether anybody asks what turns say beside their calls."""
-        self.shadow = Shadow(self.reads, lambda tool, seconds: None)
+        self.shadow = Shadow(self.reads, broker.values.served)
         self._predictor = predictor
         self._broker = broker
         self.speculation = speculation
@@ -121,7 +130,7 @@ class Expectations:
         except Exception:  # noqa: BLE001 - boundary: a predictor's bug costs predictions, never the request
             self._failed(turn.id)
             return
-        self._turns[turn.id] = expecting = _Expecting(session, tools, predictor)
+        self._turns[turn.id] = expecting = _Expecting(session, tools, predictor, _application(turn), now)
         self._look(turn.id, expecting, CONTEXT, now)
 
     def _begin(self, history: History, tools: frozenset[str]) -> TurnPredictor:
@@ -177,6 +186,7 @@ class Expectations:
             self.shadow.asked(session.id, said.call_id, call.tool, arguments, now)
         if expecting is None:
             return
+        self._broker.values.sealed(expecting.application, call.tool, now - expecting.sent)
         expecting.ordinal = max(expecting.ordinal, said.ordinal)
         expecting.known.add((call.tool, arguments))
         if self._told(turn, expecting.predictor.asked, call):
@@ -230,12 +240,33 @@ class Expectations:
         if not expecting.looks or expecting.taken >= limit:
             return
         expecting.looks -= 1
-        for candidate, arguments in self._candidates(turn, expecting, limit):
-            key = candidate.tool, arguments
-            is_new = expecting.taken < limit and key not in expecting.known
-            if is_new and self._take(expecting, candidate, arguments, now):
+        for worth, candidate, arguments in self._worthy(turn, expecting, limit, now):
+            if expecting.taken < limit and self._take(expecting, candidate, arguments, worth, now):
                 expecting.taken += 1
-                expecting.known.add(key)
+                expecting.known.add((candidate.tool, arguments))
+
+    def _worthy(
+        self, turn: str, expecting: _Expecting, limit: int, now: float
+    ) -> list[tuple[float, Candidate, str]]:
+        """The new candidates that are worth a run, the worthiest first."""
+        found = [
+            (self._worth(expecting, candidate, now), candidate, arguments)
+            for candidate, arguments in self._candidates(turn, expecting, limit)
+            if (candidate.tool, arguments) not in expecting.known
+        ]
+        return sorted((one for one in found if one[0] > 0), key=lambda one: -one[0])
+
+    def _worth(self, expecting: _Expecting, candidate: Candidate, now: float) -> float:
+        """Nothing runs in the shadow, so there nothing presses."""
+        price = price_at(0.0 if self.is_shadow else self._broker.pressure(candidate.tool))
+        if self._is_paid(candidate.tool):
+            price = max(price, MONEY)
+        chance = candidate.estimate or candidate.probability
+        elapsed = now - expecting.sent
+        return self._broker.values.value(expecting.application, candidate.tool, chance, elapsed, price)
+
+    def _is_paid(self, tool: str) -> bool:
+        return tool in self._broker.specs and self._broker.specs[tool].price > 0
 
     def _candidates(self, turn: str, expecting: _Expecting, limit: int) -> list[tuple[Candidate, str]]:
         """The candidates that can be calls, whatever a predictor may answer; with their canonical arguments."""
@@ -272,15 +303,32 @@ class Expectations:
         spec = self._broker.specs.get(tool)
         return canonical_text(spec, arguments) if spec is not None else _encode(arguments).decode()
 
-    def _take(self, expecting: _Expecting, candidate: Candidate, arguments: str, now: float) -> bool:
-        session = expecting.session
-        prediction = session.new_prediction(now, candidate, expecting.level, candidate.estimate)
+    def _take(
+        self, expecting: _Expecting, candidate: Candidate, arguments: str, worth: float, now: float
+    ) -> bool:
+        if (paid := self._is_paid(candidate.tool)) and expecting.paid >= PAID:
+            return False
+        session, level = expecting.session, expecting.level
+        prediction = session.new_prediction(now, candidate, level, worth)
         if self.is_shadow:
-            taken = self.shadow.expect(session.id, candidate.tool, arguments, expecting.level, prediction, now)
+            taken = self.shadow.expect(session.id, candidate.tool, arguments, level, prediction, now)
         else:
-            call = Call(candidate.tool, candidate.arguments)
-            context = RunContext(session.tenant, session.id)
-            taken = self._broker.offer(context, call, RunClass.SPECULATIVE, candidate.why, now, prediction)
+            taken = self._offer(expecting, candidate, prediction, now)
         if taken:
             session.predictions.append(prediction)
+            expecting.paid += paid
         return taken
+
+    def _offer(self, expecting: _Expecting, candidate: Candidate, prediction: Prediction, now: float) -> bool:
+        session, values = expecting.session, self._broker.values
+        elapsed = now - expecting.sent
+        prediction.start_by = now + values.start_within(expecting.application, candidate.tool, elapsed)
+        call = Call(candidate.tool, candidate.arguments)
+        context = RunContext(session.tenant, session.id)
+        return self._broker.offer(context, call, RunClass.SPECULATIVE, now, prediction)
+
+
+def _application(turn: Turn) -> bytes:
+    request = turn.request
+    names = (request.model, *(tool.name for tool in request.tools)) if request is not None else ()
+    return digest("\0".join(names).encode("utf-8", "replace"))

@@ -102,10 +102,9 @@ class TurnHandle:
         self.turn = turn
         self._runtime = runtime
         self._listens = runtime.core.listens
-        self._reasoning: list[str] = []
-        self._text: list[str] = []
+        self._reasoning = _Pieces(ReasoningText)
+        self._text = _Pieces(ContentText)
         self._room = TEXT_LIMIT
-        self._untold = 0
 
     def sent(self) -> None:
         """The request is on its way to the backend."""
@@ -117,11 +116,9 @@ class TurnHandle:
             if kind is ContentText:
                 self._room -= len(event.text)  # type: ignore[union-attr]
                 if self._room >= 0:
-                    self._text.append(event.text)  # type: ignore[union-attr]
-                    self._grown(len(event.text))  # type: ignore[union-attr]
+                    self._collect(self._text, event.text)  # type: ignore[union-attr]
             elif kind is ReasoningText and self._listens:
-                self._reasoning.append(event.text)  # type: ignore[union-attr]
-                self._grown(len(event.text))  # type: ignore[union-attr]
+                self._collect(self._reasoning, event.text)  # type: ignore[union-attr]
             elif self._is_told(event):
                 self._tell_text()
                 self._runtime.tell(TurnStreamed(self.turn, event))
@@ -133,10 +130,12 @@ class TurnHandle:
             return self._listens and len(event.path) == 1
         return type(event) in TOLD
 
-    def _grown(self, by: int) -> None:
-        self._untold += by
-        if self._untold >= PIECE and self._listens:
-            self._tell_text()
+    def _collect(self, pieces: "_Pieces", text: str) -> None:
+        pieces.parts.append(text)
+        pieces.size += len(text)
+        if pieces.size >= PIECE and self._listens:
+            for event in pieces.whole():
+                self._runtime.tell(TurnStreamed(self.turn, event))
 
     def close(self, *, complete: bool, unread: bool = False) -> None:
         """`unread`: the client got a reply that was not read, or not to its end."""
@@ -144,11 +143,32 @@ class TurnHandle:
         self._runtime.tell(TurnClosed(self.turn, complete, unread))
 
     def _tell_text(self) -> None:
-        self._untold = 0
-        for kind, pieces in ((ReasoningText, self._reasoning), (ContentText, self._text)):
-            if pieces:
-                self._runtime.tell(TurnStreamed(self.turn, kind("".join(pieces))))
-                pieces.clear()
+        for pieces in (self._reasoning, self._text):
+            if pieces.size:
+                self._runtime.tell(TurnStreamed(self.turn, pieces.rest()))
+
+
+class _Pieces:
+    """Text that waits to be told: in pieces of one size, so that it is heard alike however it was cut."""
+
+    __slots__ = ("_kind", "parts", "size")
+
+    def __init__(self, kind: type[ContentText] | type[ReasoningText]) -> None:
+        self._kind = kind
+        self.parts: list[str] = []
+        self.size = 0
+
+    def whole(self) -> list[ContentText | ReasoningText]:
+        """The pieces that are complete."""
+        text = "".join(self.parts)
+        told = len(text) - len(text) % PIECE
+        self.parts, self.size = [text[told:]], len(text) - told
+        return [self._kind(text[at : at + PIECE]) for at in range(0, told, PIECE)]
+
+    def rest(self) -> ContentText | ReasoningText:
+        text = "".join(self.parts)
+        self.parts, self.size = [], 0
+        return self._kind(text)
 
 
 class Runtime:

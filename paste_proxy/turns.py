@@ -217,14 +217,13 @@ class Turns:
         self._note_call(session, "sealed", call, now)
         self._opened(turn, session, call, now)
         ours = self._call_of_ours(session, call)
+        if ours is not None:
+            found, canonical = ours
+            place = "" if call.call_id else f"{turn.id} {call.ordinal}"
+            self.ties.expect(ModelCall(session.tenant, session.id, call.call_id, found.tool, canonical, place))
+            if turn.foreseen.pop((found.tool, canonical), None) is None:
+                self._decide(turn, session, call, found, now)
         self.expectations.asked(turn.id, session, call, ours, now)
-        if ours is None:
-            return
-        found, canonical = ours
-        place = "" if call.call_id else f"{turn.id} {call.ordinal}"
-        self.ties.expect(ModelCall(session.tenant, session.id, call.call_id, found.tool, canonical, place))
-        if turn.foreseen.pop((found.tool, canonical), None) is None:
-            self._decide(turn, session, call, found, "sealed", now)
 
     def _foreseen(self, turn: Turn, session: SessionState, event: Foreseen, now: float) -> None:
         """The client has not been told yet. So this is no call to tie or to remember: a run that starts for it
@@ -241,7 +240,7 @@ class Turns:
         if isinstance(call, CallSealed):
             self._note_call(session, "foreseen", call, now)
             ours = self._call_of_ours(session, call)
-            if ours is not None and self._decide(turn, session, call, ours[0], "foreseen", now):
+            if ours is not None and self._decide(turn, session, call, ours[0], now):
                 turn.foreseen[ours[0].tool, ours[1]] = ours[0]
 
     def _note_call(self, session: SessionState, what: str, call: CallSealed, now: float) -> None:
@@ -260,13 +259,11 @@ class Turns:
         except InvalidArgumentsError:
             return None
 
-    def _decide(
-        self, turn: Turn, session: SessionState, said: CallSealed, call: Call, why: str, now: float
-    ) -> bool:
+    def _decide(self, turn: Turn, session: SessionState, said: CallSealed, call: Call, now: float) -> bool:
         """Start it, unless it is running already, or the tool would only refuse it."""
         if not turn.one_reply or said.invalid:
             return False
-        return self._broker.offer(_context(session), call, RunClass.DECIDED, why, now)
+        return self._broker.offer(_context(session), call, RunClass.DECIDED, now)
 
     def _ended(self, turn: Turn, session: SessionState, event: TurnEnded, now: float) -> None:
         """The model has stopped. The client may go on before the reply's last bytes are through."""

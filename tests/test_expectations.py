@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from paste_proxy.config import ClientToolConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.grammar.events import (
@@ -223,13 +225,13 @@ def test_reasoning_is_heard_as_text_is() -> None:
 
 def test_little_text_is_heard_but_not_looked_at() -> None:
     predictor = Scripted()
-    predictor.after = {"'x'": [guess(1)]}
+    predictor.after = {repr("x" * 64): [guess(1)]}
     t = talk(predictor)
     t.ask()
-    for _ in range(255):
-        assert t.hears(ContentText("x")) == []
-    assert t.hears(ContentText("x")) == ["read_a speculative"]
-    assert predictor.said == ["x"] * 256
+    for _ in range(3):
+        assert t.hears(ContentText("x" * 64)) == []
+    assert t.hears(ContentText("x" * 64)) == ["read_a speculative"]
+    assert predictor.said == ["x" * 64] * 4
 
 
 def test_what_is_foreseen_is_heard_once() -> None:
@@ -267,6 +269,63 @@ def test_each_level_has_as_many_candidates_as_the_operator_allows() -> None:
     t.ask()
     t.hears(ContentText(PIECE), ContentText(PIECE))
     assert [k for _, k, _, _ in predictions(t)] == [0, 1, 2, 10, 11, 12]
+
+
+# -- worth --------------------------------------------------------------------------------------------------
+
+
+def test_candidates_are_taken_by_their_worth_and_only_if_they_have_any() -> None:
+    guesses = (guess(1, probability=0.3), guess(2, probability=0.9), guess(3, probability=0.03))
+    t = talk(Scripted(*guesses), "shadow")
+    t.ask()
+    [session] = t.core.turns.sessions.values()
+    assert [one.arguments["k"] for one in session.predictions] == [2, 1, 3]
+    values = [one.value_s for one in session.predictions]
+    assert values == sorted(values, reverse=True)
+    assert values[-1] > 0
+
+
+def test_nothing_of_a_fast_tool_runs_ahead_however_sure() -> None:
+    t = talk(Scripted(guess(1), guess(2)))
+    for _ in range(20):
+        t.core.broker.values.served("read_a", 0.001)
+    t.ask()
+    assert predictions(t) == []
+
+
+def test_nothing_runs_ahead_where_authoritative_work_has_all_slots_of_a_tool() -> None:
+    t = talk(Scripted(guess(1)))
+    for k in range(10, 10 + SPECS["read_a"].concurrency):
+        t.calls("read_a", arguments=b'{"k": %d}' % k)
+    t.calls("read_a", arguments=b'{"k": 9}')
+    assert t.core.broker.pressure("read_a") == 1.0
+    t.core.broker.values.served("read_a", 100.0)
+    t.ask()
+    assert predictions(t) == []
+
+
+def test_of_a_tool_with_a_price_one_candidate_runs_per_turn_and_only_a_likely_one() -> None:
+    paid = msgspec.structs.replace(SPECS["read_a"], price=0.01)
+    config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0))
+
+    def of_two(probability: float) -> list[int]:
+        predictor = Scripted(guess(1, probability=probability), guess(2, probability=probability))
+        t = Talk(Core({**SPECS, "read_a": paid}, config, predictor))
+        t.ask()
+        return [k for _, k, _, _ in predictions(t)]
+
+    assert of_two(0.9) == [1]
+    assert of_two(0.3) == []
+
+
+def test_leads_are_learnt_where_calls_are_sealed() -> None:
+    t = talk(Scripted(guess(1, "read_b")))
+    t.ask()
+    t.now += 20
+    t.seals("read_b", arguments='{"k": 7}')
+    [[there, known]] = t.core.broker.values._lead_there.items()
+    assert there[1] == "read_b"
+    assert known.shares() != t.core.broker.values._lead_everywhere("nobody's").shares()
 
 
 def test_a_predictor_that_fails_in_a_turn_costs_its_predictions_alone() -> None:

@@ -7,6 +7,7 @@ read written since, and the same fingerprint where the tool has one.
 
 from collections.abc import Mapping
 
+from paste_proxy.broker.contest import Contest
 from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.broker.lifecycle import State, Trigger
@@ -17,6 +18,7 @@ from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, ToolError, ToolsBusyError, ToolTimeoutError
 from paste_proxy.events import AnswerCall, CancelRun, Decision, FailCall, PromoteRun, StartRun
 from paste_proxy.predict.model import Call, Prediction
+from paste_proxy.predict.value import ValueModel
 from paste_proxy.schedule.queue import JointQueue, Waiting
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
@@ -40,10 +42,12 @@ class Broker:
         self.allowed = allowed
         self.epochs = Epochs()
         self.ledger = Ledger()
+        self.values = ValueModel()
+        self.pressure = queue.pressure
         self.out: list[Decision] = []
         self._queue = queue
         self._deadlines = deadlines
-        self._staging = Staging(staging)
+        self.staging = Staging(staging)
         self._min_service_s = min_service_s
         self._queued_calls = queued_calls
         self._live: dict[CallKey, Speculation] = {}
@@ -51,6 +55,7 @@ class Broker:
         """The live ones again."""
         self._in_slots: dict[str, Speculation] = {}
         """The live ones whose run has a slot, by its id."""
+        self._contest = Contest(queue.speculative_limit)
         self._runs: dict[str, RunRecord] = {}
         self._calls: dict[str, PendingCall] = {}
         self._run_number = 0
@@ -70,11 +75,11 @@ class Broker:
         context: RunContext,
         call: Call,
         run_class: RunClass,
-        why: str,
         now: float,
         prediction: Prediction | None = None,
     ) -> bool:
-        """Take on a candidate (or a sealed call, class `decided`). False: not eligible, or known already."""
+        """Take on a candidate (or a sealed call, class `decided`). False: not eligible, known, or worth less
+        than all that wait."""
         spec = self.specs[call.tool]
         if not self.may_run_ahead(spec) or self.epochs.is_open(spec.reads):
             return False
@@ -82,14 +87,17 @@ class Broker:
         if (known := self._live.get(key)) is not None:
             self._hurry(known, run_class)
             return False
+        if prediction is not None and not self._contest.admits(prediction.value_s):
+            return False
         record = self._new_run(spec, call.arguments, context)
-        speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, why)
+        speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, prediction)
         record.speculation = self._live[key] = speculation
-        if prediction is not None:
-            speculation.prediction, prediction.outcome = prediction, speculation.state.value
         self._of_session.setdefault(key.session, {})[key] = speculation
-        self._queue.add(record.id, spec.name, run_class)
+        self._queue.add(record.id, spec.name, run_class, speculation.worth)
+        self._contest.enter(speculation)
         self._expire_later(speculation)
+        if (loser := self._contest.loser()) is not None:
+            self._end(loser, Trigger.DISCARD, now)
         return True
 
     def withdraw(self, context: RunContext, call: Call, now: float) -> None:
@@ -103,6 +111,8 @@ class Broker:
         if known.state is not State.QUEUED or run_class >= known.run_class:
             return
         known.run_class = run_class
+        self._contest.leave(known.id)
+        self._expire_later(known)
         if not self._runs[known.id].handed_over:
             self._queue.remove(known.id)
             self._queue.add(known.id, known.spec.name, run_class)
@@ -185,6 +195,7 @@ class Broker:
         if record.speculation is not None:
             record.speculation.stamp = self.epochs.stamp(record.spec.reads)
             self._in_slots[record.id] = record.speculation
+            self._contest.leave(record.id)
         elif record.spec.writes:
             record.writing = record.spec.writes
             self.begin_write(record.writing, now)
@@ -204,7 +215,7 @@ class Broker:
             self._expire_later(record.speculation)
 
     def preempt(self, starved: Waiting, now: float) -> bool:
-        """Cancel one speculation, the newest of the lowest class, whose slot `starved` can use."""
+        """Cancel one speculation whose slot `starved` can use: of the lowest class, worth least, the newest."""
         same_tool = self._queue.lane_is_full(starved.lane)
         victims = [
             speculation
@@ -213,7 +224,7 @@ class Broker:
         ]
         if not victims:
             return False
-        self._end(max(victims, key=lambda one: (one.run_class, one.created)), Trigger.CANCEL, now)
+        self._end(max(victims, key=lambda one: (one.run_class, -one.worth, one.created)), Trigger.CANCEL, now)
         return True
 
     def run_ended(
@@ -229,6 +240,7 @@ class Broker:
             self.end_write(record.writing, now)
         if output is not None:
             self.ledger.served(record.spec.name, now - record.started)
+            self.values.served(record.spec.name, now - record.started)
         if record.speculation is not None:
             self._stage(record.speculation, output, fingerprint, now)
         elif record.call is not None:
@@ -243,14 +255,14 @@ class Broker:
             self._end(speculation, Trigger.FAIL, now)
             return
         speculation.output = output
-        if not self._staging.fits(len(output.body)):
+        if not self.staging.fits(len(output.body)):
             self._end(speculation, Trigger.DISCARD, now)
             return
         speculation.move(Trigger.COMPLETE)
         speculation.fingerprint = fingerprint
-        self._staging.add(speculation)
+        self.staging.add(speculation)
         self._expire_later(speculation)
-        while (oldest := self._staging.overflow(speculation.key.session)) is not None:
+        while (oldest := self.staging.overflow(speculation.key.session)) is not None:
             self._end(oldest, Trigger.DISCARD, now)
 
     def _finish(
@@ -304,7 +316,7 @@ class Broker:
         self._deadlines.cancel(speculation.timer)
         self.ledger.speculation_ended(speculation, was, now)
         if was is State.READY:
-            self._staging.remove(speculation)
+            self.staging.remove(speculation)
             return was
         record = self._runs.get(speculation.id)
         if record is not None and trigger is Trigger.CLAIM and was is State.RUNNING:
@@ -319,6 +331,7 @@ class Broker:
         if not self._of_session[key.session]:
             del self._of_session[key.session]
         self._in_slots.pop(speculation.id, None)
+        self._contest.leave(speculation.id)
 
     def _drop(self, record: RunRecord) -> None:
         """A run ahead that nobody wants: it only reads, and can be ended at once, so its slot is free."""
@@ -385,7 +398,3 @@ class Broker:
     def open_scopes(self) -> int:
         """Scopes with a write open on them: nothing that reads them runs ahead."""
         return self.epochs.open_scopes
-
-    @property
-    def staged_bytes(self) -> int:
-        return self._staging.total_bytes

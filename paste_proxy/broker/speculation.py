@@ -22,7 +22,8 @@ class Speculation:
     arguments: dict[str, Any]
     run_class: RunClass
     created: float
-    why: str = ""
+    prediction: Prediction | None = None
+    """What is told of it; None for a sealed call."""
     state: State = State.QUEUED
     started: float = 0.0
     completed: float = 0.0
@@ -31,16 +32,25 @@ class Speculation:
     fingerprint: bytes | None = None
     timer: Timer | None = None
     """Its expiry."""
-    prediction: Prediction | None = None
-    """What is told of it; None for a sealed call."""
+
+    def __post_init__(self) -> None:
+        self._tell()
 
     def move(self, trigger: Trigger) -> State:
         """The state before `trigger`."""
         before = self.state
         self.state = transition(before, trigger)
+        self._tell()
+        return before
+
+    def _tell(self) -> None:
         if self.prediction is not None:
             self.prediction.outcome = self.state.value
-        return before
+
+    @property
+    def worth(self) -> float:
+        """Seconds that it is expected to save, waste deducted."""
+        return self.prediction.value_s if self.prediction is not None else 0.0
 
     @property
     def is_live(self) -> bool:
@@ -50,7 +60,8 @@ class Speculation:
     def expires(self) -> float:
         """When it becomes useless: `max_age` counts from the start of the run, retention from its end."""
         if self.state is State.QUEUED:
-            return self.created + self.spec.max_age
+            oldest, predicted = self.created + self.spec.max_age, self.run_class is RunClass.SPECULATIVE
+            return min(oldest, self.prediction.start_by) if self.prediction and predicted else oldest
         oldest = self.started + self.spec.max_age
         if self.state is State.READY:
             return min(oldest, self.completed + self.spec.retention)

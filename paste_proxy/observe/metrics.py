@@ -41,7 +41,7 @@ def stats(core: Core) -> dict[str, Any]:
         "wasted_worker_s": round(ledger.wasted_worker_s, 3),
         "wasted_bytes": ledger.wasted_bytes,
         "saved_s": round(ledger.saved_s, 3),
-        "staged_bytes": core.broker.staged_bytes,
+        "staged_bytes": core.broker.staging.total_bytes,
         "open_writes": core.broker.open_scopes,
         "sessions": len(core.turns.sessions),
         "predictor_failures": core.turns.expectations.failures,
@@ -59,7 +59,7 @@ class ProxyCollector(Collector):
         core = self._runtime.core
         yield from _broker_metrics(core.broker.ledger)
         yield _gauge("paste_speculations_live", "Speculations queued, running or staged", core.broker.live)
-        yield _gauge("paste_staged_bytes", "Bytes of staged results", core.broker.staged_bytes)
+        yield _gauge("paste_staged_bytes", "Bytes of staged results", core.broker.staging.total_bytes)
         yield _gauge("paste_open_writes", "Scopes with a write open on them", core.broker.open_scopes)
         yield _gauge("paste_sessions", "Sessions remembered", len(core.turns.sessions))
         yield _gauge(

@@ -122,6 +122,7 @@ def _since(note: Note, start: float) -> dict[str, Any]:
 def _prediction(one: Prediction, start: float) -> dict[str, Any]:
     """What was expected, why, how surely, what it was worth, and what became of it."""
     told = msgspec.structs.asdict(one)
+    del told["start_by"]
     return {"at_s": round(told.pop("at") - start, 3), **told, "level": LEVELS[one.level]}
 
 

@@ -1,5 +1,6 @@
 """The predictor's port: what it is told of a session, and what it answers."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -84,6 +85,8 @@ class Prediction(msgspec.Struct):
     value_s: float
     """Seconds that it was expected to be worth, waste deducted."""
     why: str
+    start_by: float = math.inf
+    """When it becomes worthless to begin."""
     outcome: str = ""
 
 

@@ -27,14 +27,16 @@ class Waiting(msgspec.Struct, frozen=True):
     run_class: RunClass
     arrived: int = 0
     """Place in the order of arrival."""
+    worth: float = 0.0
+    """Seconds that a run ahead is expected to save: of those the worthiest goes first."""
 
 
-Policy: TypeAlias = Callable[[Waiting], tuple[int, ...]]
+Policy: TypeAlias = Callable[[Waiting], tuple[float, ...]]
 
 
-def fcfs(item: Waiting) -> tuple[int, ...]:
-    """First come, first served, inside each class."""
-    return (item.run_class, item.arrived)
+def fcfs(item: Waiting) -> tuple[float, ...]:
+    """First come, first served, inside each class; what is only predicted by its worth."""
+    return (item.run_class, -item.worth, item.arrived)
 
 
 POLICIES: Mapping[str, Policy] = {"fcfs": fcfs}
@@ -59,15 +61,17 @@ class JointQueue:
         self._capacity = capacity
         self._policy = policy
         self._arrivals = itertools.count()
-        self._lanes: dict[str, list[tuple[tuple[int, ...], Waiting]]] = {}
+        self._lanes: dict[str, list[tuple[tuple[float, ...], Waiting]]] = {}
         self._waiting: dict[str, Waiting] = {}
         self._running: dict[str, Waiting] = {}
         self._in_lane: Counter[str] = Counter()
+        self._ahead_in_lane: Counter[str] = Counter()
+        """Of those in a lane the runs ahead of their call."""
         self._in_class: Counter[RunClass] = Counter()
         self._runs_waiting: Counter[RunClass] = Counter()
 
-    def add(self, item_id: str, lane: str, run_class: RunClass) -> None:
-        item = Waiting(item_id, lane, run_class, next(self._arrivals))
+    def add(self, item_id: str, lane: str, run_class: RunClass, worth: float = 0.0) -> None:
+        item = Waiting(item_id, lane, run_class, next(self._arrivals), worth)
         self._wait(item)
         heapq.heappush(self._lanes.setdefault(lane, []), (self._policy(item), item))
 
@@ -117,6 +121,19 @@ class JointQueue:
         """Is it the tool's own limit that is reached (rather than the overall one)?"""
         return self._in_lane[lane] >= self._capacity.per_tool.get(lane, self._capacity.runs)
 
+    def pressure(self, lane: str) -> float:
+        """The share of slots for runs, those of the lane or those of all, that authoritative work has or waits
+        for; whichever is larger."""
+        limits = self._capacity
+        own = self._in_lane[lane] - self._ahead_in_lane[lane]
+        wanted = self._in_class[RunClass.AUTHORITATIVE] + self._runs_waiting[RunClass.AUTHORITATIVE]
+        return max(own / limits.per_tool.get(lane, limits.runs), wanted / limits.runs)
+
+    @property
+    def speculative_limit(self) -> int:
+        """Runs ahead of their call that may be under way at once."""
+        return self._capacity.speculative
+
     def _next(self) -> Waiting | None:
         if not self._waiting:
             return None
@@ -163,3 +180,5 @@ class JointQueue:
         self._in_lane[item.lane] += by
         if item.lane != TURNS:
             self._in_class[item.run_class] += by
+            if item.run_class is not RunClass.AUTHORITATIVE:
+                self._ahead_in_lane[item.lane] += by

@@ -66,7 +66,7 @@ class Desk:
         self, k: int = 1, context: RunContext = S1, tool: str = "read", *, sealed: bool = False
     ) -> list[str]:
         run_class = RunClass.DECIDED if sealed else RunClass.SPECULATIVE
-        self.broker.offer(context, Call(tool, {"k": k}), run_class, "because", self.now)
+        self.broker.offer(context, Call(tool, {"k": k}), run_class, self.now)
         return self.decisions()
 
     def call(

@@ -216,7 +216,7 @@ def test_a_session_over_its_cap_loses_its_oldest_result() -> None:
     for k in (1, 2):
         desk.guess(k)
         desk.ended(f"run-{k}", "x" * 80)
-    assert desk.broker.staged_bytes == 80
+    assert desk.broker.staging.total_bytes == 80
     assert desk.call("c", 2) == [f"answer c reused {'x' * 80} 0 0"]
 
 
@@ -225,7 +225,7 @@ def test_the_store_over_its_cap_loses_the_oldest_result_of_all() -> None:
     for number, context in enumerate((S1, S2, RunContext("tenant", "s3"))):
         desk.guess(1, context)
         desk.ended(f"run-{number + 1}", "x" * 80)
-    assert desk.broker.staged_bytes == 160
+    assert desk.broker.staging.total_bytes == 160
     assert desk.call("c", 1, S1) == ["start run-4 read authoritative"]
 
 

@@ -6,6 +6,7 @@ known: by the grammar's invariance under cuts that equals any finer stream.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Protocol
 
 import msgspec
@@ -23,7 +24,7 @@ from paste_proxy.lab.virtual.shell import RunSpan, Shell, arguments_text
 from paste_proxy.lab.virtual.time import VirtualTime
 from paste_proxy.lab.virtual.world import Answered, Said, SaidCall, Saying, Script, World
 from paste_proxy.lab.wire import DONE, Reply
-from paste_proxy.runtime import TurnHandle
+from paste_proxy.runtime import PIECE, TurnHandle
 
 
 class TurnSpan(msgspec.Struct, frozen=True):
@@ -270,9 +271,12 @@ def stream_of(saying: Saying) -> Iterator[tuple[int, bytes]]:
     tokens, pending = 0, reply.delta(role="assistant", content="")
     yield 1, pending
     for kind, pieces in (("reasoning_content", saying.reasoning), ("content", saying.text)):
+        told = 0
         for text, count in pieces:
-            tokens += count
-            yield max(1, tokens), reply.delta(**{kind: text})
+            for begin, end in pairwise(_cuts(told, len(text))):
+                after = tokens + round(count * end / len(text))
+                yield max(1, after), reply.delta(**{kind: text[begin:end]})
+            tokens, told = tokens + count, told + len(text)
     for index, call in enumerate(saying.calls):
         head = min(call.tokens, CALL_HEAD_TOKENS)
         yield max(1, tokens + head), reply.opened_call(call.call_id, call.tool, index)
@@ -280,6 +284,11 @@ def stream_of(saying: Saying) -> Iterator[tuple[int, bytes]]:
         yield max(1, tokens), reply.argument(call.arguments, index)
     finish = reply.finished("tool_calls" if saying.calls else "stop")
     yield max(1, tokens), finish + DONE
+
+
+def _cuts(told: int, size: int) -> list[int]:
+    """Where a text of `size` characters is cut, `told` characters into its kind: where the core is told."""
+    return [0, *range(PIECE - told % PIECE, size, PIECE), *([size] if size else [])]
 
 
 CALL_HEAD_TOKENS = 6

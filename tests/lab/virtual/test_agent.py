@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -130,7 +132,8 @@ sayings = st.builds(
 class Told:
     """Instead of a runtime."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, listens: bool) -> None:
+        self.core = SimpleNamespace(listens=listens)
         self.events: list[Any] = []
 
     def tell(self, event: Any) -> bool:
@@ -138,9 +141,9 @@ class Told:
         return True
 
 
-def heard(chunks: Iterator[bytes]) -> list[Any]:
+def heard(chunks: Iterator[bytes], *, listens: bool) -> list[Any]:
     """What the core hears of a stream that comes so."""
-    told = Told()
+    told = Told(listens=listens)
     handle, reader = TurnHandle(told, "turn"), stream_reader(Api.CHAT)  # type: ignore[arg-type]
     for chunk in chunks:
         handle.feed(reader.feed(chunk))
@@ -149,15 +152,20 @@ def heard(chunks: Iterator[bytes]) -> list[Any]:
     return told.events
 
 
-@given(sayings, st.integers(0, 2**32))
-def test_the_core_hears_the_same_however_finely_the_stream_is_cut(saying: Saying, seed: int) -> None:
+@pytest.mark.parametrize("listens", [True, False])
+@given(saying=sayings, seed=st.integers(0, 2**32), longer=st.integers(1, 300))
+def test_the_core_hears_the_same_however_finely_the_stream_is_cut(
+    saying: Saying, seed: int, longer: int, listens: bool
+) -> None:
     """One segment per boundary, as the lab has it, and single bytes, and pieces of any size."""
+    text = tuple((text * longer, tokens) for text, tokens in saying.text)
+    saying = msgspec.structs.replace(saying, text=text)
     whole = b"".join(chunk for _, chunk in stream_of(saying))
     rng = Random(seed)
     cuts = sorted({0, len(whole), *(rng.randrange(len(whole)) for _ in range(20))})
-    by_boundary = heard(chunk for _, chunk in stream_of(saying))
-    assert heard(whole[start:end] for start, end in pairwise(cuts)) == by_boundary
-    assert heard(bytes([byte]) for byte in whole) == by_boundary
+    by_boundary = heard((chunk for _, chunk in stream_of(saying)), listens=listens)
+    assert heard((whole[start:end] for start, end in pairwise(cuts)), listens=listens) == by_boundary
+    assert heard((bytes([byte]) for byte in whole), listens=listens) == by_boundary
 
 
 @given(sayings)
