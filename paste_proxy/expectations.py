@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 CONTEXT, MENTION, NAME, ARGUMENTS = range(4)
 """The levels of evidence."""
 LOOK_EVERY = 256
-"""Characters of text after which the candidates are looked at again: sixty tokens, a second or two of a turn.
-Spread over so many chunks, looking costs each of them a microsecond or two."""
+"""Characters of text after which the candidates are looked at again: sixty tokens, a second or two of a turn;
+in long turns an eighth of what was heard. Spread over the chunks, a look costs each a microsecond or two."""
 PAID = 1
 """Candidates with a price that one turn may have: what is wasted of them is money."""
 LOOKS = 128
@@ -61,12 +61,21 @@ class _Expecting:
     """Those among all of the turn's that cost money."""
     unseen: int = 0
     """Characters of text that came since the last look."""
+    heard: int = 0
+    """All of them."""
     known: set[tuple[str, str]] = field(default_factory=set)
     """What was taken on or asked for, by tool and canonical arguments: a run that failed is not tried again."""
     ordinal: int = -1
     """Of the call that is being written."""
+    named: float | None = None
+    """When its name came."""
     told: set[str] = field(default_factory=set)
     """Its arguments that are known."""
+
+    @property
+    def since(self) -> tuple[bool, float]:
+        """From when the lead of the next call counts: whether from its name."""
+        return (False, self.sent) if self.named is None else (True, self.named)
 
 
 class Expectations:
@@ -151,7 +160,8 @@ class Expectations:
         if expecting is None or not self._told(turn, expecting.predictor.heard, text):
             return
         expecting.unseen += len(text)
-        if expecting.unseen >= LOOK_EVERY:
+        expecting.heard += len(text)
+        if expecting.unseen >= max(LOOK_EVERY, expecting.heard // 8):
             self._look(turn, expecting, MENTION, now)
 
     def named(self, turn: str, ordinal: int, tool: str, now: float) -> None:
@@ -159,7 +169,7 @@ class Expectations:
         expecting = self._turns.get(turn)
         if expecting is None or ordinal <= expecting.ordinal:
             return
-        expecting.ordinal = ordinal
+        expecting.ordinal, expecting.named = ordinal, now
         expecting.told.clear()
         if self._told(turn, expecting.predictor.named, tool):
             self._look(turn, expecting, NAME, now)
@@ -186,11 +196,19 @@ class Expectations:
             self.shadow.asked(session.id, said.call_id, call.tool, arguments, now)
         if expecting is None:
             return
-        self._broker.values.sealed(expecting.application, call.tool, now - expecting.sent)
+        self._sealed(expecting, call.tool, now)
         expecting.ordinal = max(expecting.ordinal, said.ordinal)
         expecting.known.add((call.tool, arguments))
         if self._told(turn, expecting.predictor.asked, call):
             self._look(turn, expecting, CONTEXT, now)
+
+    def _sealed(self, expecting: _Expecting, tool: str, now: float) -> None:
+        """Learn how long it took."""
+        values, application = self._broker.values, expecting.application
+        values.sealed(application, tool, now - expecting.sent)
+        if expecting.named is not None:
+            values.sealed(application, tool, now - expecting.named, named=True)
+        expecting.named = None
 
     def _call_of_theirs(self, session: SessionState, said: CallSealed) -> tuple[Call, str]:
         call = Call(session.names.get(said.name, said.name), decode_object(said.arguments))
@@ -252,7 +270,7 @@ class Expectations:
         found = [
             (self._worth(expecting, candidate, now), candidate, arguments)
             for candidate, arguments in self._candidates(turn, expecting, limit)
-            if (candidate.tool, arguments) not in expecting.known
+            if (candidate.tool, arguments) not in expecting.known and not _is_written(expecting, candidate)
         ]
         return sorted((one for one in found if one[0] > 0), key=lambda one: -one[0])
 
@@ -262,8 +280,10 @@ class Expectations:
         if self._is_paid(candidate.tool):
             price = max(price, MONEY)
         chance = candidate.estimate or candidate.probability
-        elapsed = now - expecting.sent
-        return self._broker.values.value(expecting.application, candidate.tool, chance, elapsed, price)
+        named, since = expecting.since
+        return self._broker.values.value(
+            expecting.application, candidate.tool, chance, now - since, price, named=named
+        )
 
     def _is_paid(self, tool: str) -> bool:
         return tool in self._broker.specs and self._broker.specs[tool].price > 0
@@ -321,11 +341,18 @@ class Expectations:
 
     def _offer(self, expecting: _Expecting, candidate: Candidate, prediction: Prediction, now: float) -> bool:
         session, values = expecting.session, self._broker.values
-        elapsed = now - expecting.sent
-        prediction.start_by = now + values.start_within(expecting.application, candidate.tool, elapsed)
+        named, since = expecting.since
+        prediction.start_by = now + values.start_within(
+            expecting.application, candidate.tool, now - since, named=named
+        )
         call = Call(candidate.tool, candidate.arguments)
         context = RunContext(session.tenant, session.id)
         return self._broker.offer(context, call, RunClass.SPECULATIVE, now, prediction)
+
+
+def _is_written(expecting: _Expecting, candidate: Candidate) -> bool:
+    """All its arguments are told: the call is complete in a moment, and starts then without a guess."""
+    return expecting.level == ARGUMENTS and candidate.arguments.keys() <= expecting.told
 
 
 def _application(turn: Turn) -> bytes:

@@ -199,11 +199,11 @@ def test_what_is_heard_brings_new_candidates_of_their_level() -> None:
     predictor.after = {
         repr(PIECE): [guess(2)],
         "'read_b'": [guess(3, "read_b")],
-        "('k', 4)": [guess(4, "read_b")],
+        "('x', 4)": [guess(4, "read_b")],
     }
     t = talk(predictor)
     t.ask()
-    t.hears(ContentText(PIECE), CallOpened(0, "c1", "read_b"), ArgumentSealed(0, ("k",), 4))
+    t.hears(ContentText(PIECE), CallOpened(0, "c1", "read_b"), ArgumentSealed(0, ("x",), 4))
     assert [(tool, k, level) for tool, k, level, _ in predictions(t)] == [
         ("read_a", 1, 0),
         ("read_a", 2, 1),
@@ -213,6 +213,15 @@ def test_what_is_heard_brings_new_candidates_of_their_level() -> None:
     t.seals("read_b", arguments='{"k": 4}')
     t.calls("read_b", "c1", b'{"k": 4}')
     assert predictions(t)[-1][3] in ("joined", "promoted")
+
+
+def test_a_call_that_is_all_written_is_no_guess_any_more() -> None:
+    predictor = Scripted()
+    predictor.after = {"('k', 4)": [guess(4, "read_b")]}
+    t = talk(predictor, "shadow")
+    t.ask()
+    t.hears(CallOpened(0, "c1", "read_b"), ArgumentSealed(0, ("k",), 4))
+    assert predictions(t) == []
 
 
 def test_reasoning_is_heard_as_text_is() -> None:
@@ -232,6 +241,23 @@ def test_little_text_is_heard_but_not_looked_at() -> None:
         assert t.hears(ContentText("x" * 64)) == []
     assert t.hears(ContentText("x" * 64)) == ["read_a speculative"]
     assert predictor.said == ["x" * 64] * 4
+
+
+def test_a_long_text_is_looked_at_ever_more_rarely() -> None:
+    class Counting(Scripted):
+        looks = 0
+
+        def candidates(self, limit: int) -> list[Candidate]:
+            self.looks += 1
+            return []
+
+    predictor = Counting()
+    t = talk(predictor)
+    t.ask()
+    for _ in range(400):
+        t.hears(ContentText(PIECE))
+    assert 20 < predictor.looks < 50
+    assert len(predictor.said) == 400
 
 
 def test_what_is_foreseen_is_heard_once() -> None:
@@ -323,9 +349,14 @@ def test_leads_are_learnt_where_calls_are_sealed() -> None:
     t.ask()
     t.now += 20
     t.seals("read_b", arguments='{"k": 7}')
-    [[there, known]] = t.core.broker.values._lead_there.items()
-    assert there[1] == "read_b"
-    assert known.shares() != t.core.broker.values._lead_everywhere("nobody's").shares()
+    values = t.core.broker.values
+    assert [lead for _, lead in values._lead_there] == [("read_b", False)]
+    t.ends()
+    t.answers()
+    t.ask()
+    t.hears(CallOpened(0, "c2", "read_b"))
+    t.seals("read_b", "c2", arguments='{"k": 8}')
+    assert [lead for _, lead in values._lead_there] == [("read_b", False), ("read_b", True)]
 
 
 def test_a_predictor_that_fails_in_a_turn_costs_its_predictions_alone() -> None:

@@ -78,8 +78,7 @@ class Broker:
         now: float,
         prediction: Prediction | None = None,
     ) -> bool:
-        """Take on a candidate (or a sealed call, class `decided`). False: not eligible, known, or worth less
-        than all that wait."""
+        """Take on a candidate (or a sealed call, class `decided`). False: not eligible, known, worth little."""
         spec = self.specs[call.tool]
         if not self.may_run_ahead(spec) or self.epochs.is_open(spec.reads):
             return False

@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable, Hashable
 from itertools import accumulate
 from operator import mul
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+_Lead: TypeAlias = tuple[str, bool]
+"""Of a tool's calls: from the turn's request on, or from their name on."""
 
 FIRST_S = 0.001
 """Upper end of the first bin: nothing shorter is worth telling apart."""
@@ -23,8 +25,8 @@ BINS = 42
 HORIZON = 64.0
 """Observations after which all are halved: a service that got slower shows within some dozen calls."""
 ENOUGH = 8
-"""Observations after which wider knowledge is dropped (of all tools; of a tool anywhere, for one application): a
-tenth of it that is much slower would hide how fast a tool is."""
+"""Observations after which wider knowledge (of all tools; of a tool anywhere, for one application) is dropped:
+a tenth of it that is much slower would hide how fast a tool is."""
 PRIOR = 1.0
 """Observations that it counts for until then."""
 KEPT = 1024
@@ -108,31 +110,39 @@ class ValueModel:
 
     def __init__(self) -> None:
         self._service: dict[str, Durations] = {}
-        self._lead: dict[str, Durations] = {}
-        self._lead_there: dict[tuple[Hashable, str], Durations] = {}
+        self._lead: dict[_Lead, Durations] = {}
+        self._lead_there: dict[tuple[Hashable, _Lead], Durations] = {}
 
     def served(self, tool: str, seconds: float) -> None:
         """A call of `tool` took so long."""
         self._service_of(tool).add(seconds)
 
-    def sealed(self, application: Hashable, tool: str, seconds: float) -> None:
-        """A call of `tool` was complete so long after its turn's request."""
-        self._lead_of(application, tool).add(seconds)
-        self._lead_everywhere(tool).add(seconds)
+    def sealed(self, application: Hashable, tool: str, seconds: float, *, named: bool = False) -> None:
+        """A call of `tool` was complete so long after its turn's request; `named`: after its name."""
+        self._lead_of(application, (tool, named)).add(seconds)
+        self._lead_anywhere((tool, named)).add(seconds)
 
     def value(
-        self, application: Hashable, tool: str, probability: float, elapsed: float, price: float
+        self,
+        application: Hashable,
+        tool: str,
+        probability: float,
+        elapsed: float,
+        price: float,
+        *,
+        named: bool = False,
     ) -> float:
-        """Seconds that it is worth to start a call now, `elapsed` seconds after its turn's request."""
+        """Seconds that it is worth to start a call now, `elapsed` seconds after its turn's request, or after
+        its name."""
         service, chance = self._service_of(tool), min(max(probability, 0.0), 1.0)
-        left = self._lead_of(application, tool).beyond(elapsed)
+        left = self._lead_of(application, (tool, named)).beyond(elapsed)
         saved = sum(share * service.at_most(seconds) for seconds, share in left)
         return chance * saved - (1 - chance) * price * service.mean - OVERHEAD_S
 
-    def start_within(self, application: Hashable, tool: str, elapsed: float) -> float:
+    def start_within(self, application: Hashable, tool: str, elapsed: float, *, named: bool = False) -> float:
         """Seconds after which its turn is expected to be over, and a start worthless."""
         passed = 0.0
-        for seconds, share in self._lead_of(application, tool).beyond(elapsed):
+        for seconds, share in self._lead_of(application, (tool, named)).beyond(elapsed):
             passed += share
             if passed >= LATEST:
                 return seconds
@@ -141,11 +151,11 @@ class ValueModel:
     def _service_of(self, tool: str) -> Durations:
         return _known(self._service, tool, lambda: SERVICE_PRIOR)
 
-    def _lead_everywhere(self, tool: str) -> Durations:
-        return _known(self._lead, tool, lambda: LEAD_PRIOR)
+    def _lead_anywhere(self, lead: _Lead) -> Durations:
+        return _known(self._lead, lead, lambda: WRITING_PRIOR if lead[1] else LEAD_PRIOR)
 
-    def _lead_of(self, application: Hashable, tool: str) -> Durations:
-        return _known(self._lead_there, (application, tool), lambda: self._lead_everywhere(tool).shares())
+    def _lead_of(self, application: Hashable, lead: _Lead) -> Durations:
+        return _known(self._lead_there, (application, lead), lambda: self._lead_anywhere(lead).shares())
 
 
 def price_at(pressure: float) -> float:
@@ -180,3 +190,5 @@ SERVICE_PRIOR = _even(0.02, 10.0)
 """Of a tool that nobody has called: from a look-up in a file to a slow page."""
 LEAD_PRIOR = _even(0.5, 64.0)
 """From a call that is written at once to one after a page of reasoning."""
+WRITING_PRIOR = _even(0.05, 4.0)
+"""From a name to the end of its arguments: a few to some hundred tokens."""

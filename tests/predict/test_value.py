@@ -68,6 +68,15 @@ def test_an_application_has_times_of_its_own_and_begins_with_those_of_the_tool()
     assert model.value(b"new", "t", 1.0, 0.0, 0.02) > 2 * model.value(APP, "t", 1.0, 0.0, 0.02)
 
 
+def test_how_long_a_call_is_written_is_learnt_apart() -> None:
+    model = learnt(5.0, 30.0)
+    for _ in range(20):
+        model.sealed(APP, "t", 0.2, named=True)
+    assert model.value(APP, "t", 1.0, 0.0, 0.02, named=True) == pytest.approx(0.2, rel=0.3)
+    assert model.value(APP, "t", 1.0, 0.0, 0.02) == pytest.approx(5.0, rel=0.3)
+    assert model.start_within(APP, "t", 0.0, named=True) < 0.3
+
+
 def test_a_change_shows_within_some_dozen_calls() -> None:
     model = learnt(0.5, 60.0)
     for _ in range(60):
@@ -117,6 +126,7 @@ def test_all_is_bounded() -> None:
         model.served(f"t{number}", 1.0)
         model.sealed(number, "t", 1.0)
     assert len(model._service) == len(model._lead_there) == KEPT
+    assert len(model._lead) == 1
     times = Durations(LEAD_PRIOR)
     for _ in range(10_000):
         times.add(1.0)
