@@ -279,9 +279,11 @@ class Turns:
 
     def closed(self, turn_id: str, now: float, *, complete: bool, unread: bool) -> None:
         turn = self._turns.pop(turn_id, None)
-        if turn is None or turn.session is None or turn.session.id not in self.sessions:
+        if turn is None or turn.session is None:
             return
         self.expectations.ended(turn_id, turn.session, now)
+        if turn.session.id not in self.sessions:
+            return
         session, complete = turn.session, complete and turn.ended
         unread = unread or (turn.goes_on_elsewhere and not turn.ended)
         if unread or not turn.one_reply:

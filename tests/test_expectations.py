@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from paste_proxy.app import build
 from paste_proxy.config import ClientToolConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.grammar.events import (
@@ -22,6 +23,11 @@ from tests.broker.world import SPECS
 from tests.test_turns import Talk
 
 PIECE = "x" * 256
+OWN = [
+    {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+    for name in ("list_things", "open_thing")
+]
+"""Tools that an agent runs itself."""
 
 
 def guess(k: int, tool: str = "read_a", probability: float = 0.9) -> Candidate:
@@ -189,6 +195,38 @@ def test_a_report_of_nothing_says_so() -> None:
     assert said == "The proxy at http://here has speculation.mode: on; a shadow report needs `shadow`."
     lines = list(report_lines(shadow_report(talk(Scripted(), "shadow").core), "http://here"))
     assert lines[-1].startswith("No agent has called a tool yet")
+
+
+def test_the_shadow_learns_what_an_agent_s_own_tools_do() -> None:
+    """With the predictor of the proxy: each task lists things, and opens the first of them."""
+    config = Config(speculation=SpeculationConfig(mode="shadow"))
+    core = build(config).runtime.core
+    for task in range(20):
+        t = Talk(core)
+        t.messages[0]["content"] = f"task {task}"
+        t.now = 1000.0 * task
+        t.ask(tools=OWN)
+        t.seals("list_things", "c1", "{}")
+        t.ends()
+        t.messages.append(
+            {
+                "role": "tool",
+                "tool_call_id": "c1",
+                "content": json.dumps([{"id": f"thing-{task}{n}"} for n in "ab"]),
+            }
+        )
+        t.ask(tools=OWN)
+        t.now += 3
+        t.seals("open_thing", "c2", json.dumps({"id": f"thing-{task}a"}))
+        t.ends()
+        t.answers("c2")
+        t.now += 2
+        t.ask(tools=OWN)
+        t.ends()
+    row = shadow_of(t, "open_thing")
+    assert row.calls == 20
+    assert row.used > 8
+    assert row.saved_s > 20
 
 
 # -- levels -------------------------------------------------------------------------------------------------
@@ -369,6 +407,19 @@ def test_a_predictor_that_fails_in_a_turn_costs_its_predictions_alone() -> None:
     assert t.hears(ContentText(PIECE), ContentText(PIECE)) == []
     assert t.core.turns.expectations.failures == 1
     assert t.seals("read_a") == ["read_a decided"]
+
+
+def test_nothing_is_kept_of_turns_that_are_over() -> None:
+    t = talk(Scripted(guess(1)), "shadow")
+    t.ask()
+    t.ends()
+    t.ask()
+    for session in list(t.core.turns.sessions):
+        t.core.turns.forget(session, t.now)
+    t.ends(complete=False)
+    expectations = t.core.turns.expectations
+    assert not expectations._turns
+    assert not expectations.shadow._sessions
 
 
 def test_what_hears_nothing_expects_the_same_whatever_it_is_told() -> None:

@@ -56,6 +56,12 @@ async def test_the_agent_loop_runs_against_the_embedded_configuration() -> None:
     assert "Block until all items" in names["messages"][2]["content"]
 
 
+def test_the_shadow_needs_a_backend_alone() -> None:
+    config = load_config(ROOT / "configs/shadow.yaml")
+    assert "configs/shadow.yaml" in README
+    assert (config.speculation.mode, config.plugins) == ("shadow", ())
+
+
 async def test_the_tool_and_its_configuration_are_served(tmp_path: Path) -> None:
     (tmp_path / "book_tool.py").write_text(blocks("python")[1])
     (tmp_path / "config.yaml").write_text(blocks("yaml")[0])
