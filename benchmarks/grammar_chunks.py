@@ -20,7 +20,7 @@ from paste_proxy.grammar.dialects import Api, TextReader, chat, stream_reader
 from paste_proxy.grammar.raw_tap import RawTap
 from paste_proxy.grammar.requests import RequestTool, parse_request
 from paste_proxy.grammar.sse import SseDecoder
-from paste_proxy.predict.patterns import PatternTable
+from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.http1 import ReplyHead
@@ -83,7 +83,7 @@ class Bench:
 
     @classmethod
     async def open(cls) -> "Bench":
-        core = Core({}, Config(), PatternPredictor(PatternTable()))
+        core = Core({}, Config(), PatternPredictor(Ledger()))
         runtime = Runtime(core, LocalExecutor(load_plugins(()), workers=1), SystemClock())
         request = parse_request(Api.CHAT, json.dumps(REQUEST).encode())
         return cls(runtime, await runtime.admit(Identity(), request))

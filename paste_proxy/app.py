@@ -19,9 +19,10 @@ from paste_proxy.errors import ConfigError
 from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.guard import Guard
 from paste_proxy.observe.routes import ObserveRoutes
+from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import Predictor
-from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
+from paste_proxy.predict.privacy import savable
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.plane import LlmPlane
 from paste_proxy.proxy.server import SHUTDOWN_S, make_runner
@@ -49,13 +50,13 @@ class Proxy:
     config: Config
 
 
-NewPredictor = Callable[[Mapping[str, ToolSpec], PatternTable], Predictor]
+NewPredictor = Callable[[Mapping[str, ToolSpec], Ledger], Predictor]
 
 
 def build(
     config: Config,
     wrap_executor: Callable[[Executor], Executor] = lambda executor: executor,
-    new_predictor: NewPredictor = lambda _specs, table: PatternPredictor(table),
+    new_predictor: NewPredictor = lambda _specs, ledger: PatternPredictor(ledger),
 ) -> Proxy:
     """Wire the parts. Raises `ConfigError` and `PluginError`; starts nothing.
 
@@ -66,13 +67,13 @@ def build(
     _check_allowed(config, registry.specs)
     specs = _with_inert(config, registry.specs)
     store = PatternStore(config.store.path)
-    table = store.load()
-    core = Core(specs, config, new_predictor(specs, table))
+    ledger = store.load()
+    core = Core(specs, config, new_predictor(specs, ledger))
     executor = wrap_executor(LocalExecutor(registry, workers=config.speculation.slots))
     runtime = Runtime(core, executor, SystemClock())
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
-    app.cleanup_ctx.append(_lifetime(runtime, store, table))
+    app.cleanup_ctx.append(_lifetime(runtime, store, ledger))
     ToolPlane(runtime, specs, config).add_routes(app)
     ObserveRoutes(runtime, counters, Guard(config.listen.host)).add_to(app)
     LlmPlane(runtime, config, counters).add_routes(app)
@@ -107,27 +108,27 @@ def _with_inert(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, Tool
 
 
 def _lifetime(
-    runtime: Runtime, store: PatternStore, table: PatternTable
+    runtime: Runtime, store: PatternStore, ledger: Ledger
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(_app: web.Application) -> AsyncIterator[None]:
         runtime.warm_up()
         tasks = TaskSet()
         stop = asyncio.Event()
-        saver = tasks.spawn(_save_regularly(store, table, stop), name="save patterns")
+        saver = tasks.spawn(_save_regularly(store, ledger, stop), name="save patterns")
         yield
         # Not cancelled: a save runs in a thread, which would go on beside the last one.
         stop.set()
         await asyncio.wait({saver})
         await runtime.close()
-        await _save(store, table)
+        await _save(store, ledger)
         store.close()
 
     return run
 
 
-async def _save_regularly(store: PatternStore, table: PatternTable, stop: asyncio.Event) -> None:
+async def _save_regularly(store: PatternStore, ledger: Ledger, stop: asyncio.Event) -> None:
     while not await _set_within(stop, SAVE_EVERY_S):
-        await _save(store, table)
+        await _save(store, ledger)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
@@ -138,13 +139,13 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
         return False
 
 
-async def _save(store: PatternStore, table: PatternTable) -> None:
+async def _save(store: PatternStore, ledger: Ledger) -> None:
     """A disk that is full costs nothing but persistence: what could not be saved is tried again next time."""
-    changes = table.take_changes()
+    changes = ledger.take_changes(savable)
     try:
         await asyncio.to_thread(store.save, changes)
     except ConfigError as error:
-        table.put_back(changes)
+        ledger.put_back(changes)
         log.error("patterns could not be saved: %s", error.message)
 
 

@@ -17,7 +17,7 @@ from paste_proxy import app as composition
 from paste_proxy.app import Proxy, build, listening
 from paste_proxy.config import BackendConfig, Config, ListenConfig, PluginConfig, SpeculationConfig, StoreConfig
 from paste_proxy.errors import ConfigError
-from paste_proxy.predict.patterns import Changes
+from paste_proxy.predict.ledger import Changes
 from paste_proxy.store.patterns import PatternStore
 
 PLUGIN = '''
@@ -143,7 +143,10 @@ async def test_the_same_transcript_with_and_without_speculation(tmp_path: Path) 
         assert outcomes == ["reused"] * 3
         counted = await stats(url)
     assert ahead == plain
-    assert counted["hits"] == {"reused": 0, "joined": 0, "promoted": 0, "executed": 0, "decided": 3}
+    hits = counted["hits"]
+    assert hits["executed"] == hits["promoted"] == 0
+    assert hits["decided"] >= 1, "the first call of all can't be foreseen"
+    assert hits["decided"] + hits["reused"] == 3
 
 
 async def test_nothing_runs_ahead_that_the_operator_has_not_listed(tmp_path: Path) -> None:

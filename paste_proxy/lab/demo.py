@@ -32,8 +32,9 @@ from paste_proxy.lab.sglang_server import (
 from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes
 from paste_proxy.lab.summary import Ahead, Outcome, summarize
 from paste_proxy.lab.workload import Workload, load_workload
-from paste_proxy.predict.patterns import PatternTable
+from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.predictor import PatternPredictor
+from paste_proxy.predict.privacy import savable
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tasks import TaskSet
 
@@ -135,15 +136,15 @@ class Demo:
 
     async def learn(self) -> None:
         """Play tasks that are not measured, and leave the patterns to the proxies that run ahead."""
-        table = PatternTable()
+        ledger = Ledger()
         tasks = range(FIRST_LEARNT, FIRST_LEARNT + self._settings.learn_tasks)
         service = remote.Service(self.sizes)
         try:
-            await learn(self.policy, tasks, service.answer, PatternPredictor(table))
+            await learn(self.policy, tasks, service.answer, PatternPredictor(ledger))
         finally:
             await service.close()
         store = PatternStore(str(self._patterns))
-        store.save(table.take_changes())
+        store.save(ledger.take_changes(savable))
         store.close()
 
     @property

@@ -11,6 +11,7 @@ from paste_proxy.lab.prediction.influence import Influence
 from paste_proxy.lab.prediction.lessons import new_table, teach
 from paste_proxy.lab.prediction.sessions import Session, read_sessions, trace_files
 from paste_proxy.predict.predictor import PatternPredictor
+from paste_proxy.predict.privacy import savable
 from paste_proxy.store.patterns import PatternStore
 
 TOOLS = 8
@@ -47,7 +48,7 @@ def mine(*, traces: Path, output: Path) -> None:
         click.echo(_learnt(name, several))
     store = PatternStore(str(output))
     try:
-        store.save(table.take_changes())
+        store.save(table.take_changes(savable))
     finally:
         store.close()
     click.echo(f"wrote {output}: {len(table)} patterns")

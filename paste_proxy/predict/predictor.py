@@ -1,124 +1,107 @@
-"""The predictor of level 0: patterns of one or two signatures, learnt online (DESIGN section 6)."""
+"""The pattern predictor: what the session's next call is, concretely (DESIGN section 6, PASTE's C, T, f and p).
 
-from collections.abc import Hashable, Iterable, Sequence
-from itertools import islice
+A call's chance is that of its symbol (`next_tool`), times that of a repeat (`repeats`) or of its arguments
+(`filling`), corrected by how such candidates fared (`calibration`). Everything learnt is in one ledger.
+Deterministic: equal ledgers and histories, equal candidates.
+"""
 
-from paste_proxy.predict.bindings import Slot, View, explain
+from collections.abc import Iterable, Sequence
+
+from paste_proxy.predict.calibration import Calibration
+from paste_proxy.predict.extractors import Extractors
+from paste_proxy.predict.filling import Filling
+from paste_proxy.predict.hearing import Hearing
+from paste_proxy.predict.ledger import Ledger
+from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Call, Candidate, History
-from paste_proxy.predict.patterns import Estimate, Pattern, PatternTable
-from paste_proxy.predict.shapes import Key, exact
-from paste_proxy.predict.signatures import contexts
+from paste_proxy.predict.next_tool import NextTool
+from paste_proxy.predict.repeats import Repeats
+from paste_proxy.predict.symbols import Symbols, written
+from paste_proxy.predict.turn import Parts, Turn
+from paste_proxy.predict.values import LONGEST
 
-_ARGUMENTS = 8
-"""A call with more arguments is not explained: the calls that can be bound have one to four."""
-_CALLS = 32
+CALLS = 32
 """Calls of one turn that are learnt from: parallel calls are a handful."""
-_TRIED = 64
-"""Patterns evaluated per prediction, the likeliest first."""
-_FLOOR = 0.001
-"""A pattern below this share is not evaluated: nobody would start it."""
+ARGUMENTS = 12
+"""A call with more is not learnt from: the calls that can be bound have one to four."""
+JUDGED = 3
+"""Candidates of each turn whose outcome is counted."""
 
 
 class PatternPredictor:
-    """Implements `Predictor` over a `PatternTable`. Deterministic: equal tables and histories, equal
-    candidates.
+    """Implements `Predictor` over a `Ledger`."""
 
-    A call whose arguments come from outputs must be a new one: an unspecific binding would propose above all to
-    open again the page just read. A call of earlier arguments alone may be repeated, as tests are after an
-    edit.
-    """
+    def __init__(self, ledger: Ledger, without: frozenset[str] = frozenset()) -> None:
+        """`without`: extractors and parts to leave out, to see their worth (`lab predict --without`)."""
+        self.ledger = ledger
+        extractors = Extractors(ledger, without)
+        self._parts = Parts(
+            Symbols(ledger),
+            NextTool(ledger),
+            Repeats(ledger),
+            extractors,
+            Filling(ledger, extractors),
+            Hearing(ledger),
+            Calibration(ledger),
+            ledger,
+        )
 
-    def __init__(self, table: PatternTable) -> None:
-        self.table = table
-
-    def learn(self, history: History, calls: Sequence[Call]) -> None:
-        """After `history` the model's turn asked for `calls`; empty: the turn had no call, an outcome too."""
-        view = View(history.calls)
-        session = _session(history)
-        patterns = [self._explained(view, call, session) for call in islice(calls, _CALLS)]
-        self.table.count(contexts(history.calls), patterns)
+    def learn(self, history: History, calls: Sequence[Call], text: str = "") -> None:
+        """After `history` the model said `text` and asked for `calls`; none: the turn had no call."""
+        memory = self._remember(history)
+        for call in calls[:CALLS]:
+            self._learn_call(memory, call, text, history.session)
+            memory.ask(call.tool, call.arguments)
+        self._judge(memory, None)
+        self._parts.next_tool.learn(memory, None)
+        memory.asked = []
 
     def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
-        """At most `limit` concrete calls of `tools` that may come next, the likeliest first.
+        """Of the whole turn: where it is likely to make several calls, the later ones, too."""
+        return self.begin(history, tools).whole_turn(limit)
 
-        Patterns that give the same call add up. `probability` is Wilson's lower bound of `estimate`.
-        """
-        view = View(history.calls)
-        short, long = contexts(history.calls)
-        likely = [
-            (pattern, estimate)
-            for pattern, estimate in self.table.estimates(short, long, frozenset(tools))
-            if estimate.share >= _FLOOR
-        ]
-        likely.sort(key=lambda item: -item[1].share)
-        candidates = map(_candidate, _calls(view, likely[:_TRIED]).values())
-        return sorted(candidates, key=lambda candidate: -candidate.probability)[: max(limit, 0)]
+    def begin(self, history: History, tools: Iterable[str]) -> Turn:
+        return Turn(self._parts, self._remember(history), frozenset(tools))
 
-    def _explained(self, view: View, call: Call, session: Hashable) -> Pattern | None:
-        """The pattern that the call is credited to, or None."""
-        if len(call.arguments) > _ARGUMENTS:
-            return None
-        bindings = []
-        for name in sorted(call.arguments):
-            slot = Slot(call.tool, name)
-            binding = self.table.choose(slot, explain(view, slot, call.arguments[name]), session)
-            if binding is None:
-                return None
-            bindings.append((name, binding))
-        pattern = Pattern(call.tool, tuple(bindings))
-        return pattern if _bound(view, pattern) is not None else None
+    def _remember(self, history: History) -> Memory:
+        """The session's memory, brought up to its history."""
+        memory = history.memory
+        if not isinstance(memory, Memory):
+            memory = history.memory = Memory(self._parts.symbols)
+        memory.settle()
+        calls = history.calls[max(0, memory.calls_read - history.forgotten_calls) :]
+        said = history.said[max(0, memory.said_read - history.forgotten_said) :]
+        place = history.forgotten_calls + len(history.calls) - len(calls)
+        for call in calls:
+            while said and said[0].after <= place:
+                memory.said(said[0])
+                said = said[1:]
+            memory.answered(call)
+            place += 1
+        for one in said:
+            memory.said(one)
+        memory.calls_read = history.forgotten_calls + len(history.calls)
+        memory.said_read = history.forgotten_said + len(history.said)
+        return memory
 
+    def _learn_call(self, memory: Memory, call: Call, text: str, session: str) -> None:
+        if len(call.arguments) > ARGUMENTS:
+            return
+        parts = self._parts
+        self._judge(memory, call)
+        symbol, filling = parts.symbols.apart(call.tool, call.arguments)
+        again = parts.repeats.learn(memory, symbol, written(call.tool, call.arguments))
+        parts.next_tool.learn(memory, symbol)
+        self.ledger.count("arguments", symbol, tuple(sorted(filling, key=str)))
+        if not again:
+            turn = Turn(parts, memory, frozenset())
+            for argument, key in filling.items():
+                if key is not None and (key[0] != "str" or len(key[1]) <= LONGEST):
+                    turn.learn(symbol, argument, key, text, session)
+        parts.symbols.learn(call.tool, call.arguments, session)
 
-class _Bound:
-    """A concrete call, and the patterns that give it."""
-
-    def __init__(self, pattern: Pattern, arguments: dict[str, Key]) -> None:
-        self.pattern = pattern
-        self.arguments = arguments
-        self.share = 0.0
-        self.turns = 0.0
-
-    def add(self, estimate: Estimate) -> None:
-        self.share += estimate.share
-        self.turns = estimate.turns
-
-
-def _calls(view: View, likely: Iterable[tuple[Pattern, Estimate]]) -> dict[Hashable, _Bound]:
-    found: dict[Hashable, _Bound] = {}
-    for pattern, estimate in likely:
-        arguments = _bound(view, pattern)
-        if arguments is not None:
-            call = (pattern.tool, frozenset(arguments.items()))
-            found.setdefault(call, _Bound(pattern, arguments)).add(estimate)
-    return found
-
-
-def _bound(view: View, pattern: Pattern) -> dict[str, Key] | None:
-    """The arguments that a pattern gives now; None where one has no value, or it repeats a call that it may
-    not."""
-    arguments: dict[str, Key] = {}
-    for name, binding in pattern.bindings:
-        key = binding.find(view, Slot(pattern.tool, name))
-        if key is None:
-            return None
-        arguments[name] = key
-    return None if not pattern.copies() and view.repeats(pattern.tool, arguments) else arguments
-
-
-def _candidate(bound: _Bound) -> Candidate:
-    total = Estimate(share=bound.share, turns=bound.turns)
-    return Candidate(
-        tool=bound.pattern.tool,
-        arguments={name: key[1] for name, key in bound.arguments.items()},
-        probability=total.lower_bound(),
-        why=f"{bound.pattern}: {total.share:.0%} of {total.turns:.0f} turns",
-        estimate=min(total.share, 1.0),
-    )
-
-
-def _session(history: History) -> Hashable:
-    """What tells sessions apart: the id; without one, the first call by its scalar arguments."""
-    if history.session or not history.calls:
-        return history.session
-    first = history.calls[0]
-    return first.tool, frozenset((name, exact(value)) for name, value in first.arguments.items())
+    def _judge(self, memory: Memory, call: Call | None) -> None:
+        """What became of what was expected; None: there was no further call."""
+        right = written(call.tool, call.arguments) if call is not None else None
+        for stated, expected in Turn(self._parts, memory, None).expected(JUDGED):
+            self._parts.calibration.learn(stated, right=expected == right)

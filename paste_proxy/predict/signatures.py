@@ -1,8 +1,7 @@
 """What is kept of a finished call, and what prediction conditions on: event signatures (DESIGN section 4)."""
 
 import re
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
@@ -25,8 +24,6 @@ class Signature(msgspec.Struct, frozen=True):
 
 START = Signature(tool="", outcome="start")
 """Stands where a session has no earlier call."""
-
-Context: TypeAlias = tuple[Signature, ...]
 
 _ERROR_TEXT = re.compile(
     r"\s*(?:"
@@ -73,10 +70,3 @@ def _decoded(text: str) -> Any:
         return msgspec.json.decode(text.encode())
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None  # text that begins like JSON, or nested beyond use: read as text
-
-
-def contexts(calls: Sequence[FinishedCall]) -> tuple[Context, Context]:
-    """What the next call is conditioned on: the last signature, and the last two; `START` for what is
-    missing."""
-    before, newest = [START, START, *(Signature(call.tool, call.outcome) for call in calls[-2:])][-2:]
-    return (newest,), (before, newest)

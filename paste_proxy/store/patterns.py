@@ -1,8 +1,7 @@
 """Learnt patterns in an SQLite file, so that a restart keeps them.
 
-One row per context: its counts and patterns as JSON, readable with any SQLite tool. Stored are shapes and
-counts alone: names of tools and arguments, JSON paths, numbers; which of them count as names is
-`PatternTable`'s to decide.
+One row per group of the ledger, its labels and numbers as JSON, readable with any SQLite tool. Shapes and
+counts; and, in the sections that `ledger.PRIVATE` names, words and constants that came in several sessions.
 
 Blocking; to be called off the loop. A save is one transaction: after a crash the file holds all of it or
 nothing.
@@ -15,11 +14,12 @@ from contextlib import contextmanager
 import msgspec
 
 from paste_proxy.errors import ConfigError
-from paste_proxy.predict.patterns import Changes, PatternTable, SavedContext
+from paste_proxy.predict.ledger import Changes, Ledger, SavedGroup
 
 APPLICATION_ID = 0x50535450
 """Marks the file as ours ("PSTP"), so that no other program's database is written to."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of the first, which held something else, nothing is kept: it is learnt anew."""
 _BUSY_TIMEOUT_S = 5.0
 """Waiting for another process that reads the file: a reader holds it for milliseconds."""
 
@@ -28,7 +28,7 @@ class PatternStore:
     """Opens or makes the file. Raises `ConfigError` where it can't be used; `path` is in the message and in
     `param`.
 
-    `path` "" or ":memory:" keeps nothing: `load` gives an empty table, `save` does nothing.
+    `path` "" or ":memory:" keeps nothing: `load` gives an empty ledger, `save` does nothing.
     One process at a time may write; any thread may call, one after another.
     """
 
@@ -39,24 +39,24 @@ class PatternStore:
             with self._reported():
                 self._connection = self._open()
 
-    def load(self) -> PatternTable:
-        """A table with what is stored. Raises `ConfigError` for rows that are not ours."""
-        table = PatternTable()
+    def load(self) -> Ledger:
+        """A ledger with what is stored. Raises `ConfigError` for rows that are not ours."""
+        ledger = Ledger()
         if self._connection is not None:
             with self._reported():
-                rows = self._connection.execute("SELECT counts FROM contexts ORDER BY rowid").fetchall()
-                table.load([_decode(row[0]) for row in rows])
-        return table
+                rows = self._connection.execute("SELECT labels FROM groups ORDER BY rowid").fetchall()
+                ledger.load([_decode(row[0]) for row in rows])
+        return ledger
 
     def save(self, changes: Changes) -> None:
-        """Write what changed since the last time (`PatternTable.take_changes`). Raises `ConfigError`."""
+        """Write what changed since the last time (`Ledger.take_changes`). Raises `ConfigError`."""
         if self._connection is None:
             return
-        gone = [(_name(context),) for context in changes.dropped]
-        rows = [(_name(saved.context), msgspec.json.encode(saved).decode()) for saved in changes.saved]
+        gone = [(_name(key),) for key in changes.dropped]
+        rows = [(_name((saved.section, saved.key)), _encode(saved)) for saved in changes.saved]
         with self._reported(), self._connection as transaction:
-            transaction.executemany("DELETE FROM contexts WHERE context = ?", gone)
-            transaction.executemany("INSERT OR REPLACE INTO contexts (context, counts) VALUES (?, ?)", rows)
+            transaction.executemany("DELETE FROM groups WHERE name = ?", gone)
+            transaction.executemany("INSERT OR REPLACE INTO groups (name, labels) VALUES (?, ?)", rows)
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -83,10 +83,12 @@ class PatternStore:
         if owner == APPLICATION_ID:
             if version > SCHEMA_VERSION:
                 raise self._error(f"is of a newer paste-proxy (schema {version}, known: {SCHEMA_VERSION})")
-            return
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            if version == SCHEMA_VERSION:
+                return
+            connection.execute("DROP TABLE contexts")
+        elif connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise self._error("is another program's database")
-        connection.execute("CREATE TABLE contexts (context TEXT PRIMARY KEY, counts TEXT NOT NULL)")
+        connection.execute("CREATE TABLE groups (name TEXT PRIMARY KEY, labels TEXT NOT NULL)")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -108,9 +110,13 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
     return int(value)
 
 
-def _decode(text: str) -> SavedContext:
-    return msgspec.json.decode(text, type=SavedContext)
+def _decode(text: str) -> SavedGroup:
+    return msgspec.json.decode(text, type=SavedGroup)
 
 
-def _name(context: object) -> str:
-    return msgspec.json.encode(context).decode()
+def _encode(saved: SavedGroup) -> str:
+    return msgspec.json.encode(saved).decode()
+
+
+def _name(key: object) -> str:
+    return msgspec.json.encode(key).decode()

@@ -4,13 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paste_proxy.predict.model import FinishedCall
 from paste_proxy.predict.signatures import (
     JSON_LIMIT,
-    START,
     TEXT_LIMIT,
-    Signature,
-    contexts,
     finished_call,
     outcome_of,
 )
@@ -88,14 +84,3 @@ def test_any_text_is_taken(text: str) -> None:
 
 def test_lone_surrogates_are_taken() -> None:
     assert finished_call("t", {}, '["\ud800"]').value is None
-
-
-def test_contexts_are_the_last_one_and_two_signatures() -> None:
-    search = FinishedCall(tool="search", arguments={}, outcome="ok", text="")
-    failed = FinishedCall(tool="open", arguments={}, outcome="error", text="")
-    assert contexts([]) == ((START,), (START, START))
-    assert contexts([search]) == ((Signature("search", "ok"),), (START, Signature("search", "ok")))
-    assert contexts([failed, search, failed]) == (
-        (Signature("open", "error"),),
-        (Signature("search", "ok"), Signature("open", "error")),
-    )

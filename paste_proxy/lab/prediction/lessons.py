@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator
 
 from paste_proxy.lab.prediction.sessions import Session, Turn
+from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import History, Predictor
-from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.sessions.history import SessionHistory
 from paste_proxy.store.patterns import PatternStore
 
 
-def new_table() -> PatternTable:
+def new_table() -> Ledger:
     """Of a store that keeps nothing."""
     return PatternStore("").load()
 

@@ -20,8 +20,8 @@ from paste_proxy.lab.virtual.limited import ToolLimits
 from paste_proxy.lab.virtual.predictors import AlwaysWrong, Oracle
 from paste_proxy.lab.virtual.site import VirtualSite
 from paste_proxy.lab.virtual.world import Answered, SaidCall, Script, World
+from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import Predictor
-from paste_proxy.predict.patterns import PatternTable
 from paste_proxy.predict.predictor import PatternPredictor
 
 CellName = Literal["A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*"]
@@ -257,7 +257,7 @@ def _alone_s(workload: LabWorkload, plan: Plan) -> float:
 
 def rehearsed(workload: LabWorkload, tasks: int) -> PatternPredictor:
     """The production predictor, having seen some tasks from beginning to end."""
-    predictor = PatternPredictor(PatternTable())
+    predictor = PatternPredictor(Ledger())
     for number in range(tasks):
         script = workload.rehearsal(number)
         if script is None:

@@ -1,0 +1,173 @@
+"""Which value fills a slot: candidates from a closed set of extractors, ranked by learnt weights (PASTE's f).
+
+The ranking is log-linear: each candidate has a few features, of its slot and shared by all slots; its chance
+grows with the sum of their weights. "None of them" is a candidate of its own. Weights are learnt online by
+AdaGrad steps on the value that was right. Features are shapes: where the value stood, its place among the
+unused items there, how it was used before; none is a value, but for learnt constants.
+"""
+
+import math
+from collections.abc import Hashable, Sequence
+from typing import TypeAlias
+
+from paste_proxy.predict.extractors import Extractors, Found
+from paste_proxy.predict.ledger import SHARED, Ledger
+from paste_proxy.predict.memory import Memory, Place, Source, Value
+from paste_proxy.predict.symbols import Slot
+from paste_proxy.predict.values import Key, bucket
+
+STEP = 0.4
+"""AdaGrad's step: of 0.05 to 0.4 the best on the traces' training folds."""
+SHARED_STEP = 0.12
+"""A third of it for weights that all slots share, since each moves them."""
+START = 0.05
+"""Sum of squares to start from, so that the first step is no leap."""
+CLEAR = 2e-3
+"""Errors below teach nothing."""
+
+Features: TypeAlias = tuple[list[Hashable], list[Hashable]]
+"""Of the slot, and shared."""
+
+
+class Filled:
+    """The candidates of a slot with their chances; the last chance is that of none of them."""
+
+    __slots__ = ("chances", "features", "keys")
+
+    def __init__(self, keys: list[Key], features: list[Features], chances: list[float]) -> None:
+        self.keys = keys
+        self.features = features
+        self.chances = chances
+
+    def best(self, most: int) -> list[tuple[float, Key]]:
+        return sorted(zip(self.chances, self.keys, strict=False), key=_chance, reverse=True)[:most]
+
+
+class Filling:
+    def __init__(self, ledger: Ledger, extractors: Extractors) -> None:
+        self._ledger = ledger
+        self._extractors = extractors
+
+    def fill(self, memory: Memory, slot: Slot, after: Hashable) -> Filled:
+        """`after`: what was asked for last, and whether the user spoke since."""
+        found = self._extractors.candidates(memory, slot)
+        features = _features(memory, slot, after, found)
+        none: list[Hashable] = ["none", ("none", min(len(features), 3))]
+        features.append(([*none, ("none after", after)], none))
+        own = self._ledger.find("weights", slot) or {}
+        shared = self._ledger.find(SHARED, "weights") or {}
+        scores = [
+            sum([own.get(one, 0.0) for one in mine]) + sum([shared.get(one, 0.0) for one in ours])
+            for mine, ours in features
+        ]
+        return Filled(list(found.values), features, _softmax(scores))
+
+    def learn(self, slot: Slot, filled: Filled, right: Key) -> None:
+        target = filled.keys.index(right) if right in filled.keys else len(filled.keys)
+        for number, (mine, ours) in enumerate(filled.features):
+            error = filled.chances[number] - (number == target)
+            if abs(error) > CLEAR:
+                self._step("weights", "squares", slot, mine, error, STEP)
+                self._step(SHARED, "shared squares", "weights", ours, error, SHARED_STEP)
+
+    def _step(
+        self, weights: str, squares: str, key: Hashable, features: Sequence[Hashable], error: float, step: float
+    ) -> None:
+        kept, seen = self._ledger.find(weights, key) or {}, self._ledger.find(squares, key) or {}
+        moved, sums = {}, {}
+        for feature in features:
+            sums[feature] = seen.get(feature, START) + error * error
+            moved[feature] = kept.get(feature, 0.0) - step * error / math.sqrt(sums[feature])
+        self._ledger.update(squares, key, sums)
+        self._ledger.update(weights, key, moved)
+
+
+def _features(memory: Memory, slot: Slot, after: Hashable, found: Found) -> list[Features]:
+    last = memory.last.get(slot)
+    before = memory.values.get(last) if last is not None else None
+    latest = before.used[slot].clock if before is not None and slot in before.used else -1
+    stood = {key: _stood(value) for key, value in found.values.items()}
+    ranks = _ranks(slot, found, stood)
+    sibling = bool(memory.asked) and memory.asked[-1] == slot.symbol
+    features: list[Features] = []
+    for key, value in found.values.items():
+        use, place, rank = value.used.get(slot), stood[key], ranks.get(key, -1)
+        used = 0 if use is None else 2 if use.clock == latest else 1
+        mine: list[Hashable] = [
+            ("mask", value.mask),
+            ("how", found.how[key], used),
+            ("kinds", value.kinds, used),
+            ("often", min(value.count, 4)),
+        ]
+        ours: list[Hashable] = [("how", found.how[key], used)]
+        if place is not None:
+            source, at = place
+            kind, follows = source[0], _follows(before, source, at)
+            age = bucket(memory.calls - at.call)
+            fresh = at.clock == memory.newest[source]
+            mine += [
+                ("stood", source, rank, used),
+                ("age", source, age, fresh),
+                ("after", after, source, used),
+                ("next", follows, rank),
+            ]
+            ours += [
+                ("stood", kind, rank, used),
+                ("age", kind, age, fresh, rank),
+                ("next", follows, rank, sibling),
+            ]
+        if use is not None:
+            mine.append(("again", min(use.times, 3), bucket(memory.calls + 1 - use.call)))
+        if value.last_use >= 0:
+            mine.append(("used", bucket(memory.calls + 1 - value.last_use)))
+        if key in found.constants:
+            mine += [("constant", key), ("constant", key, after)]
+        features.append((mine, ours))
+    return features
+
+
+def _stood(value: Value) -> tuple[Source, Place] | None:
+    """The newest place of a value, rather in an output or a text than as an argument."""
+    newest = None
+    for source in reversed(value.places):
+        if source[0] != "arg":
+            return source, value.places[source]
+        newest = newest or source
+    return (newest, value.places[newest]) if newest is not None else None
+
+
+def _ranks(slot: Slot, found: Found, stood: dict[Key, tuple[Source, Place] | None]) -> dict[Key, int]:
+    """Of each value that was not used as this argument yet: its place among such values of its text."""
+    lists: dict[tuple[Source, int], list[tuple[int, Key]]] = {}
+    for key, place in stood.items():
+        if place is not None and slot not in found.values[key].used:
+            lists.setdefault((place[0], place[1].clock), []).append((place[1].position, key))
+    ranks: dict[Key, int] = {}
+    for items in lists.values():
+        items.sort(key=_position)
+        for rank, (_, key) in enumerate(items):
+            ranks[key] = rank if rank < 4 else 4 if rank < 8 else 5
+    return ranks
+
+
+def _position(item: tuple[int, Key]) -> int:
+    return item[0]
+
+
+def _follows(before: Value | None, source: Source, at: Place) -> int:
+    """1: it stands behind the value used last, in the same text; 2: before it; 0: elsewhere."""
+    place = before.places.get(source) if before is not None else None
+    if place is None or place.clock != at.clock:
+        return 0
+    return 1 if at.position > place.position else 2
+
+
+def _softmax(scores: Sequence[float]) -> list[float]:
+    highest = max(scores)
+    powers = [math.exp(score - highest) for score in scores]
+    whole = sum(powers)
+    return [power / whole for power in powers]
+
+
+def _chance(item: tuple[float, Key]) -> float:
+    return item[0]

@@ -1,0 +1,162 @@
+"""What is learnt, as numbers by section, key and label: counts that decay, and weights. Bounded.
+
+All parts of the predictor write here and nowhere else, so what they learn has one size, one way of forgetting
+and one form on disk. A *group* is the labels of one section and key.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+import msgspec
+
+GroupKey: TypeAlias = tuple[str, Hashable]
+Group: TypeAlias = dict[Any, float]
+
+TOTAL = ""
+"""The label under which a group of counts keeps their sum."""
+HORIZON = 512
+"""A group's sum above which its counts are halved: an agent that changed is believed after so many turns."""
+WIDTH = 256
+"""Labels per group; the least one makes room for a new one."""
+FAINT = 0.5
+"""A count below is forgotten: one sighting, two halvings ago."""
+WITNESSES = 5
+"""Sessions in which a word or constant must have come: until then their names are kept, apart."""
+PRIVATE = ("words", "constants", "witnesses")
+"""Sections that hold values of sessions: kept per tenant, and in no export."""
+SHARED = "shared"
+"""The section that holds for all tools: it is never forgotten."""
+
+
+class SavedGroup(msgspec.Struct, frozen=True, array_like=True):
+    section: str
+    key: Any
+    labels: list[tuple[Any, float]]
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What a store must do to have the ledger's state again."""
+
+    saved: tuple[SavedGroup, ...] = ()
+    dropped: tuple[GroupKey, ...] = ()
+
+
+Savable: TypeAlias = Callable[["Ledger", GroupKey, Group], SavedGroup | None]
+
+
+class Ledger:
+    """`limit` bounds the labels of all groups together; the group that was written longest ago goes first."""
+
+    def __init__(self, limit: int = 400_000) -> None:
+        self._limit = limit
+        self._groups: dict[GroupKey, Group] = {}
+        self._size = 0
+        self._changed: dict[GroupKey, None] = {}
+        self._witnesses: dict[tuple[GroupKey, Hashable], set[str]] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    def find(self, section: str, key: Hashable) -> Group | None:
+        """To be read, not written."""
+        return self._groups.get((section, key))
+
+    def count(self, section: str, key: Hashable, label: Hashable, amount: float = 1.0) -> None:
+        group = self._group((section, key))
+        self._put(group, label, group.get(label, 0.0) + amount)
+        self._put(group, TOTAL, group.get(TOTAL, 0.0) + amount)
+        if group[TOTAL] > HORIZON:
+            self._halve((section, key), group)
+
+    def set(self, section: str, key: Hashable, label: Hashable, value: float) -> None:
+        self._put(self._group((section, key)), label, value)
+
+    def update(self, section: str, key: Hashable, values: Mapping[Hashable, float]) -> None:
+        group = self._group((section, key))
+        fresh = len(values.keys() - group.keys())
+        group.update(values)
+        self._size += fresh
+        if self._size > self._limit:
+            self._forget(group)
+
+    def witness(self, section: str, key: Hashable, label: Hashable, session: str) -> None:
+        """`label` came in `session`. Told of from `WITNESSES` sessions on, with how often it came since."""
+        group = self._groups.get((section, key))
+        if group is not None and label in group:
+            self.set(section, key, label, group[label] + 1)
+            return
+        seen = self._witnesses.setdefault(((section, key), label), set())
+        seen.add(session)
+        if len(seen) >= WITNESSES:
+            del self._witnesses[(section, key), label]
+            self.set(section, key, label, float(WITNESSES))
+        while len(self._witnesses) > self._limit // 8:
+            del self._witnesses[next(iter(self._witnesses))]
+
+    def _group(self, key: GroupKey) -> Group:
+        group = self._groups.pop(key, None)
+        if group is None:
+            group = {}
+        self._groups[key] = group
+        self._changed[key] = None
+        return group
+
+    def _put(self, group: Group, label: Hashable, value: float) -> None:
+        if label not in group:
+            if len(group) >= WIDTH and TOTAL in group:
+                del group[min((one for one in group if one != TOTAL), key=lambda one: abs(group[one]))]
+                self._size -= 1
+            self._size += 1
+            if self._size > self._limit:
+                self._forget(group)
+        group[label] = value
+
+    def _forget(self, keep: Group) -> None:
+        for key in list(self._groups):
+            if self._size <= self._limit:
+                return
+            if key[0] != SHARED and self._groups[key] is not keep:
+                self._size -= len(self._groups.pop(key))
+                self._changed[key] = None
+
+    def _halve(self, key: GroupKey, group: Group) -> None:
+        kept = {label: value / 2 for label, value in group.items() if value / 2 >= FAINT}
+        self._size -= len(group) - len(kept)
+        self._groups[key] = kept
+
+    # -- keeping ------------------------------------------------------------------------------------------
+
+    def take_changes(self, savable: Savable) -> Changes:
+        """What changed since the last time, for a store; to be handed to `put_back` if it can't be saved.
+        `savable` says what of a group may be stored (`privacy.savable`)."""
+        changed, self._changed = self._changed, {}
+        saved = (savable(self, key, self._groups[key]) for key in changed if key in self._groups)
+        return Changes(
+            tuple(one for one in saved if one is not None),
+            tuple(key for key in changed if key not in self._groups),
+        )
+
+    def put_back(self, changes: Changes) -> None:
+        """Have the groups of `changes` saved again next time."""
+        for saved in changes.saved:
+            self._changed[saved.section, frozen(saved.key)] = None
+        for key in changes.dropped:
+            self._changed[key] = None
+
+    def load(self, groups: Iterable[SavedGroup]) -> None:
+        """Add what was stored: to be called once, on an empty ledger."""
+        for saved in groups:
+            group = {frozen(label): value for label, value in saved.labels}
+            self._groups[saved.section, frozen(saved.key)] = group
+            self._size += len(group)
+        self._changed = {}
+        self._forget({})
+
+    def groups(self) -> Iterator[tuple[GroupKey, Group]]:
+        """In the order of their age."""
+        return iter(self._groups.items())
+
+
+def frozen(value: Any) -> Any:
+    """A decoded JSON value as it was before: lists are tuples."""
+    return tuple(map(frozen, value)) if isinstance(value, list | tuple) else value

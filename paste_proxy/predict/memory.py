@@ -1,0 +1,327 @@
+"""What one session holds: every value in sight, where it stood, what it was used for. Read once, kept small.
+
+Values are grouped by mask, newest text first and within a text in its order, so what may fill an argument is
+at hand without a search.
+"""
+
+import hashlib
+import re
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple, TypeAlias
+
+from paste_proxy.predict.model import FinishedCall, Said
+from paste_proxy.predict.shapes import every_item, is_record, leaves
+from paste_proxy.predict.signatures import Signature
+from paste_proxy.predict.symbols import Argument, Filling, Slot, Symbol, Symbols, Written
+from paste_proxy.predict.values import Key, as_number, key_of, mask_of, spoken, twin
+
+VALUES = 4096
+"""Values kept: of 60 outputs with as many values as are kept of each text. The longest unseen go first."""
+PER_MASK = 128
+SHORT_RESULT = 64
+"""Characters of a result that is a value as a whole."""
+LISTED = 12
+"""Items of a list that may be an argument as a whole."""
+REPEATS = 16
+"""Earlier calls of a symbol that may be made again."""
+NAMED = 12
+"""Values of an argument's name, and RECENT of all arguments, that are remembered as used."""
+RECENT = 24
+HEAD = 200
+"""Characters of a system prompt, less its numbers, that tell applications apart."""
+ARGUMENTS = 64
+"""A call with more is kept without them: it is data."""
+FORMER = 3
+"""Signatures of finished calls that are kept."""
+
+KINDS = {
+    kind: 1 << place
+    for place, kind in enumerate(("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg"))
+}
+
+Source: TypeAlias = tuple[str, str, Any]
+"""A kind of place, the tool (or who spoke), and what tells places of that tool apart: a JSON path, a mask, an
+argument's name."""
+
+
+class Place(NamedTuple):
+    call: int
+    """Calls answered before."""
+    position: int
+    """In its text."""
+    clock: int
+    """Of the text, so that one text's values are known as such."""
+
+
+class Use(NamedTuple):
+    times: int
+    call: int
+    clock: int
+
+
+class Value:
+    __slots__ = ("count", "key", "kinds", "last_use", "mask", "number", "places", "used")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.mask = mask_of(key)
+        self.number = as_number(key)
+        self.places: dict[Source, Place] = {}
+        """The newest of each source; the newest source last."""
+        self.used: dict[Slot, Use] = {}
+        self.last_use = -1
+        """Calls asked for before it was used last; -1: never."""
+        self.kinds = 0
+        """Kinds of places that it stood in, a bit for each."""
+        self.count = 0
+
+    def kept(self) -> tuple[Any, ...]:
+        return dict(self.places), dict(self.used), self.last_use, self.kinds, self.count
+
+    def restore(self, kept: tuple[Any, ...]) -> None:
+        self.places, self.used, self.last_use, self.kinds, self.count = kept
+
+
+class Supposed:
+    """What a session held before a use that may not last."""
+
+    def __init__(self, memory: "Memory", slot: Slot, key: Key) -> None:
+        self._slot = slot
+        self._key = key
+        value = memory.values.get(key)
+        self._value = value.kept() if value is not None else None
+        self._last = memory.last.get(slot), memory.before_last.get(slot)
+        self._named = OrderedDict(memory.named_for(slot))
+        self._recent = OrderedDict(memory.recent)
+
+    def undo(self, memory: "Memory") -> None:
+        slot, value = self._slot, memory.values.get(self._key)
+        if value is not None and self._value is not None:
+            value.restore(self._value)
+        elif value is not None:
+            memory.drop(self._key)
+        for kept, key in zip((memory.last, memory.before_last), self._last, strict=True):
+            kept.pop(slot, None)
+            if key is not None:
+                kept[slot] = key
+        memory.named[slot.argument if isinstance(slot.argument, str) else slot.symbol] = self._named
+        memory.recent = self._recent
+
+
+class Memory:
+    def __init__(self, symbols: Symbols) -> None:
+        self._symbols = symbols
+        self.values: OrderedDict[Key, Value] = OrderedDict()
+        self.by_mask: dict[str, OrderedDict[Key, Value]] = {}
+        self.newest: dict[Source, int] = {}
+        """The clock of the newest text of each source."""
+        self.last: dict[Slot, Key] = {}
+        self.before_last: dict[Slot, Key] = {}
+        self.named: dict[Argument | Symbol, OrderedDict[Key, None]] = {}
+        self.recent: OrderedDict[Key, None] = OrderedDict()
+        self.made: dict[Symbol, list[Written]] = {}
+        """Calls made, by symbol, the latest last."""
+        self.local: dict[Symbol | None, dict[Symbol, int]] = {}
+        """What this session asked for after what."""
+        self.signatures: list[Signature] = []
+        self.former: list[Symbol] = []
+        self.asked: list[Symbol] = []
+        """Calls of the turn under way."""
+        self.heard_user = False
+        """Whether the user spoke since the last result."""
+        self.user_masks: frozenset[str] = frozenset()
+        self.user_words: frozenset[str] = frozenset()
+        self.application = ""
+        """A digest of how its system prompt begins."""
+        self.calls = 0
+        """Answered."""
+        self.calls_read = 0
+        self.said_read = 0
+        self._unanswered: list[tuple[str, Mapping[str, Any]]] = []
+        self._clock = 0
+        self._supposed: list[Supposed] = []
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def said(self, said: Said) -> None:
+        who = said.role if said.role in ("system", "assistant") else "user"
+        masks = self._text(said.text, who, "")
+        if who == "system":
+            self.application = self.application or _digest(said.text[:HEAD])
+        if who == "user":
+            self.heard_user = True
+            self.user_masks = frozenset(masks) - {"Aa"}  # any capitalised word
+            self.user_words = frozenset(word for word in _plain(said.text) if len(word) > 2)
+
+    def ask(self, tool: str, arguments: Mapping[str, Any]) -> None:
+        """The model asked for a call, of the turn under way."""
+        arguments = arguments if len(arguments) <= ARGUMENTS else {}
+        symbol, filling = self._symbols.apart(tool, arguments)
+        self._clock += 1
+        whole = {name: key for name, value in arguments.items() if (key := key_of(value)) is not None}
+        uses: Filling = dict(filling)
+        uses.update(whole)
+        for argument, key in uses.items():
+            if key is not None:
+                self._use(symbol, tool, argument, key)
+        if len(whole) == len(arguments):
+            self._note_made(symbol, (tool, frozenset(whole.items())))
+        after = self.former[-1] if self.former else None
+        counts = self.local.setdefault(after, {})
+        counts[symbol] = counts.get(symbol, 0) + 1
+        self.asked.append(symbol)
+        self._unanswered.append((tool, arguments))
+        del self._unanswered[:-64]
+
+    def suppose(self, tool: str, arguments: Mapping[str, Any]) -> None:
+        """As `ask`, for as long as the turn is under way: `settle` takes it back."""
+        symbol, filling = self._symbols.apart(tool, arguments)
+        for argument, key in filling.items():
+            if key is not None:
+                self._supposed.append(Supposed(self, Slot(symbol, argument), key))
+                self._use(symbol, tool, argument, key)
+        self.asked.append(symbol)
+
+    def settle(self) -> None:
+        """Take back what was supposed."""
+        self.asked = []
+        while self._supposed:
+            self._supposed.pop().undo(self)
+
+    def answered(self, call: FinishedCall) -> None:
+        """A result came back; of a call that was not asked for here, the call is read, too."""
+        asked = next((one for one in self._unanswered if _is(one, call)), None)
+        if asked is None:
+            self.ask(call.tool, call.arguments)
+            asked = self._unanswered[-1]
+        self._unanswered.remove(asked)
+        self.asked = []
+        self._clock += 1
+        self.calls += 1
+        self.former = [*self.former[1 - FORMER :], self._symbols.apart(*asked)[0]]
+        self.signatures = [*self.signatures[1 - FORMER :], Signature(str(self.former[-1]), call.outcome)]
+        if isinstance(call.value, dict | list):
+            self._json(call.value, call.tool)
+        else:
+            self._text(call.text, "text", call.tool)
+            whole = call.text.strip()
+            if 0 < len(whole) <= SHORT_RESULT:
+                self._put(("str", whole), ("whole", call.tool, ""), 0)
+        self.heard_user = False
+
+    def named_for(self, slot: Slot) -> Mapping[Key, None]:
+        """What was given as an argument of this name, of any tool; as a slot of a command, of this command."""
+        return self.named.get(slot.argument if isinstance(slot.argument, str) else slot.symbol, {})
+
+    def _text(self, text: str, kind: str, tool: str) -> set[str]:
+        """From its end, so that the first value of a text is the newest."""
+        self._clock += 1
+        masks = set()
+        for position, word in reversed(list(enumerate(spoken(text)))):
+            key: Key = ("str", word)
+            mask = mask_of(key)
+            masks.add(mask)
+            self._put(key, (kind, tool, mask), position)
+            if (number := twin(key)) is not None:
+                self._put(number, (kind, tool, "int"), position)
+        return masks
+
+    def _json(self, value: Any, tool: str) -> None:
+        for position, (path, (kind, leaf)) in reversed(list(enumerate(leaves(value)))):
+            if kind not in (bool, type(None)):
+                self._put((kind.__name__, leaf), ("out", tool, every_item(path)), position)
+        self._names(value, tool, ())
+
+    def _names(self, value: Any, tool: str, path: tuple[Any, ...]) -> None:
+        """Keys of maps are values, and so are short lists."""
+        if len(path) > 4:
+            return
+        if isinstance(value, dict):
+            record = is_record(value)
+            for position, (name, item) in reversed(list(enumerate(list(islice(value.items(), 64))))):
+                if not record:
+                    self._put(("str", name), ("key", tool, path), position)
+                self._names(item, tool, (*path, name if record else None))
+        elif isinstance(value, list) and value:
+            if len(value) <= LISTED and not isinstance(value[0], dict | list):
+                if (key := key_of(value)) is not None:
+                    self._put(key, ("list", tool, path), 0)
+                return
+            for item in value[:20]:
+                self._names(item, tool, (*path, None))
+
+    def _use(self, symbol: Symbol, tool: str, argument: Argument, key: Key) -> None:
+        source: Source = ("arg", tool, argument if isinstance(argument, str) else "")
+        value = self._put(key, source, 0)
+        slot = Slot(symbol, argument)
+        times = value.used[slot].times if slot in value.used else 0
+        value.used[slot] = Use(times + 1, self.calls + 1, self._clock)
+        value.last_use = self.calls + 1
+        if (other := twin(key)) is not None:
+            self._put(other, source, 0)
+        if slot in self.last:
+            self.before_last[slot] = self.last[slot]
+        self.last[slot] = key
+        named = self.named.setdefault(argument if isinstance(argument, str) else symbol, OrderedDict())
+        _newest(named, key, NAMED)
+        _newest(self.recent, key, RECENT)
+
+    def _put(self, key: Key, source: Source, position: int) -> Value:
+        value = self.values.get(key)
+        if value is None:
+            value = self.values[key] = Value(key)
+            if len(self.values) > VALUES:
+                self.drop(next(iter(self.values)))
+        else:
+            self.values.move_to_end(key)
+        value.places.pop(source, None)
+        value.places[source] = Place(self.calls, position, self._clock)
+        value.count += 1
+        value.kinds |= KINDS[source[0]]
+        same = self.by_mask.setdefault(value.mask, OrderedDict())
+        same[key] = value
+        same.move_to_end(key)
+        if len(same) > PER_MASK:
+            same.popitem(last=False)
+        self.newest[source] = self._clock
+        return value
+
+    def drop(self, key: Key) -> None:
+        value = self.values.pop(key)
+        self.by_mask[value.mask].pop(key, None)
+
+    def _note_made(self, symbol: Symbol, call: Written) -> None:
+        made = self.made.setdefault(symbol, [])
+        if call in made:
+            made.remove(call)
+        made.append(call)
+        del made[:-REPEATS]
+
+
+def _is(asked: tuple[str, Mapping[str, Any]], call: FinishedCall) -> bool:
+    """The history may hold fewer arguments: it leaves long ones out."""
+    tool, arguments = asked
+    if tool != call.tool or not arguments:
+        return tool == call.tool
+    return len(call.arguments) <= ARGUMENTS and all(
+        arguments.get(name) == value for name, value in call.arguments.items()
+    )
+
+
+def _newest(kept: OrderedDict[Key, None], key: Key, limit: int) -> None:
+    kept[key] = None
+    kept.move_to_end(key)
+    if len(kept) > limit:
+        kept.popitem(last=False)
+
+
+def _digest(head: str) -> str:
+    masked = re.sub(r"\d+", "0", head).encode(errors="replace")
+    return "app_" + hashlib.blake2b(masked, digest_size=6).hexdigest()
+
+
+def _plain(text: str) -> Iterable[str]:
+    """Its words in lower case."""
+    return "".join(char if char.isalpha() else " " for char in text[:4096].lower()).split()

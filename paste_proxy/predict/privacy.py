@@ -1,0 +1,75 @@
+"""What of the learnt may be kept on disk, and what may leave the house: shapes and counts, no session's values.
+
+Names of tools and arguments must look like names. A field of an output must have been useful in five sessions,
+since objects also have data for keys, as in {"ann": {"mail": ...}}. Words of commands and constants come in
+five sessions before they are learnt at all; they are kept for their tenant, and exported to nobody.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from paste_proxy.predict.ledger import PRIVATE, SHARED, Group, GroupKey, Ledger, SavedGroup
+from paste_proxy.predict.shapes import is_tool
+from paste_proxy.predict.symbols import Symbol
+
+_MASK = re.compile(r"(?:[\W_]|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
+"""What `values.mask_of` gives."""
+JSON_PLACES = ("out", "key", "list")
+"""Kinds of sources that are told by a path."""
+
+
+def savable(ledger: Ledger, key: GroupKey, group: Group) -> SavedGroup | None:
+    """The group as it is stored; None where nothing of it may be."""
+    if key[0] in PRIVATE:
+        return SavedGroup(key[0], key[1], list(group.items()))
+    if not _is_shape(ledger, key[1]):
+        return None
+    labels = [(label, value) for label, value in group.items() if _is_shape(ledger, label)]
+    return SavedGroup(key[0], key[1], labels)
+
+
+def exportable(ledger: Ledger) -> list[SavedGroup]:
+    """Everything that may be shown to others."""
+    found = []
+    for key, group in ledger.groups():
+        if key[0] not in PRIVATE and not _has_words(key[1]):
+            saved = savable(ledger, key, {k: v for k, v in group.items() if not _has_words(k)})
+            if saved is not None and (saved.labels or key[0] == SHARED):
+                found.append(saved)
+    return found
+
+
+def _is_shape(ledger: Ledger, value: Any) -> bool:
+    """Whether all strings in a key or label may be kept."""
+    known = ledger.find("names", None) or {}
+    return all(one in known if kind == "field" else _is_name(one) for kind, one in _strings(value))
+
+
+def _strings(value: Any) -> Iterator[tuple[str, str]]:
+    """All of them; a constant and a command's words have been judged when they were learnt."""
+    if isinstance(value, str):
+        yield "name", value
+    elif isinstance(value, tuple) and value and value[0] != "constant":
+        if isinstance(value, Symbol):
+            value = value[:2]
+        for item in value:
+            if len(value) == 3 and value[0] in JSON_PLACES and item is value[2] and isinstance(item, tuple):
+                yield from (("field", step) for step in item if isinstance(step, str))
+            else:
+                yield from _strings(item)
+
+
+def _is_name(text: str) -> bool:
+    """Of a tool or an argument; or a mask; or a tool with its command."""
+    tool, command, _ = text.partition(": ")
+    return not text or is_tool(tool if command else text) or _MASK.fullmatch(text) is not None
+
+
+def _has_words(value: Any) -> bool:
+    """Whether it holds a constant, or a command's words."""
+    if isinstance(value, Symbol):
+        return bool(value.argument)
+    if isinstance(value, tuple):
+        return (bool(value) and value[0] == "constant") or any(map(_has_words, value))
+    return isinstance(value, str) and ": " in value
