@@ -133,6 +133,8 @@ class Memory:
         """Whether the user spoke since the last result."""
         self.user_masks: frozenset[str] = frozenset()
         self.user_words: frozenset[str] = frozenset()
+        self.heard = ""
+        """What the turn under way has said, its end."""
         self.application = ""
         """A digest of how its system prompt begins."""
         self.calls = 0

@@ -46,22 +46,25 @@ class PatternPredictor:
             ledger,
         )
 
-    def learn(self, history: History, calls: Sequence[Call], text: str = "") -> None:
-        """After `history` the model said `text` and asked for `calls`; none: the turn had no call."""
+    def learn(self, history: History, calls: Sequence[Call]) -> None:
+        """After `history` the model said what its turn heard, and asked for `calls`; none: it had no call."""
         memory = self._remember(history)
         for call in calls[:CALLS]:
-            self._learn_call(memory, call, text, history.session)
+            self._learn_call(memory, call, history.session)
             memory.ask(call.tool, call.arguments)
         self._judge(memory, None)
         self._parts.next_tool.learn(memory, None)
         memory.asked = []
+        memory.heard = ""
 
     def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
         """Of the whole turn: where it is likely to make several calls, the later ones, too."""
         return self.begin(history, tools).whole_turn(limit)
 
     def begin(self, history: History, tools: Iterable[str]) -> Turn:
-        return Turn(self._parts, self._remember(history), frozenset(tools))
+        memory = self._remember(history)
+        memory.heard = ""
+        return Turn(self._parts, memory, frozenset(tools))
 
     def _remember(self, history: History) -> Memory:
         """The session's memory, brought up to its history."""
@@ -84,7 +87,7 @@ class PatternPredictor:
         memory.said_read = history.forgotten_said + len(history.said)
         return memory
 
-    def _learn_call(self, memory: Memory, call: Call, text: str, session: str) -> None:
+    def _learn_call(self, memory: Memory, call: Call, session: str) -> None:
         if len(call.arguments) > ARGUMENTS:
             return
         parts = self._parts
@@ -97,7 +100,7 @@ class PatternPredictor:
             turn = Turn(parts, memory, frozenset())
             for argument, key in filling.items():
                 if key is not None and (key[0] != "str" or len(key[1]) <= LONGEST):
-                    turn.learn(symbol, argument, key, text, session)
+                    turn.learn(symbol, argument, key, session)
         parts.symbols.learn(call.tool, call.arguments, session)
 
     def _judge(self, memory: Memory, call: Call | None) -> None:

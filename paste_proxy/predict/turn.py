@@ -13,7 +13,7 @@ from paste_proxy.predict.model import Call, Candidate
 from paste_proxy.predict.next_tool import NextTool
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.symbols import Argument, Slot, Symbol, Symbols, Written
-from paste_proxy.predict.values import Key, key_of, mask_of, spoken, value_of
+from paste_proxy.predict.values import READ, Key, key_of, mask_of, spoken, value_of
 
 SYMBOLS = 8
 """Symbols that are filled, the likeliest first: their tools are right in over 90 % of turns."""
@@ -71,6 +71,7 @@ class Turn:
         if end < 0 and len(self._tail) < HEARD:
             return
         whole, self._tail = self._tail[: end + 1], self._tail[end + 1 :]
+        self._memory.heard = (self._memory.heard + whole)[-READ:]
         known = {("str", word) for word in spoken(whole)} & self._memory.values.keys()
         fresh = known - self._mentioned
         if fresh or (known and not self._heard_any):
@@ -134,14 +135,14 @@ class Turn:
             for argument, key in filling.items()
         )
 
-    def learn(self, symbol: Symbol, argument: Argument, right: Key, text: str, session: str) -> None:
+    def learn(self, symbol: Symbol, argument: Argument, right: Key, session: str) -> None:
         slot = Slot(symbol, argument)
         filled = self._parts.filling.fill(self._memory, slot, self._after())
         self._parts.filling.learn(slot, filled, right)
         self._parts.extractors.learn(self._memory, slot, right, session)
         self._witness_fields(right, session)
-        if text:
-            mentioned = {("str", word) for word in spoken(text)}
+        if self._memory.heard:
+            mentioned = {("str", word) for word in spoken(self._memory.heard)}
             for _, key in filled.best(PER_SLOT):
                 if key != right:
                     self._parts.hearing.learn(slot, right=False, named=key in mentioned)

@@ -32,6 +32,7 @@ def turns_of(session: Session) -> Iterator[tuple[History, Turn]]:
 def teach(predictor: Predictor, session: Session) -> None:
     """Have it learn from every turn of a session."""
     for history, turn in turns_of(session):
+        predictor.begin(history, ()).heard(f"{turn.reasoning}\n{turn.text}\n")
         predictor.learn(history, [one.call for one in turn.calls])
 
 
