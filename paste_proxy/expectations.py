@@ -18,7 +18,7 @@ from paste_proxy.broker.keys import canonical_text
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
 from paste_proxy.grammar.digests import digest
 from paste_proxy.grammar.events import CallSealed
-from paste_proxy.predict.model import Call, Candidate, Fixed, History, Prediction, Predictor, TurnPredictor
+from paste_proxy.predict.model import Call, Candidate, Prediction, Predictor, TurnPredictor
 from paste_proxy.predict.shadow import Shadow
 from paste_proxy.predict.value import MONEY, price_at
 from paste_proxy.sessions.history import decode_object
@@ -135,24 +135,12 @@ class Expectations:
         if not tools:
             return
         try:
-            predictor = self._begin(session.history.history, tools)
+            predictor = self._predictor.begin(session.history.history, tools)
         except Exception:  # noqa: BLE001 - boundary: a predictor's bug costs predictions, never the request
             self._failed(turn.id)
             return
         self._turns[turn.id] = expecting = _Expecting(session, tools, predictor, _application(turn), now)
         self._look(turn.id, expecting, CONTEXT, now)
-
-    def _begin(self, history: History, tools: frozenset[str]) -> TurnPredictor:
-        if hasattr(self._predictor, "begin"):
-            return self._predictor.begin(history, tools)
-        return Fixed(
-            list(
-                islice(
-                    self._predictor.predict(history, tools, self.speculation.candidates),
-                    self.speculation.candidates,
-                )
-            )
-        )
 
     def heard(self, turn: str, text: str, now: float) -> None:
         """Reasoning or visible text."""
