@@ -32,9 +32,9 @@ log = logging.getLogger(__name__)
 
 CONTEXT, MENTION, NAME, ARGUMENTS = range(4)
 """The levels of evidence."""
-LOOK_EVERY = 256
-"""Characters of text after which the candidates are looked at again: sixty tokens, a second or two of a turn;
-in long turns an eighth of what was heard. Spread over the chunks, a look costs each a microsecond or two."""
+LOOK_EVERY = 512
+"""Characters of text after which the candidates are looked at again: a hundred tokens, a few seconds of a turn;
+in long turns half of what was heard. A look takes some hundred microseconds: one or two for each chunk."""
 PAID = 1
 """Candidates with a price that one turn may have: what is wasted of them is money."""
 LOOKS = 128
@@ -149,7 +149,7 @@ class Expectations:
             return
         expecting.unseen += len(text)
         expecting.heard += len(text)
-        if expecting.unseen >= max(LOOK_EVERY, expecting.heard // 8):
+        if expecting.unseen >= max(LOOK_EVERY, expecting.heard // 2):
             self._look(turn, expecting, MENTION, now)
 
     def named(self, turn: str, ordinal: int, tool: str, now: float) -> None:

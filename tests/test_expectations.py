@@ -22,7 +22,7 @@ from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredi
 from tests.broker.world import SPECS
 from tests.test_turns import Talk
 
-PIECE = "x" * 256
+PIECE = "x" * 512
 OWN = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
     for name in ("list_things", "open_thing")
@@ -272,13 +272,13 @@ def test_reasoning_is_heard_as_text_is() -> None:
 
 def test_little_text_is_heard_but_not_looked_at() -> None:
     predictor = Scripted()
-    predictor.after = {repr("x" * 64): [guess(1)]}
+    predictor.after = {repr("x" * 128): [guess(1)]}
     t = talk(predictor)
     t.ask()
     for _ in range(3):
-        assert t.hears(ContentText("x" * 64)) == []
-    assert t.hears(ContentText("x" * 64)) == ["read_a speculative"]
-    assert predictor.said == ["x" * 64] * 4
+        assert t.hears(ContentText("x" * 128)) == []
+    assert t.hears(ContentText("x" * 128)) == ["read_a speculative"]
+    assert predictor.said == ["x" * 128] * 4
 
 
 def test_a_long_text_is_looked_at_ever_more_rarely() -> None:
@@ -292,10 +292,10 @@ def test_a_long_text_is_looked_at_ever_more_rarely() -> None:
     predictor = Counting()
     t = talk(predictor)
     t.ask()
-    for _ in range(400):
+    for _ in range(200):
         t.hears(ContentText(PIECE))
-    assert 20 < predictor.looks < 50
-    assert len(predictor.said) == 400
+    assert 8 < predictor.looks < 14
+    assert len(predictor.said) == 200
 
 
 def test_what_is_foreseen_is_heard_once() -> None:
