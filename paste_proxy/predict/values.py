@@ -1,6 +1,6 @@
 """Values as prediction sees them: what decides equality, what a value looks like, what in a text may be one.
 
-A *mask* is a value's shape without its content: `#W0` for #W5918442, `a_a_0` for omar_davis_3817. An argument
+A *mask* is a value's shape without its content: `#x8` for #W5918442, `a_a_0` for omar_davis_3817. An argument
 that was always of one mask is filled with values of that mask.
 """
 
@@ -25,7 +25,10 @@ READ = 16_384
 
 _KINDS = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
 _SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
-_WORD = re.compile(r"https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|[#@~/.\w][\w./@:~+#-]*\w|\w")
+_WORD = re.compile(
+    r"(https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+"
+)
+"""In its group; rules of dots and dashes are passed over as a whole, as a text may be nothing else."""
 _LINE = re.compile(r"(?<=\w)(?::\d+){1,2}$")
 """A line number, and maybe a column, behind a file's name."""
 _RUN = re.compile(r"[^\W_]+")
@@ -111,14 +114,14 @@ def spoken(text: str) -> list[str]:
     """What in a text may be a value, in order, each once: all words that are not plain lower-case ones."""
     found: dict[str, None] = {}
     for match in _WORD.finditer(text[:READ]):
-        word = match.group().rstrip(".,:;")
+        word = (match.group(1) or "").rstrip(".,:;")
         if word and not (word.isalpha() and word.islower()):
             if (line := _LINE.search(word)) is not None:
                 found[word[: line.start()]] = None
             found[word] = None
             if len(found) >= SPOKEN:
                 break
-    return list(found)
+    return list(found)[:SPOKEN]
 
 
 def bucket(count: int) -> int:
