@@ -8,6 +8,7 @@ unused items there, how it was used before; none is a value, but for learnt cons
 
 import math
 from collections.abc import Hashable, Sequence
+from itertools import repeat
 from typing import TypeAlias
 
 from paste_proxy.predict.extractors import Extractors, Found
@@ -56,10 +57,8 @@ class Filling:
         features.append(([*none, ("none after", after)], none))
         own = self._ledger.find("weights", slot) or {}
         shared = self._ledger.find(SHARED, "weights") or {}
-        scores = [
-            sum([own.get(one, 0.0) for one in mine]) + sum([shared.get(one, 0.0) for one in ours])
-            for mine, ours in features
-        ]
+        zero = repeat(0.0)
+        scores = [sum(map(own.get, mine, zero)) + sum(map(shared.get, ours, zero)) for mine, ours in features]
         return Filled(list(found.values), features, _softmax(scores))
 
     def learn(self, slot: Slot, filled: Filled, right: Key) -> None:
@@ -104,7 +103,7 @@ def _features(memory: Memory, slot: Slot, after: Hashable, found: Found) -> list
             source, at = place
             kind, follows = source[0], _follows(before, source, at)
             age = bucket(memory.calls - at.call)
-            fresh = at.clock == memory.newest[source]
+            fresh = at.clock == memory.newest.get(source)
             mine += [
                 ("stood", source, rank, used),
                 ("age", source, age, fresh),

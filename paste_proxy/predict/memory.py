@@ -9,17 +9,24 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from paste_proxy.predict.model import FinishedCall, Said
 from paste_proxy.predict.shapes import every_item, is_record, leaves
 from paste_proxy.predict.signatures import Signature
 from paste_proxy.predict.symbols import Argument, Filling, Slot, Symbol, Symbols, Written
-from paste_proxy.predict.values import Key, as_number, key_of, mask_of, spoken, twin
+from paste_proxy.predict.values import LONGEST, Key, as_number, key_of, mask_of, spoken, twin
 
 VALUES = 4096
 """Values kept: of 60 outputs with as many values as are kept of each text. The longest unseen go first."""
 PER_MASK = 128
+PER_SOURCE = 64
+SOURCES = 4096
+"""Places that are told apart: agents' tools have some tens of fields each. The longest unseen go first."""
+PLACES = 16
+"""Of one value, the newest."""
+SLOTS = 256
+"""Arguments, and calls, that are remembered by name: an agent has some tens of tools, of a few arguments."""
 SHORT_RESULT = 64
 """Characters of a result that is a value as a whole."""
 LISTED = 12
@@ -44,6 +51,10 @@ KINDS = {
 Source: TypeAlias = tuple[str, str, Any]
 """A kind of place, the tool (or who spoke), and what tells places of that tool apart: a JSON path, a mask, an
 argument's name."""
+
+
+T = TypeVar("T")
+G = TypeVar("G")
 
 
 class Place(NamedTuple):
@@ -90,6 +101,7 @@ class Supposed:
     def __init__(self, memory: "Memory", slot: Slot, key: Key) -> None:
         self._slot = slot
         self._key = key
+        self._newest = memory.newest.get(_argument(slot))
         value = memory.values.get(key)
         self._value = value.kept() if value is not None else None
         self._last = memory.last.get(slot), memory.before_last.get(slot)
@@ -106,7 +118,13 @@ class Supposed:
             kept.pop(slot, None)
             if key is not None:
                 kept[slot] = key
-        memory.named[slot.argument if isinstance(slot.argument, str) else slot.symbol] = self._named
+        memory.newest.pop(_argument(slot), None)
+        if self._newest is not None:
+            memory.newest[_argument(slot)] = self._newest
+        name = slot.argument if isinstance(slot.argument, str) else slot.symbol
+        memory.named.pop(name, None)
+        if self._named:
+            memory.named[name] = self._named
         memory.recent = self._recent
 
 
@@ -115,6 +133,7 @@ class Memory:
         self._symbols = symbols
         self.values: OrderedDict[Key, Value] = OrderedDict()
         self.by_mask: dict[str, OrderedDict[Key, Value]] = {}
+        self.by_source: dict[Source, OrderedDict[Key, Value]] = {}
         self.newest: dict[Source, int] = {}
         """The clock of the newest text of each source."""
         self.last: dict[Slot, Key] = {}
@@ -173,6 +192,8 @@ class Memory:
         after = self.former[-1] if self.former else None
         counts = self.local.setdefault(after, {})
         counts[symbol] = counts.get(symbol, 0) + 1
+        _bounded(counts)
+        _bounded(self.local)
         self.asked.append(symbol)
         self._unanswered.append((tool, arguments))
         del self._unanswered[:-64]
@@ -183,7 +204,7 @@ class Memory:
         for argument, key in filling.items():
             if key is not None:
                 self._supposed.append(Supposed(self, Slot(symbol, argument), key))
-                self._use(symbol, tool, argument, key)
+                self._use(symbol, tool, argument, key, lasting=False)
         self.asked.append(symbol)
 
     def settle(self) -> None:
@@ -243,7 +264,7 @@ class Memory:
         if isinstance(value, dict):
             record = is_record(value)
             for position, (name, item) in reversed(list(enumerate(list(islice(value.items(), 64))))):
-                if not record:
+                if not record and len(name) <= LONGEST:
                     self._put(("str", name), ("key", tool, path), position)
                 self._names(item, tool, (*path, name if record else None))
         elif isinstance(value, list) and value:
@@ -254,45 +275,60 @@ class Memory:
             for item in value[:20]:
                 self._names(item, tool, (*path, None))
 
-    def _use(self, symbol: Symbol, tool: str, argument: Argument, key: Key) -> None:
-        source: Source = ("arg", tool, argument if isinstance(argument, str) else "")
-        value = self._put(key, source, 0)
+    def _use(self, symbol: Symbol, tool: str, argument: Argument, key: Key, *, lasting: bool = True) -> None:
         slot = Slot(symbol, argument)
+        source = _argument(slot)
+        value = self._put(key, source, 0, lasting=lasting)
         times = value.used[slot].times if slot in value.used else 0
         value.used[slot] = Use(times + 1, self.calls + 1, self._clock)
         value.last_use = self.calls + 1
-        if (other := twin(key)) is not None:
+        if lasting and (other := twin(key)) is not None:
             self._put(other, source, 0)
         if slot in self.last:
             self.before_last[slot] = self.last[slot]
         self.last[slot] = key
         named = self.named.setdefault(argument if isinstance(argument, str) else symbol, OrderedDict())
-        _newest(named, key, NAMED)
-        _newest(self.recent, key, RECENT)
+        _newest(named, key, None, NAMED)
+        _newest(self.recent, key, None, RECENT)
+        if lasting:
+            for kept in (value.used, self.last, self.before_last, self.named):
+                _bounded(kept)
 
-    def _put(self, key: Key, source: Source, position: int) -> Value:
+    def _put(self, key: Key, source: Source, position: int, *, lasting: bool = True) -> Value:
         value = self.values.get(key)
         if value is None:
             value = self.values[key] = Value(key)
-            if len(self.values) > VALUES:
-                self.drop(next(iter(self.values)))
-        else:
-            self.values.move_to_end(key)
         value.places.pop(source, None)
         value.places[source] = Place(self.calls, position, self._clock)
         value.count += 1
         value.kinds |= KINDS[source[0]]
-        same = self.by_mask.setdefault(value.mask, OrderedDict())
-        same[key] = value
-        same.move_to_end(key)
-        if len(same) > PER_MASK:
-            same.popitem(last=False)
+        self.newest.pop(source, None)
         self.newest[source] = self._clock
+        if lasting:
+            self._is_newest(value, source)
         return value
+
+    def _is_newest(self, value: Value, source: Source) -> None:
+        """Of all, of its mask, and of its source."""
+        self.values.move_to_end(value.key)
+        if len(self.values) > VALUES:
+            self.drop(next(iter(self.values)))
+        _newest(self.by_mask.setdefault(value.mask, OrderedDict()), value.key, value, PER_MASK)
+        _newest(self.by_source.setdefault(source, OrderedDict()), value.key, value, PER_SOURCE)
+        if len(value.places) > PLACES:
+            oldest = next(iter(value.places))
+            del value.places[oldest]
+            _leave(self.by_source, oldest, value.key)
+        if len(self.newest) > SOURCES:
+            oldest = next(iter(self.newest))
+            del self.newest[oldest]
+            self.by_source.pop(oldest, None)
 
     def drop(self, key: Key) -> None:
         value = self.values.pop(key)
-        self.by_mask[value.mask].pop(key, None)
+        _leave(self.by_mask, value.mask, key)
+        for source in value.places:
+            _leave(self.by_source, source, key)
 
     def _note_made(self, symbol: Symbol, call: Written) -> None:
         made = self.made.setdefault(symbol, [])
@@ -300,6 +336,7 @@ class Memory:
             made.remove(call)
         made.append(call)
         del made[:-REPEATS]
+        _bounded(self.made)
 
 
 def _is(asked: tuple[str, Mapping[str, Any]], call: FinishedCall) -> bool:
@@ -312,11 +349,30 @@ def _is(asked: tuple[str, Mapping[str, Any]], call: FinishedCall) -> bool:
     )
 
 
-def _newest(kept: OrderedDict[Key, None], key: Key, limit: int) -> None:
-    kept[key] = None
+def _newest(kept: OrderedDict[Key, T], key: Key, value: T, limit: int) -> None:
+    kept[key] = value
     kept.move_to_end(key)
     if len(kept) > limit:
         kept.popitem(last=False)
+
+
+def _leave(groups: dict[G, OrderedDict[Key, Value]], name: G, key: Key) -> None:
+    """Groups without a value are not kept."""
+    group = groups.get(name)
+    if group is not None:
+        group.pop(key, None)
+        if not group:
+            del groups[name]
+
+
+def _bounded(kept: dict[Any, Any]) -> None:
+    """To be called after each new entry."""
+    if len(kept) > SLOTS:
+        del kept[next(iter(kept))]
+
+
+def _argument(slot: Slot) -> Source:
+    return "arg", slot.symbol.tool, slot.argument if isinstance(slot.argument, str) else ""
 
 
 def _digest(head: str) -> str:
