@@ -13,11 +13,13 @@ from paste_proxy.predict.memory import Memory, Value
 from paste_proxy.predict.symbols import Slot
 from paste_proxy.predict.values import Key, as_number, key_of, like, mask_of
 
-OF_MASK = 24
-"""Newest values of each mask: of results the first ten are opened, and there may be two lists."""
+OF_MASK = 8
+"""Newest values of each mask: those that stand where no right value stood yet."""
 MASKS = 6
 RARE = 0.02
 """Share of a slot's values below which a mask is not looked for."""
+SOURCES, OF_SOURCE = 6, 16
+"""Places, and newest values of each."""
 CONSTANTS = 6
 STEPS = 2
 
@@ -44,6 +46,7 @@ class Extractors:
         """`without`: names of extractors that are left out, to see what they are worth."""
         self._ledger = ledger
         every: tuple[Extractor, ...] = (
+            BySource(ledger),
             ByMask(ledger),
             SameName(),
             Recent(ledger),
@@ -69,11 +72,34 @@ class Extractors:
 
     def learn(self, memory: Memory, slot: Slot, key: Key, session: str) -> None:
         self._ledger.count("masks", slot, mask_of(key))
+        value = memory.values.get(key)
+        for source in value.places if value is not None else ():
+            self._ledger.count("sources", slot, source)
         self._ledger.witness("constants", slot, key, session)
         number, last = as_number(key), memory.last.get(slot)
         former = as_number(last) if last is not None else None
         if number is not None and former is not None and number != former:
-            self._ledger.count("steps", slot, number - former)
+            self._ledger.witness("steps", slot, number - former, session)
+
+
+class BySource:
+    """What stands where right values of this argument stood before: at a JSON path of a tool's outputs, in a
+    text of a tool or the user with a certain mask, as an argument of another tool. The newest text first, in
+    its order: the next unused item of a list is one of them."""
+
+    name = "source"
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
+        counts = self._ledger.find("sources", slot)
+        if counts is None:
+            return
+        least = counts[TOTAL] * RARE
+        usual = (source for source in counts if source in memory.by_source and counts[source] >= least)
+        for source in sorted(usual, key=lambda source: -counts[source])[:SOURCES]:
+            yield from islice(reversed(memory.by_source[source]), OF_SOURCE)
 
 
 class ByMask:
@@ -172,8 +198,8 @@ class Step:
         if former is not None and former != number:
             yield like(last, 2 * number - former)
         steps = self._ledger.find("steps", slot) or {}
-        usual = sorted((step for step in steps if step != TOTAL), key=lambda step: -steps[step])
-        yield from (like(last, number + step) for step in usual[:STEPS])
+        usual = sorted(steps, key=lambda step: -steps[step])[:STEPS]
+        yield from (like(last, number + step) for step in usual)
 
 
 class Constant:

@@ -22,7 +22,7 @@ SETS = 3
 PER_SLOT = 5
 """Values per slot, and COMBINED fillings per symbol, that are followed."""
 COMBINED = 8
-LEAST = 1e-3
+LEAST = 4e-3
 """A chance below is not followed: nobody would start it."""
 SIBLINGS = 4
 """Calls of one turn that are foreseen before it begins: parallel calls are a handful."""

@@ -40,7 +40,7 @@ class Sure(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True):
-    """Over all decisions, those after which no call came with them: there every candidate is wrong."""
+    """Over those decisions alone after which a call came: an estimate also says whether one comes."""
 
     decisions: int
     calibration_error: float | None
@@ -70,8 +70,9 @@ class Scores(msgspec.Struct, frozen=True):
     hit1_ci95: tuple[float, float] | None
     read_only: Shares
     calibration_error: float | None
+    """Over all decisions, those after which no call came with them: there every candidate is wrong."""
     above_080: Sure
-    every_decision: Calibration
+    before_calls: Calibration
     before_seal: Early
     thinking: Thinking | None
     decision_us: Micros | None
@@ -89,9 +90,9 @@ def scores_of(judgement: Judgement) -> Scores:
         hit3=shares.hit3,
         hit1_ci95=_interval(called),
         read_only=_shares([hit for hit in hits if hit.reads]),
-        calibration_error=_calibration_error(called),
-        above_080=_sure(called),
-        every_decision=Calibration(len(decisions), _calibration_error(decisions), _sure(decisions)),
+        calibration_error=_calibration_error(decisions),
+        above_080=_sure(decisions),
+        before_calls=Calibration(len(called), _calibration_error(called), _sure(called)),
         before_seal=_early(hits),
         thinking=_thinking(called),
         decision_us=_micros(judgement.micros),
