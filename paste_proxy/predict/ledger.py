@@ -22,7 +22,7 @@ FAINT = 0.5
 """A count below is forgotten: one sighting, two halvings ago."""
 WITNESSES = 5
 """Sessions in which a word or constant must have come: until then their names are kept, apart."""
-PRIVATE = ("words", "constants", "witnesses")
+PRIVATE = ("words", "constants", "steps")
 """Sections that hold values of sessions: kept per tenant, and in no export."""
 SHARED = "shared"
 """The section that holds for all tools: it is never forgotten."""
@@ -112,12 +112,14 @@ class Ledger:
         group[label] = value
 
     def _forget(self, keep: Group) -> None:
-        for key in list(self._groups):
-            if self._size <= self._limit:
+        while self._size > self._limit:
+            oldest = next(
+                (key for key, group in self._groups.items() if key[0] != SHARED and group is not keep), None
+            )
+            if oldest is None:
                 return
-            if key[0] != SHARED and self._groups[key] is not keep:
-                self._size -= len(self._groups.pop(key))
-                self._changed[key] = None
+            self._size -= len(self._groups.pop(oldest))
+            self._changed[oldest] = None
 
     def _halve(self, key: GroupKey, group: Group) -> None:
         kept = {label: value / 2 for label, value in group.items() if value / 2 >= FAINT}
