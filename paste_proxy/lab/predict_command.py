@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import click
@@ -10,10 +11,12 @@ import msgspec
 import orjson
 
 from paste_proxy.lab.prediction.judge import Judgement
+from paste_proxy.lab.prediction.lessons import new_predictor
 from paste_proxy.lab.prediction.report import table
 from paste_proxy.lab.prediction.scores import Scores, scores_of
 from paste_proxy.lab.prediction.sessions import trace_files
 from paste_proxy.lab.prediction.trials import carry_out, cross_validated, held_out
+from paste_proxy.predict.predictor import PARTS
 
 FOLDS = 5
 """A fifth of the tasks is judged by what the others taught: the usual split."""
@@ -50,6 +53,12 @@ def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     help="Arguments that mean nothing to results: neither learnt nor compared.",
 )
 @click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(PARTS),
+    help="Leave a part of the predictor out, to see what it is worth; may be said several times.",
+)
+@click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     help="Processes at once.  [default: as many as there are processors]",
@@ -62,6 +71,7 @@ def predict_command(
     folds: int | None,
     only: tuple[str, ...],
     ignored: frozenset[str],
+    without: tuple[str, ...],
     jobs: int | None,
     as_json: bool,
 ) -> None:
@@ -75,7 +85,9 @@ def predict_command(
         trials = cross_validated(trace_files(traces, only), folds or FOLDS, ignored)
     else:
         trials = held_out(trace_files(traces), trace_files(tested, only), ignored)
-    sources, pooled = _scored(carry_out(trials, jobs or os.cpu_count() or 1))
+    sources, pooled = _scored(
+        carry_out(trials, jobs or os.cpu_count() or 1, partial(new_predictor, frozenset(without)))
+    )
     if as_json:
         scores = {"sources": msgspec.to_builtins(sources), "pooled": msgspec.to_builtins(pooled)}
         click.echo(orjson.dumps(scores, option=orjson.OPT_INDENT_2))

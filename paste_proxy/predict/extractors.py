@@ -11,7 +11,7 @@ from typing import Protocol
 from paste_proxy.predict.ledger import TOTAL, Ledger
 from paste_proxy.predict.memory import Memory, Value
 from paste_proxy.predict.symbols import Slot
-from paste_proxy.predict.values import Key, as_number, key_of, like, mask_of
+from paste_proxy.predict.values import Key, as_number, can_be_stored, key_of, like, mask_of
 
 OF_MASK = 8
 """Newest values of each mask: those that stand where no right value stood yet."""
@@ -75,7 +75,8 @@ class Extractors:
         value = memory.values.get(key)
         for source in value.places if value is not None else ():
             self._ledger.count("sources", slot, source)
-        self._ledger.witness("constants", slot, key, session)
+        if can_be_stored(key):
+            self._ledger.witness("constants", slot, key, session)
         number, last = as_number(key), memory.last.get(slot)
         former = as_number(last) if last is not None else None
         if number is not None and former is not None and number != former:
@@ -228,3 +229,6 @@ def _is_path(key: Key) -> bool:
 
 def _folder(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[0] if "." in path.rsplit("/", 1)[-1] else path.rstrip("/")
+
+
+NAMES = tuple(one.name for one in (BySource, ByMask, SameName, Recent, Joined, ListOfOne, Step, Constant))

@@ -45,8 +45,9 @@ class Filled:
 
 
 class Filling:
-    def __init__(self, ledger: Ledger, extractors: Extractors) -> None:
+    def __init__(self, ledger: Ledger, extractors: Extractors, without: frozenset[str] = frozenset()) -> None:
         self._ledger = ledger
+        self._shared = "shared weights" not in without
         self._extractors = extractors
 
     def fill(self, memory: Memory, slot: Slot, after: Hashable) -> Filled:
@@ -56,7 +57,7 @@ class Filling:
         none: list[Hashable] = ["none", ("none", min(len(features), 3))]
         features.append(([*none, ("none after", after)], none))
         own = self._ledger.find("weights", slot) or {}
-        shared = self._ledger.find(SHARED, "weights") or {}
+        shared = (self._ledger.find(SHARED, "weights") if self._shared else None) or {}
         zero = repeat(0.0)
         scores = [sum(map(own.get, mine, zero)) + sum(map(shared.get, ours, zero)) for mine, ours in features]
         return Filled(list(found.values), features, _softmax(scores))

@@ -98,6 +98,7 @@ class Ledger:
         if group is None:
             group = {}
         self._groups[key] = group
+        self._changed.pop(key, None)
         self._changed[key] = None
         return group
 
@@ -129,8 +130,8 @@ class Ledger:
     # -- keeping ------------------------------------------------------------------------------------------
 
     def take_changes(self, savable: Savable) -> Changes:
-        """What changed since the last time, for a store; to be handed to `put_back` if it can't be saved.
-        `savable` says what of a group may be stored (`privacy.savable`)."""
+        """What changed since the last time, the oldest first, for a store; to be handed to `put_back` if it
+        can't be saved. `savable` says what of a group may be stored (`privacy.savable`)."""
         changed, self._changed = self._changed, {}
         saved = (savable(self, key, self._groups[key]) for key in changed if key in self._groups)
         return Changes(
@@ -140,10 +141,8 @@ class Ledger:
 
     def put_back(self, changes: Changes) -> None:
         """Have the groups of `changes` saved again next time."""
-        for saved in changes.saved:
-            self._changed[saved.section, frozen(saved.key)] = None
-        for key in changes.dropped:
-            self._changed[key] = None
+        failed = [*((saved.section, frozen(saved.key)) for saved in changes.saved), *changes.dropped]
+        self._changed = {**{key: None for key in failed if key not in self._changed}, **self._changed}
 
     def load(self, groups: Iterable[SavedGroup]) -> None:
         """Add what was stored: to be called once, on an empty ledger."""

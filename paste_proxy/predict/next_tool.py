@@ -7,6 +7,7 @@ Bell's rule, 1991): n / (n + kinds) for the context's own. The session's own hab
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from functools import lru_cache
+from itertools import islice
 
 from paste_proxy.predict.ledger import TOTAL, Group, Ledger
 from paste_proxy.predict.memory import Memory
@@ -15,6 +16,9 @@ from paste_proxy.predict.symbols import Symbol
 
 FREQUENT = 16
 """Symbols that are considered in any context, the most frequent ones."""
+LEFT_OUT = ("long contexts", "habits", "user's text")
+SHORT = 4
+"""Contexts of one signature."""
 KINDS = 24
 """Of each context."""
 UNSEEN = 0.2
@@ -33,8 +37,10 @@ NAMED = 0.5
 
 
 class NextTool:
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, without: frozenset[str] = frozenset()) -> None:
+        """`without`: of `LEFT_OUT`, to see what they are worth."""
         self._ledger = ledger
+        self._without = without
 
     def learn(self, memory: Memory, symbol: Symbol | None) -> None:
         """None: the turn ends without a further call."""
@@ -52,15 +58,16 @@ class NextTool:
 
     def likely(self, memory: Memory) -> dict[Symbol, float]:
         """Symbols with their probabilities; what is left of one: the turn ends without a further call."""
-        groups = [self._ledger.find("next", context) for context in _contexts(memory)]
+        contexts = islice(_contexts(memory), SHORT if "long contexts" in self._without else None)
+        groups = [self._ledger.find("next", context) for context in contexts]
         local = memory.local.get(memory.former[-1] if memory.former else None) or {}
         chances = dict.fromkeys(_considered(groups, local), 0.0)
         for group in groups:
             if group is groups[0] or group:
                 _blend(chances, group or {})
-        if local:
+        if local and "habits" not in self._without:
             _habit(chances, local)
-        if memory.heard_user:
+        if memory.heard_user and "user's text" not in self._without:
             self._hear(chances, memory)
         goes_on = 1 - self._ends(memory)
         return {symbol: chance * goes_on for symbol, chance in chances.items()}

@@ -8,13 +8,13 @@ Deterministic: equal ledgers and histories, equal candidates.
 from collections.abc import Iterable, Sequence
 
 from paste_proxy.predict.calibration import Calibration
-from paste_proxy.predict.extractors import Extractors
+from paste_proxy.predict.extractors import NAMES, Extractors
 from paste_proxy.predict.filling import Filling
 from paste_proxy.predict.hearing import Hearing
 from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Call, Candidate, History
-from paste_proxy.predict.next_tool import NextTool
+from paste_proxy.predict.next_tool import LEFT_OUT, NextTool
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.symbols import Symbols, written
 from paste_proxy.predict.turn import Parts, Turn
@@ -24,6 +24,8 @@ CALLS = 32
 """Calls of one turn that are learnt from: parallel calls are a handful."""
 ARGUMENTS = 12
 """A call with more is not learnt from: the calls that can be bound have one to four."""
+PARTS = (*NAMES, *LEFT_OUT, "repeats", "shared weights")
+"""What can be left out, to see what it is worth."""
 JUDGED = 3
 """Candidates of each turn whose outcome is counted."""
 
@@ -32,15 +34,15 @@ class PatternPredictor:
     """Implements `Predictor` over a `Ledger`."""
 
     def __init__(self, ledger: Ledger, without: frozenset[str] = frozenset()) -> None:
-        """`without`: extractors and parts to leave out, to see their worth (`lab predict --without`)."""
+        """`without`: of `PARTS` (`lab predict --without`)."""
         self.ledger = ledger
         extractors = Extractors(ledger, without)
         self._parts = Parts(
             Symbols(ledger),
-            NextTool(ledger),
-            Repeats(ledger),
+            NextTool(ledger, without),
+            Repeats(ledger, without),
             extractors,
-            Filling(ledger, extractors),
+            Filling(ledger, extractors, without),
             Hearing(ledger),
             Calibration(ledger),
             ledger,

@@ -9,23 +9,26 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from paste_proxy.predict.extractors import NAMES
 from paste_proxy.predict.ledger import PRIVATE, SHARED, Group, GroupKey, Ledger, SavedGroup
 from paste_proxy.predict.shapes import is_tool
-from paste_proxy.predict.symbols import Symbol
+from paste_proxy.predict.symbols import is_symbol
 
 _MASK = re.compile(r"(?:[\W_]|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
 """What `values.mask_of` gives."""
+_OURS = frozenset(("none after", *NAMES))
+"""Names of features: the only ones with spaces."""
 JSON_PLACES = ("out", "key", "list")
 """Kinds of sources that are told by a path."""
 
 
 def savable(ledger: Ledger, key: GroupKey, group: Group) -> SavedGroup | None:
     """The group as it is stored; None where nothing of it may be."""
-    if key[0] in PRIVATE:
-        return SavedGroup(key[0], key[1], list(group.items()))
     if not _is_shape(ledger, key[1]):
         return None
-    labels = [(label, value) for label, value in group.items() if _is_shape(ledger, label)]
+    labels = list(group.items())
+    if key[0] not in PRIVATE:
+        labels = [(label, value) for label, value in labels if _is_shape(ledger, label)]
     return SavedGroup(key[0], key[1], labels)
 
 
@@ -51,7 +54,7 @@ def _strings(value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, str):
         yield "name", value
     elif isinstance(value, tuple) and value and value[0] != "constant":
-        if isinstance(value, Symbol):
+        if is_symbol(value):
             value = value[:2]
         for item in value:
             if len(value) == 3 and value[0] in JSON_PLACES and item is value[2] and isinstance(item, tuple):
@@ -63,13 +66,13 @@ def _strings(value: Any) -> Iterator[tuple[str, str]]:
 def _is_name(text: str) -> bool:
     """Of a tool or an argument; or a mask; or a tool with its command."""
     tool, command, _ = text.partition(": ")
-    return not text or is_tool(tool if command else text) or _MASK.fullmatch(text) is not None
+    return not text or text in _OURS or is_tool(tool if command else text) or _MASK.fullmatch(text) is not None
 
 
 def _has_words(value: Any) -> bool:
     """Whether it holds a constant, or a command's words."""
-    if isinstance(value, Symbol):
-        return bool(value.argument)
     if isinstance(value, tuple):
+        if is_symbol(value):
+            return bool(value[1])
         return (bool(value) and value[0] == "constant") or any(map(_has_words, value))
     return isinstance(value, str) and ": " in value

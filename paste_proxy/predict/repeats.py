@@ -21,8 +21,9 @@ WEIGHT = 4.0
 
 
 class Repeats:
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, without: frozenset[str] = frozenset()) -> None:
         self._ledger = ledger
+        self._known = "repeats" not in without
 
     def learn(self, memory: Memory, symbol: Symbol, call: Written | None) -> bool:
         """Whether `call` is a repeat."""
@@ -36,7 +37,7 @@ class Repeats:
 
     def likely(self, memory: Memory, symbol: Symbol) -> dict[Written, float]:
         """Of calls of `symbol`: the share that repeats each of the earlier ones."""
-        made = memory.made.get(symbol, ())[-PLACES:]
+        made = memory.made.get(symbol, ())[-PLACES:] if self._known else []
         shares = [BEFORE / (place + 1) for place in range(len(made))]
         for context in _contexts(memory, symbol, len(memory.made.get(symbol, ()))) if made else ():
             if group := self._ledger.find("repeats", context):
@@ -49,7 +50,7 @@ class Repeats:
 
 def _contexts(memory: Memory, symbol: Symbol, made: int) -> Iterator[Hashable]:
     known = min(made, 4)
-    name = (symbol.tool, symbol.argument, symbol.parts[:2])
+    name = symbol._replace(parts=symbol.parts[:2], open=bool(symbol.argument))  # a symbol: it may hold a word
     last = str(memory.asked[-1]) if memory.asked else memory.signatures[-1].tool if memory.signatures else ""
     yield known
     yield known, name

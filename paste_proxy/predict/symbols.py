@@ -42,6 +42,11 @@ class Symbol(NamedTuple):
         return f"{self.tool}: {command}{' ...' if self.open else ''}"
 
 
+def is_symbol(value: tuple[Any, ...]) -> bool:
+    """Of what was stored, too: there it is a plain tuple, and nothing else that is learnt has its form."""
+    return [type(part) for part in value] == [str, str, tuple, bool]
+
+
 class Slot(NamedTuple):
     """What is to be filled."""
 

@@ -4,6 +4,7 @@ A *mask* is a value's shape without its content: `#x8` for #W5918442, `a_a_0` fo
 that was always of one mask is filled with values of that mask.
 """
 
+import math
 import re
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -31,6 +32,7 @@ _WORD = re.compile(
 """In its group; rules of dots and dashes are passed over as a whole, as a text may be nothing else."""
 _LINE = re.compile(r"(?<=\w)(?::\d+){1,2}$")
 """A line number, and maybe a column, behind a file's name."""
+_HALF = re.compile(r"[\ud800-\udfff]")
 _RUN = re.compile(r"[^\W_]+")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -52,6 +54,14 @@ def key_of(value: Any) -> Key | None:
 def value_of(key: Key) -> Any:
     kind, value = key
     return msgspec.json.decode(value) if kind == "json" else value
+
+
+def can_be_stored(key: Key) -> bool:
+    """Whether JSON can hold it: half a surrogate pair and infinity are values, too."""
+    kind, value = key
+    if kind == "str":
+        return value.isascii() or _HALF.search(value) is None
+    return kind != "float" or math.isfinite(value)
 
 
 def as_number(key: Key) -> int | None:

@@ -15,9 +15,9 @@ def new_table() -> Ledger:
     return PatternStore("").load()
 
 
-def new_predictor() -> Predictor:
-    """That of the proxy, before it has learnt anything."""
-    return PatternPredictor(new_table())
+def new_predictor(without: frozenset[str] = frozenset()) -> Predictor:
+    """That of the proxy, before it has learnt anything; less the parts that are left out."""
+    return PatternPredictor(new_table(), without)
 
 
 def turns_of(session: Session) -> Iterator[tuple[History, Turn]]:

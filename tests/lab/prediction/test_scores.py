@@ -56,8 +56,8 @@ def test_estimates_are_held_against_what_came() -> None:
 
 def test_where_no_call_comes_every_candidate_is_wrong() -> None:
     found = scores_of(Judgement([came(0, 0.5), silent(0.5), silent(None)]))
-    assert found.calibration_error == 0.5
-    assert (found.every_decision.decisions, found.every_decision.calibration_error) == (3, 0.0)
+    assert found.calibration_error == 0.0
+    assert (found.before_calls.decisions, found.before_calls.calibration_error) == (1, 0.5)
 
 
 def test_what_was_foreseen_in_the_stream() -> None:
