@@ -1,6 +1,8 @@
 """One turn of a session: its candidates, sharpened by all that is heard (the levels of DESIGN section 6)."""
 
 import heapq
+import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from paste_proxy.predict.calibration import Calibration
@@ -68,8 +70,10 @@ class Turn:
             return
         self._tail += text
         end = max(self._tail.rfind(" "), self._tail.rfind("\n"))
-        if end < 0 and len(self._tail) < HEARD:
-            return
+        if end < 0:
+            if len(self._tail) < HEARD:
+                return
+            end = len(self._tail) - 1
         whole, self._tail = self._tail[: end + 1], self._tail[end + 1 :]
         self._memory.heard = (self._memory.heard + whole)[-READ:]
         known = {("str", word) for word in spoken(whole)} & self._memory.values.keys()
@@ -81,6 +85,7 @@ class Turn:
             self._found = None
 
     def named(self, tool: str) -> None:
+        self._heard_out()
         self._named, self._given, self._found, self._level = tool, {}, None, 2
 
     def argued(self, argument: str, value: Any) -> None:
@@ -88,9 +93,15 @@ class Turn:
 
     def asked(self, call: Call) -> None:
         """For this turn alone: what was really asked for is learnt when the turn is over."""
+        self._heard_out()
         self._memory.suppose(call.tool, call.arguments)
         self._filled = {}
         self._named, self._given, self._found, self._level = None, {}, None, 0
+
+    def _heard_out(self) -> None:
+        """No more text comes before the call: the last word is whole."""
+        if self._tail:
+            self.heard("\n")
 
     # -- candidates ---------------------------------------------------------------------------------------
 
@@ -99,7 +110,8 @@ class Turn:
 
     def whole_turn(self, limit: int) -> list[Candidate]:
         """Calls that may come at any place of the turn: those that may come next, and, where one of them is
-        likely, those that may follow it in the same turn, each with the chance that it comes at all."""
+        likely, those that may follow it in the same turn, each with the chance that it comes at all. To be
+        asked at the turn's beginning."""
         chances: dict[Written, float] = {}
         before = len(self._memory.asked)
         reached = 1.0
@@ -213,6 +225,8 @@ class Turn:
         found: list[tuple[float, dict[Argument, Key]]] = []
         for names in heapq.nlargest(SETS, fitting, key=fitting.__getitem__):
             combined: list[tuple[float, dict[Argument, Key]]] = [(chance * fitting[names] / whole, {})]
+            if combined[0][0] * self._hope(symbol, names) <= max(bar, LEAST):
+                continue
             for name in names:
                 if combined[0][0] <= max(bar, LEAST):
                     combined = []
@@ -228,6 +242,11 @@ class Turn:
                     break
             found += combined
         return found
+
+    def _hope(self, symbol: Symbol, names: Iterable[Argument]) -> float:
+        """What the chance of a set of arguments can be at best."""
+        asked = (Slot(symbol, name) for name in names if name not in self._given)
+        return math.prod(map(self._parts.filling.hope, asked))
 
     def _values(self, slot: Slot) -> list[tuple[float, Key]]:
         if slot.argument in self._given:
