@@ -34,7 +34,8 @@ class Calibration:
             return 0.0
         z2, share = CONFIDENCE**2, min(max(estimate, 0.0), 1.0)
         spread = math.sqrt(share * (1 - share) / evidence + z2 / (4 * evidence * evidence))
-        return max(0.0, (share + z2 / (2 * evidence) - CONFIDENCE * spread) / (1 + z2 / evidence))
+        bound = (share + z2 / (2 * evidence) - CONFIDENCE * spread) / (1 + z2 / evidence)
+        return min(share, max(0.0, bound))  # the last bit of a rounded sum may be above it
 
 
 def _bin(stated: float) -> int:
