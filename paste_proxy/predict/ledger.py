@@ -17,7 +17,9 @@ TOTAL = ""
 HORIZON = 512
 """A group's sum above which its counts are halved: an agent that changed is believed after so many turns."""
 WIDTH = 256
-"""Labels per group; the least one makes room for a new one."""
+"""Labels per group of counts; the least one makes room for a new one."""
+KNOWN = 1024
+"""Labels per group without a sum: words of a shell's commands, of which agents use some hundreds in common."""
 FAINT = 0.5
 """A count below is forgotten: one sighting, two halvings ago."""
 WITNESSES = 5
@@ -104,7 +106,7 @@ class Ledger:
 
     def _put(self, group: Group, label: Hashable, value: float) -> None:
         if label not in group:
-            if len(group) >= WIDTH and TOTAL in group:
+            if len(group) >= (WIDTH if TOTAL in group else KNOWN):
                 del group[min((one for one in group if one != TOTAL), key=lambda one: abs(group[one]))]
                 self._size -= 1
             self._size += 1

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from paste_proxy.predict.ledger import (
     HORIZON,
+    KNOWN,
     SHARED,
     TOTAL,
     WIDTH,
@@ -74,6 +75,16 @@ def test_in_a_full_group_the_least_makes_room() -> None:
     assert 0 not in group
     assert {1, "new", TOTAL} <= group.keys()
     assert len(group) == WIDTH
+
+
+def test_of_known_words_the_rarest_makes_room() -> None:
+    ledger = Ledger()
+    for number in range(KNOWN):
+        ledger.set("words", "bash", number, 7.0 if number else 5.0)
+    ledger.set("words", "bash", "new", 6.0)
+    group = ledger.find("words", "bash") or {}
+    assert 0 not in group
+    assert len(group) == len(ledger) == KNOWN
 
 
 def test_the_group_that_was_written_longest_ago_goes_first() -> None:
