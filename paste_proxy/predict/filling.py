@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import TypeAlias
 
 from paste_proxy.predict.extractors import Extractors, Found
-from paste_proxy.predict.ledger import SHARED, Ledger
+from paste_proxy.predict.ledger import SHARED, TOTAL, Ledger
 from paste_proxy.predict.memory import Memory, Place, Source, Value
 from paste_proxy.predict.symbols import Slot
 from paste_proxy.predict.values import Key, bucket
@@ -23,6 +23,8 @@ SHARED_STEP = 0.12
 """A third of it for weights that all slots share, since each moves them."""
 START = 0.05
 """Sum of squares to start from, so that the first step is no leap."""
+HOPE = 2.0
+"""Times the share that was proposed so far: a slot must be tried for it to grow."""
 CLEAR = 2e-3
 """Errors below teach nothing."""
 
@@ -62,8 +64,15 @@ class Filling:
         scores = [sum(map(own.get, mine, zero)) + sum(map(shared.get, ours, zero)) for mine, ours in features]
         return Filled(list(found.values), features, _softmax(scores))
 
+    def hope(self, slot: Slot) -> float:
+        """Above the share of the slot's values that some extractor proposed: queries and texts have hardly any,
+        and need not be tried."""
+        counts = self._ledger.find("proposed", slot) or {}
+        return min(1.0, HOPE * (counts.get(True, 0.0) + 1) / (counts.get(TOTAL, 0.0) + 1))
+
     def learn(self, slot: Slot, filled: Filled, right: Key) -> None:
         target = filled.keys.index(right) if right in filled.keys else len(filled.keys)
+        self._ledger.count("proposed", slot, target < len(filled.keys))
         for number, (mine, ours) in enumerate(filled.features):
             error = filled.chances[number] - (number == target)
             if abs(error) > CLEAR:
