@@ -46,12 +46,13 @@ def mine(*, traces: Path, output: Path) -> None:
             teach(predictor, session)
             influence.see(session)
         click.echo(_learnt(name, several))
+    changes = table.take_changes(savable)
     store = PatternStore(str(output))
     try:
-        store.save(table.take_changes(savable))
+        store.save(changes)
     finally:
         store.close()
-    click.echo(f"wrote {output}: {len(table)} patterns")
+    click.echo(f"wrote {output}: {sum(len(group.labels) for group in changes.saved)} patterns")
     for line in suggestions(influence):
         click.echo(line)
 

@@ -153,7 +153,7 @@ class Turn:
         self._parts.filling.learn(slot, filled, right)
         self._parts.extractors.learn(self._memory, slot, right, session)
         self._witness_fields(right, session)
-        if self._memory.heard:
+        if self._memory.heard.strip():
             mentioned = {("str", word) for word in spoken(self._memory.heard)}
             for _, key in filled.best(PER_SLOT):
                 if key != right:

@@ -18,11 +18,17 @@ def said(*arguments: object) -> Result:
     return CliRunner().invoke(mine, list(map(str, arguments)))
 
 
-def test_what_was_learnt_is_in_the_store(tmp_path: Path) -> None:
-    path, store = written(tmp_path, [session(number) for number in range(8)]), tmp_path / "patterns.sqlite"
+@pytest.mark.parametrize("sessions", [2, 8])
+def test_what_was_learnt_is_in_the_store(tmp_path: Path, sessions: int) -> None:
+    """Of two sessions not all of it: what a field is called may be a value, for all that is known."""
+    path, store = (
+        written(tmp_path, [session(number) for number in range(sessions)]),
+        tmp_path / "patterns.sqlite",
+    )
     found = said(path, "-o", store)
     assert found.exit_code == 0, found.output
-    assert "service: 8 sessions, 56 turns, 40 calls: get_order 24, get_user 8, cancel_order 8" in found.stdout
+    called = f"get_order {3 * sessions}, get_user {sessions}, cancel_order {sessions}"
+    assert f"service: {sessions} sessions, {7 * sessions} turns, {5 * sessions} calls: {called}" in found.stdout
     kept = PatternStore(str(store))
     table = kept.load()
     kept.close()

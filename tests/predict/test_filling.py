@@ -52,8 +52,8 @@ def memory_of(*calls: tuple[str, dict[str, Any], Any]) -> Memory:
 def searched(number: int, *opened: int) -> Memory:
     """Ids whose order says nothing but their place; some were opened."""
     ids = [number * 10 + (place * 7) % 10 for place in range(5)]
-    calls = [("search", {}, {"hits": [{"id": one, "seen": one + 1000} for one in ids]})]
-    return memory_of(*calls, *(("open", {"id": ids[place]}, "ok") for place in opened))
+    hits = [{"id": one, "seen": one + 1000} for one in ids]
+    return memory_of(("search", {}, {"hits": hits}), *(("open", {"id": ids[place]}, "ok") for place in opened))
 
 
 def test_without_a_candidate_none_of_them_is_certain() -> None:

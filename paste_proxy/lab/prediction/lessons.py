@@ -32,7 +32,9 @@ def turns_of(session: Session) -> Iterator[tuple[History, Turn]]:
 def teach(predictor: Predictor, session: Session) -> None:
     """Have it learn from every turn of a session."""
     for history, turn in turns_of(session):
-        predictor.begin(history, ()).heard(f"{turn.reasoning}\n{turn.text}\n")
+        stream = predictor.begin(history, ())
+        if turn.reasoning or turn.text:
+            stream.heard(f"{turn.reasoning}\n{turn.text}\n")
         predictor.learn(history, [one.call for one in turn.calls])
 
 

@@ -27,10 +27,9 @@ def mean_s(run: Run) -> float:
 def test_alone_knowing_more_never_costs_time(tmp_path: Path, times: str) -> None:
     service = workload(tmp_path, times=times)
     cells: tuple[CellName, ...] = ("O∞", "O", "B", "A")
-    seconds = [mean_s(ran(service, cell)) for cell in cells]
-    assert seconds == sorted(seconds)
-    assert len(set(seconds)) == 4
-    assert mean_s(ran(service, "X")) <= seconds[-1]
+    hidden, oracle, learnt, native = (round(mean_s(ran(service, cell)), 9) for cell in cells)
+    assert hidden < oracle <= learnt < native  # of such regular sessions all that can be known is learnt
+    assert round(mean_s(ran(service, "X")), 9) <= native
 
 
 @pytest.mark.parametrize("load", [1, 4])
