@@ -19,6 +19,7 @@ from paste_proxy.lab.command import demo
 from paste_proxy.lab.mine_command import mine
 from paste_proxy.lab.run_command import lab
 from paste_proxy.observe.shadow_command import shadow_report_command
+from paste_proxy.patterns_command import patterns
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 
@@ -78,6 +79,7 @@ def _announce(url: str) -> None:
 commands.add_command(demo)
 commands.add_command(lab)
 commands.add_command(mine)
+commands.add_command(patterns)
 commands.add_command(shadow_report_command)
 
 

@@ -21,8 +21,8 @@ what a session is about stands at their beginning or in what users say, which is
 UNANSWERED_KEPT = 256
 """More parallel calls than any agent issues."""
 
-VALUE_LIMIT = 1024
-"""Characters of an argument that is kept."""
+VALUE_LIMIT = 4096
+"""Characters of an argument that is kept: longer edits are hardly ever tried again as they were."""
 ARGUMENTS_LIMIT = 256 * 1024
 """Characters of a call's arguments that are still looked at: a millisecond or two."""
 
