@@ -7,6 +7,7 @@ A predictor's bug costs the predictions of a turn, and nothing else.
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,6 +17,7 @@ import msgspec
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.keys import canonical_text
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
+from paste_proxy.errors import InvalidArgumentsError
 from paste_proxy.grammar.digests import digest
 from paste_proxy.grammar.events import CallSealed
 from paste_proxy.predict.model import Call, Candidate, Prediction, Predictor, TurnPredictor
@@ -216,6 +218,8 @@ class Expectations:
         self.shadow.forget(session)
 
     def learn(self, session: SessionState, calls: list[Call]) -> None:
+        if not self.listens:
+            return
         try:
             self._predictor.learn(session.history.history, calls)
         except Exception:  # noqa: BLE001 - boundary, as in `begin`
@@ -283,7 +287,8 @@ class Expectations:
             for candidate in islice(expecting.predictor.candidates(limit), limit):
                 likely = candidate.probability >= self.speculation.min_probability
                 if candidate.tool in expecting.tools and likely:
-                    found.append(self._checked(candidate))
+                    with suppress(InvalidArgumentsError):  # no call: its tool would refuse it
+                        found.append(self._checked(candidate))
         except Exception:  # noqa: BLE001 - boundary, as in `begin`
             self._failed(turn)
         return found

@@ -39,6 +39,8 @@ UNSEEN = -1
 """The place, in a turn, of a write that can't be told from the reply: it could not be read, or not wholly."""
 FORESEEN = -2
 """The place of the first call in a turn that was only foreseen yet; those of the others are below."""
+WHOLE = ("stop", "tool_calls", "function_call", "end_turn", "tool_use", "stop_sequence", "completed")
+"""Reasons to end of turns that are learnt from: what was cut off says nothing of what comes next."""
 SEALED_LIMIT = 64 * 1024
 """Characters of arguments that are still compared with calls: a model writes more only into files."""
 
@@ -73,7 +75,7 @@ class Turns:
             CallSealed: self._sealed,
             ContentText: self._said,
             Foreseen: self._foreseen,
-            Malformed: lambda turn, _session, event, now: self._unclear(turn, event.why, now),
+            Malformed: self._malformed,
             ReasoningText: lambda turn, _session, event, now: self.expectations.heard(turn.id, event.text, now),
             ReplyNamed: lambda turn, session, event, _now: self.table.reply_named(
                 session.id, turn.id, event.reply_id
@@ -99,6 +101,8 @@ class Turns:
         if session is None:
             session = SessionState(resolution.session, identity.tenant, resolution.parent, resolution.relation)
             session.name = identity.session
+            if (origin := self.sessions.get(resolution.parent)) is not None:
+                session.history.history.origin = origin.history.history.origin or origin.id
             self.sessions[session.id] = session
         return session
 
@@ -157,7 +161,7 @@ class Turns:
     def sent(self, turn_id: str, now: float) -> None:
         """The request is on its way: now there is time to read what it brought, and to predict."""
         turn = self._turns.get(turn_id)
-        if turn is None or turn.session is None:
+        if turn is None or turn.session is None or turn.session.id not in self.sessions:
             return
         self._learn(turn.session)
         turn.session.history.read()
@@ -210,6 +214,10 @@ class Turns:
         if session is not None and (turn.may_hold_calls or session.calls_in_text):
             session.note(now, "unclear", why=why)
             self._open_write(turn, UNSEEN, "", EVERYTHING, now)
+
+    def _malformed(self, turn: Turn, _session: SessionState, event: Malformed, now: float) -> None:
+        turn.unreadable = True
+        self._unclear(turn, event.why, now)
 
     def _sealed(self, turn: Turn, session: SessionState, call: CallSealed, now: float) -> None:
         """A call is complete, though the turn may go on: a read starts now."""
@@ -272,7 +280,8 @@ class Turns:
         turn.ended = True
         self.expectations.ended(turn.id, session, now)
         self.table.turn_replied(session.id, turn.id, now, text="".join(turn.text), calls=turn.told_calls)
-        if turn.one_reply:
+        odd = any(call.invalid or len(call.arguments) > SEALED_LIMIT for call in turn.calls)
+        if turn.one_reply and event.reason in WHOLE and not (odd or turn.unreadable):
             session.unlearnt = [
                 Call(session.names.get(c.name, c.name), decode_object(c.arguments)) for c in turn.calls
             ]
@@ -285,6 +294,8 @@ class Turns:
         if turn.session.id not in self.sessions:
             return
         session, complete = turn.session, complete and turn.ended
+        if not complete or unread:
+            session.unlearnt = None
         unread = unread or (turn.goes_on_elsewhere and not turn.ended)
         if unread or not turn.one_reply:
             self._unclear(turn, "the reply was not read" if unread else "several replies were asked for", now)

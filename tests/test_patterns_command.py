@@ -66,9 +66,7 @@ def test_constants_and_words_stay_at_home(tmp_path: Path) -> None:
         assert word not in text
 
 
-@pytest.mark.parametrize(
-    "text", ["no json", "{}", '{"paste_proxy_patterns": 2, "groups": []}', "[1]"]
-)
+@pytest.mark.parametrize("text", ["no json", "{}", '{"paste_proxy_patterns": 2, "groups": []}', "[1]"])
 def test_what_is_no_export_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "patterns.json"
     file.write_text(text)

@@ -4,6 +4,7 @@ All parts of the predictor write here and nowhere else, so what they learn has o
 and one form on disk. A *group* is the labels of one section and key.
 """
 
+import sys
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
@@ -54,7 +55,8 @@ class Ledger:
         self._groups: dict[GroupKey, Group] = {}
         self._size = 0
         self._changed: dict[GroupKey, None] = {}
-        self._witnesses: dict[tuple[GroupKey, Hashable], set[str]] = {}
+        self._witnesses: dict[int, set[str]] = {}
+        """By a digest: until enough sessions had a value it is not kept."""
 
     def __len__(self) -> int:
         return self._size
@@ -87,10 +89,11 @@ class Ledger:
         if group is not None and label in group:
             self.set(section, key, label, group[label] + 1)
             return
-        seen = self._witnesses.setdefault(((section, key), label), set())
+        digest = hash((section, key, label))
+        seen = self._witnesses.setdefault(digest, set())
         seen.add(session)
         if len(seen) >= WITNESSES:
-            del self._witnesses[(section, key), label]
+            del self._witnesses[digest]
             self.set(section, key, label, float(WITNESSES))
         while len(self._witnesses) > self._limit // 8:
             del self._witnesses[next(iter(self._witnesses))]
@@ -131,7 +134,7 @@ class Ledger:
 
     # -- keeping ------------------------------------------------------------------------------------------
 
-    def take_changes(self, savable: Savable) -> Changes:
+    def take_changes(self, savable: Savable, most: int = sys.maxsize) -> Changes:
         """What changed since the last time, the oldest first, for a store; to be handed to `put_back` if it
         can't be saved. `savable` says what of a group may be stored (`privacy.savable`)."""
         changed, self._changed = self._changed, {}
@@ -140,6 +143,22 @@ class Ledger:
             tuple(one for one in saved if one is not None),
             tuple(key for key in changed if key not in self._groups),
         )
+
+    def _part(self, most: int) -> list[GroupKey]:
+        """Of the changed groups those that changed first."""
+        taken: list[GroupKey] = []
+        for key in list(self._changed):
+            if most <= 0:
+                break
+            most -= len(self._groups.get(key, ())) + 1
+            taken.append(key)
+            del self._changed[key]
+        return taken
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there are changes that nobody took."""
+        return bool(self._changed)
 
     def put_back(self, changes: Changes) -> None:
         """Have the groups of `changes` saved again next time."""

@@ -17,8 +17,9 @@ from paste_proxy.predict.signatures import Signature
 from paste_proxy.predict.symbols import Argument, Filling, Slot, Symbol, Symbols, Written
 from paste_proxy.predict.values import LONGEST, Key, as_number, key_of, mask_of, spoken, twin
 
-VALUES = 4096
-"""Values kept: of 60 outputs with as many values as are kept of each text. The longest unseen go first."""
+VALUES = 1536
+"""Values kept, some 2 MB: of eight outputs with as many values as are kept of each text, and most of what was
+used before. The longest unseen go first."""
 PER_MASK = 128
 PER_SOURCE = 64
 SOURCES = 4096
@@ -38,6 +39,8 @@ NAMED = 12
 RECENT = 24
 HEAD = 200
 """Characters of a system prompt, less its numbers, that tell applications apart."""
+SUPPOSED = 128
+"""Uses of one turn that may be taken back: some forty parallel calls."""
 ARGUMENTS = 64
 """A call with more is kept without them: it is data."""
 FORMER = 3
@@ -150,9 +153,10 @@ class Memory:
         """Calls of the turn under way."""
         self.heard_user = False
         """Whether the user spoke since the last result."""
-        self.user_masks: frozenset[str] = frozenset()
+        self.user_masks: tuple[str, ...] = ()
         self.user_words: frozenset[str] = frozenset()
         self.heard = ""
+        self._mentioned: tuple[str, frozenset[Key]] = "", frozenset()
         """What the turn under way has said, its end."""
         self.application = ""
         """A digest of how its system prompt begins."""
@@ -173,7 +177,7 @@ class Memory:
             self.application = self.application or _digest(said.text[:HEAD])
         if who == "user":
             self.heard_user = True
-            self.user_masks = frozenset(masks) - {"Aa"}  # any capitalised word
+            self.user_masks = tuple(sorted(masks - {"Aa"}))  # any capitalised word
             self.user_words = frozenset(word for word in _plain(said.text) if len(word) > 2)
 
     def ask(self, tool: str, arguments: Mapping[str, Any]) -> None:
@@ -200,6 +204,7 @@ class Memory:
 
     def suppose(self, tool: str, arguments: Mapping[str, Any]) -> None:
         """As `ask`, for as long as the turn is under way: `settle` takes it back."""
+        arguments = arguments if len(arguments) <= ARGUMENTS and len(self._supposed) <= SUPPOSED else {}
         symbol, filling = self._symbols.apart(tool, arguments)
         for argument, key in filling.items():
             if key is not None:
@@ -233,6 +238,12 @@ class Memory:
             if 0 < len(whole) <= SHORT_RESULT:
                 self._put(("str", whole), ("whole", call.tool, ""), 0)
         self.heard_user = False
+
+    def mentioned(self) -> frozenset[Key]:
+        """What the turn under way has named; found once for all that is learnt from it."""
+        if self._mentioned[0] != self.heard:
+            self._mentioned = self.heard, frozenset(("str", word) for word in spoken(self.heard))
+        return self._mentioned[1]
 
     def named_for(self, slot: Slot) -> Mapping[Key, None]:
         """What was given as an argument of this name, of any tool; as a slot of a command, of this command."""

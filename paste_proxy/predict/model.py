@@ -40,6 +40,8 @@ class History(msgspec.Struct):
     session: str = ""
     """An opaque id: what was right in one session alone is not stored. Empty: the first call tells sessions
     apart."""
+    origin: str = ""
+    """Of a session that goes on from others: the first of them, since all of them are one task."""
     said: list[Said] = []
     forgotten_calls: int = 0
     """Of all that were answered, those that `calls` holds no more."""

@@ -115,16 +115,16 @@ def _pair(signature: Signature) -> tuple[str, str]:
     return signature.tool, signature.outcome
 
 
-def _considered(groups: list[Group | None], local: Mapping[Symbol, int]) -> set[Symbol]:
+def _considered(groups: list[Group | None], local: Mapping[Symbol, int]) -> dict[Symbol, None]:
     """Of long contexts first: they are what is likely here."""
-    found = set(local)
+    found: dict[Symbol, None] = dict.fromkeys(local)
     for group in reversed(groups):
         most = FREQUENT if group is groups[0] else KINDS
         labels = group or {}
         top = (
             labels if len(labels) <= most else sorted(labels, key=labels.__getitem__, reverse=True)[: most + 1]
         )
-        found.update(_symbol(label) for label in top if label != TOTAL)
+        found.update(dict.fromkeys(_symbol(label) for label in top if label != TOTAL))
     return found
 
 

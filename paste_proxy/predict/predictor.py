@@ -16,12 +16,13 @@ from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Call, Candidate, History
 from paste_proxy.predict.next_tool import LEFT_OUT, NextTool
 from paste_proxy.predict.repeats import Repeats
+from paste_proxy.predict.shapes import is_tool
 from paste_proxy.predict.symbols import Symbols, written
 from paste_proxy.predict.turn import Parts, Turn
 from paste_proxy.predict.values import LONGEST
 
-CALLS = 32
-"""Calls of one turn that are learnt from: parallel calls are a handful."""
+CALLS = 12
+"""Calls of one turn that are learnt from: parallel calls are a handful, and each takes a few milliseconds."""
 ARGUMENTS = 12
 """A call with more is not learnt from: the calls that can be bound have one to four."""
 PARTS = (*NAMES, *LEFT_OUT, "repeats", "shared weights")
@@ -52,7 +53,7 @@ class PatternPredictor:
         """After `history` the model said what its turn heard, and asked for `calls`; none: it had no call."""
         memory = self._remember(history)
         for call in calls[:CALLS]:
-            self._learn_call(memory, call, history.session)
+            self._learn_call(memory, call, history.origin or history.session)
             memory.ask(call.tool, call.arguments)
         self._judge(memory, None)
         self._parts.next_tool.learn(memory, None)
@@ -90,7 +91,7 @@ class PatternPredictor:
         return memory
 
     def _learn_call(self, memory: Memory, call: Call, session: str) -> None:
-        if len(call.arguments) > ARGUMENTS:
+        if len(call.arguments) > ARGUMENTS or not is_tool(call.tool):
             return
         parts = self._parts
         self._judge(memory, call)

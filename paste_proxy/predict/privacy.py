@@ -18,6 +18,8 @@ _MASK = re.compile(r"(?:[\W_]|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
 """What `values.mask_of` gives."""
 _OURS = frozenset(("none after", *NAMES))
 """Names of features: the only ones with spaces."""
+APPLICATION = "app_"
+"""Before the digest of a system prompt, which could be guessed."""
 JSON_PLACES = ("out", "key", "list")
 """Kinds of sources that are told by a path."""
 
@@ -75,4 +77,4 @@ def _has_words(value: Any) -> bool:
         if is_symbol(value):
             return bool(value[1])
         return (bool(value) and value[0] == "constant") or any(map(_has_words, value))
-    return isinstance(value, str) and ": " in value
+    return isinstance(value, str) and (": " in value or value.startswith(APPLICATION))

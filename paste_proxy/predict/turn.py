@@ -154,7 +154,7 @@ class Turn:
         self._parts.extractors.learn(self._memory, slot, right, session)
         self._witness_fields(right, session)
         if self._memory.heard.strip():
-            mentioned = {("str", word) for word in spoken(self._memory.heard)}
+            mentioned = self._memory.mentioned()
             for _, key in filled.best(PER_SLOT):
                 if key != right:
                     self._parts.hearing.learn(slot, right=False, named=key in mentioned)
@@ -210,7 +210,7 @@ class Turn:
 
     def _fits(self, call: Written) -> bool:
         arguments = dict(call[1])
-        return all(arguments.get(str(name)) == key for name, key in self._given.items())
+        return all(key is not None and arguments.get(str(name)) == key for name, key in self._given.items())
 
     def _fillings(self, symbol: Symbol, chance: float, bar: float) -> list[tuple[float, dict[Argument, Key]]]:
         """The likeliest ways to fill all slots of a symbol."""

@@ -91,9 +91,11 @@ def mask_of(key: Key) -> str:
     return _mask(key[1]) if key[0] == "str" else key[0]
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=8192)
 def _mask(text: str) -> str:
     """Cached: a session's values come again and again."""
+    if not text:
+        return "empty"
     if text.startswith(("http://", "https://")):
         return "url"
     spaces = text.count(" ") + text.count("\n")
@@ -125,7 +127,7 @@ def spoken(text: str) -> list[str]:
     found: dict[str, None] = {}
     for match in _WORD.finditer(text[:READ]):
         word = (match.group(1) or "").rstrip(".,:;")
-        if word and not (word.isalpha() and word.islower()):
+        if 0 < len(word) <= LONGEST and not (word.isalpha() and word.islower()):
             if (line := _LINE.search(word)) is not None:
                 found[word[: line.start()]] = None
             found[word] = None

@@ -24,6 +24,8 @@ class Turn:
     """Ordinals of such calls that have a write open."""
     text: list[str] = field(default_factory=list)
     ended: bool = False
+    unreadable: bool = False
+    """One of its calls could not be read."""
     final: bool = False
     """The client says that the session ends with this turn."""
 

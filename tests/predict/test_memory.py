@@ -106,7 +106,7 @@ def test_a_number_in_a_text_is_known_as_both_kinds() -> None:
 def test_who_spoke_and_what_application_it_is() -> None:
     memory = memory_of(Said("system", "You serve shop 17.", 0), Said("user", "Find Omar_7 please", 0))
     assert memory.heard_user
-    assert memory.user_masks == {"Aa_0"}
+    assert memory.user_masks == ("Aa_0",)
     assert {"find", "omar", "please"} <= memory.user_words
     other = memory_of(Said("system", "You serve shop 18.", 0))
     assert memory.application == other.application != memory_of(Said("system", "You write.", 0)).application

@@ -28,7 +28,7 @@ JSON = st.recursive(
     lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=5), v, max_size=4),
     max_leaves=10,
 )
-NAMED_MASKS = re.compile(r"url|path|folder|file|text\d")
+NAMED_MASKS = re.compile(r"empty|url|path|folder|file|text\d")
 ordered = msgspec.json.Encoder(order="deterministic").encode
 TOKENS = re.compile(r"(?:[\W_]|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
 
@@ -120,7 +120,7 @@ def test_a_twin_is_the_same_number_of_the_other_kind() -> None:
         ("app.py", "file"),
         ("a b c d e f", "text4"),
         ("deadbeef1234", "x"),
-        ("", ""),
+        ("", "empty"),
     ],
 )
 def test_a_mask_is_a_shape(text: str, mask: str) -> None:

@@ -23,6 +23,7 @@ def new_predictor(without: frozenset[str] = frozenset()) -> Predictor:
 def turns_of(session: Session) -> Iterator[tuple[History, Turn]]:
     """Each turn with the history that its request told. It is the same object, which grows."""
     history = SessionHistory(session.name)
+    history.history.origin = session.task
     for turn in session.turns:
         history.take(turn.fresh, {})
         history.read()
