@@ -214,6 +214,9 @@ class Expectations:
         for session in line:
             self.shadow.answered(session, call_ids, now)
 
+    def expire(self, now: float) -> None:
+        self.shadow.expire(now)
+
     def forget(self, session: str) -> None:
         self.shadow.forget(session)
 

@@ -331,6 +331,7 @@ class Turns:
         return self.ties.claim(identity.tenant, tool, canonical, call_id=call_id, named=named)
 
     def expire(self, now: float) -> None:
+        self.expectations.expire(now)
         for session in self.table.expire(now):
             self.forget(session, now)
 

@@ -70,13 +70,17 @@ class LiveResult(msgspec.Struct, frozen=True):
 
     @property
     def same_order(self) -> bool:
-        """Where the lab tells two cells apart, the same one is the faster in real time."""
-        pairs = itertools.permutations(self.cells, 2)
-        return all(one.real_s < other.real_s for one, other in pairs if one.lab_s < other.lab_s * (1 - APART))
+        """Where either tells two cells clearly apart, the same one is the faster in the other."""
+        pairs = list(itertools.permutations(self.cells, 2))
+        real = (one.real_s < other.real_s for one, other in pairs if one.lab_s < other.lab_s * (1 - APART))
+        lab = (one.lab_s <= other.lab_s for one, other in pairs if one.real_s < other.real_s * (1 - CHANCE))
+        return all(real) and all(lab)
 
 
 APART = 0.03
-"""Cells that differ by less have no order: in real time two runs of one cell do so, and by more."""
+"""Cells of the lab that differ by less have no order."""
+CHANCE = 0.1
+"""Nor have those of real time: two runs of one cell were seen to differ by 8 %."""
 
 
 async def run_live(tasks: int, at_once: int) -> LiveResult:

@@ -14,7 +14,7 @@ from aiohttp import web
 
 import paste_proxy
 from paste_proxy.errors import PasteError, RequestError, openai_error
-from paste_proxy.events import Note
+from paste_proxy.events import Note, TimePassed
 from paste_proxy.guard import Guard
 from paste_proxy.observe.metrics import exposition, stats
 from paste_proxy.observe.shadow import shadow_report
@@ -71,6 +71,7 @@ class ObserveRoutes:
         return _json({"status": "ok", "version": paste_proxy.__version__, "core": core})
 
     async def metrics(self, request: web.Request) -> web.Response:
+        self._runtime.tell(TimePassed())  # what time alone ends counts, too
         return web.Response(
             body=exposition(self._runtime, self._relay),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
@@ -80,6 +81,7 @@ class ObserveRoutes:
         return _json(stats(self._runtime.core))
 
     async def shadow(self, request: web.Request) -> web.Response:
+        self._runtime.tell(TimePassed())
         return _json(shadow_report(self._runtime.core))
 
     async def sessions(self, request: web.Request) -> web.Response:
@@ -88,6 +90,7 @@ class ObserveRoutes:
 
     async def session(self, request: web.Request) -> web.Response:
         """The timeline of one session: what was seen, predicted and served."""
+        self._runtime.tell(TimePassed())
         session_id = request.match_info["id"]
         session = self._runtime.core.turns.sessions.get(session_id)
         if session is None:

@@ -131,6 +131,11 @@ class Shadow:
             issued = call.issued if call.issued is not None else call.sealed
             self._settle(call, max(0.0, now - issued) / len(calls))
 
+    def expire(self, now: float) -> None:
+        """What nobody asked for in time was for nothing, though its session may never come back."""
+        for state in self._sessions.values():
+            self._drop_old(state, now)
+
     def forget(self, session: str) -> None:
         """The session is over."""
         if (state := self._sessions.pop(session, None)) is not None:

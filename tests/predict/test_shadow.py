@@ -146,3 +146,12 @@ def test_all_is_bounded() -> None:
         desk.ask(0.0, tool=f"tool {number}")
         desk.guess(0.0, tool=f"tool {number}")
     assert len(desk.shadow.tallies) == TOOLS
+
+
+def test_what_nobody_asked_for_in_time_was_for_nothing_though_nothing_more_comes() -> None:
+    desk = Desk()
+    desk.guess(0.0)
+    desk.guess(HELD_S, k=2)
+    desk.shadow.expire(HELD_S + 1)
+    assert desk.figures() == (0, 1, 0.0)
+    assert (desk.last.outcome, desk.shadow.held) == ("held", 1)
