@@ -1,4 +1,4 @@
-"""`paste-proxy serve --config FILE` with a fault: one result that ran ahead has a character too many.
+"""`paste-proxy serve --config FILE` with a fault: what ran ahead for one session has a character too many.
 
 Run as a program, by the test that wants the demo to notice.
 """
@@ -19,24 +19,22 @@ from paste_proxy.tools.ports import Executor, Output, Run, RunClass
 
 
 class Corrupting:
-    """An executor that is wrong once: about the first predicted run that its call meets while it runs."""
+    """An executor that is wrong about all that is run ahead for the first session."""
 
     def __init__(self, inner: Executor) -> None:
         self._inner = inner
-        self._predicted: set[str] = set()
-        self._wrong = ""
+        self._session = ""
 
     async def run(self, run: Run, begun: Callable[[], None]) -> Output:
-        if run.run_class is RunClass.SPECULATIVE:
-            self._predicted.add(run.run)
+        ahead = run.run_class is not RunClass.AUTHORITATIVE
+        if ahead:
+            self._session = self._session or run.context.session
         output = await self._inner.run(run, begun)
-        if run.run == self._wrong:
+        if ahead and run.context.session == self._session:
             return msgspec.structs.replace(output, body=output.body + b"!")
         return output
 
     def promote(self, run: str) -> None:
-        if run in self._predicted:
-            self._wrong = self._wrong or run
         self._inner.promote(run)
 
     def fingerprint(self, tool: str, arguments: dict[str, Any]) -> bytes | None:
