@@ -24,7 +24,7 @@ KNOWN = 1024
 FAINT = 0.5
 """A count below is forgotten: one sighting, two halvings ago."""
 WITNESSES = 5
-"""Sessions in which a word or constant must have come: until then their names are kept, apart."""
+"""Tasks in which a word or constant must have come before it is learnt (docs/design.md, privacy)."""
 PRIVATE = ("words", "constants", "steps")
 """Sections that hold values of sessions: kept per tenant, and in no export."""
 SHARED = "shared"
@@ -136,8 +136,9 @@ class Ledger:
 
     def take_changes(self, savable: Savable, most: int = sys.maxsize) -> Changes:
         """What changed since the last time, the oldest first, for a store; to be handed to `put_back` if it
-        can't be saved. `savable` says what of a group may be stored (`privacy.savable`)."""
-        changed, self._changed = self._changed, {}
+        can't be saved. `savable` says what of a group may be stored (`privacy.savable`). What is beyond `most`
+        labels or so is left for the next time, so that a loop need not stand still."""
+        changed = self._part(most)
         saved = (savable(self, key, self._groups[key]) for key in changed if key in self._groups)
         return Changes(
             tuple(one for one in saved if one is not None),

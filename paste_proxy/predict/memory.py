@@ -156,8 +156,8 @@ class Memory:
         self.user_masks: tuple[str, ...] = ()
         self.user_words: frozenset[str] = frozenset()
         self.heard = ""
-        self._mentioned: tuple[str, frozenset[Key]] = "", frozenset()
         """What the turn under way has said, its end."""
+        self._mentioned: tuple[str, frozenset[Key]] = "", frozenset()
         self.application = ""
         """A digest of how its system prompt begins."""
         self.calls = 0

@@ -10,12 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
-from paste_proxy.predict.ledger import Ledger
+from paste_proxy.predict.ledger import WITNESSES, Ledger
 from paste_proxy.predict.values import Key, key_of, mask_of
 
-COMMON = 5
-"""Sessions that a word or a constant must have come in before it is learnt (see the issue of privacy in
-docs/design.md)."""
 LONGEST_COMMAND = 300
 """Characters of a command that is taken apart: longer ones are scripts."""
 MOST_WORDS = 16
@@ -79,7 +76,7 @@ class Symbols:
     def _command(self, tool: str, name: str, text: str, filling: Filling) -> tuple[Symbol, Filling]:
         common = self._ledger.find("words", (tool, name))
         first = _FIRST.match(text)
-        if not common or first is None or common.get(first.group(1), 0) < COMMON:
+        if not common or first is None or common.get(first.group(1), 0) < WITNESSES:
             return Symbol(tool), filling
         filling = {other: key for other, key in filling.items() if other != name}
         short = len(text) <= LONGEST_COMMAND and "\n" not in text
@@ -87,7 +84,7 @@ class Symbols:
         slots: Filling = {}
         for place in range(1, len(pieces), 2):
             word = pieces[place]
-            if isinstance(word, str) and common.get(word, 0) < COMMON:
+            if isinstance(word, str) and common.get(word, 0) < WITNESSES:
                 slots[place] = ("str", word)
                 pieces[place] = (mask_of(("str", word)),)
         if not pieces or len(pieces) > 2 * MOST_WORDS + 1 or len(slots) > MOST_SLOTS:

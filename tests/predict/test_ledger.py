@@ -217,3 +217,16 @@ def test_a_full_ledger_learns_as_fast_as_an_empty_one() -> None:
 @pytest.mark.parametrize("value", [("a", ("b", 1, True, None)), (), "a", ("str", "x"), 1.5])
 def test_a_stored_key_comes_back(value: Any) -> None:
     assert frozen(msgspec.json.decode(msgspec.json.encode(value))) == value
+
+
+def test_changes_can_be_taken_a_part_at_a_time_the_oldest_first() -> None:
+    ledger = Ledger()
+    for number in range(10):
+        ledger.count("next", f"c{number}", "a")
+    first = ledger.take_changes(everything, 6)
+    assert [one.key for one in first.saved] == ["c0", "c1"]
+    parts = [first, *(ledger.take_changes(everything, 6) for _ in range(4))]
+    assert not ledger.unsaved
+    assert [one.key for part in parts for one in part.saved] == [f"c{number}" for number in range(10)]
+    ledger.put_back(first)
+    assert ledger.take_changes(everything) == first

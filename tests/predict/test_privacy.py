@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paste_proxy.predict.ledger import PRIVATE, Ledger, SavedGroup
+from paste_proxy.predict.ledger import PRIVATE, WITNESSES, Ledger, SavedGroup
 from paste_proxy.predict.model import Call, History, Said
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.predict.privacy import exportable, savable
 from paste_proxy.predict.signatures import finished_call
-from paste_proxy.predict.symbols import COMMON
 
 Made = tuple[str, dict[str, Any], str]
 
@@ -61,7 +60,7 @@ SECRETS = st.from_regex(r"[A-Z][a-z]{3,6}[0-9]{3,5}|[a-z]{3,6}_[a-z]{4,6}_[0-9]{
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(SECRETS, min_size=1, max_size=COMMON - 1, unique=True), st.integers(10**7, 10**9))
+@given(st.lists(SECRETS, min_size=1, max_size=WITNESSES - 1, unique=True), st.integers(10**7, 10**9))
 def test_nothing_that_few_sessions_had_is_kept(secrets: list[str], number: int) -> None:
     def session(secret: str) -> list[Made]:
         found = json.dumps(
@@ -85,7 +84,7 @@ def test_nothing_that_few_sessions_had_is_kept(secrets: list[str], number: int) 
 
 @pytest.mark.parametrize("restart", [False, True])
 def test_constants_and_words_of_many_sessions_stay_in_the_house(restart: bool) -> None:
-    ledger = learnt(*(shell(f"Word{n}") for n in range(3 * COMMON)))
+    ledger = learnt(*(shell(f"Word{n}") for n in range(3 * WITNESSES)))
     ledger = restarted(ledger) if restart else ledger
     private = ("grepword", "sedword", "20p", "-rn", "fixed-constant")
     rows = text_of(kept(ledger))
@@ -97,7 +96,7 @@ def test_constants_and_words_of_many_sessions_stay_in_the_house(restart: bool) -
 
 
 def test_a_restart_loses_nothing_that_was_kept() -> None:
-    ledger = learnt(*(shell(f"Word{n}") for n in range(3 * COMMON)))
+    ledger = learnt(*(shell(f"Word{n}") for n in range(3 * WITNESSES)))
     first = text_of(kept(ledger))
     again = restarted(ledger)
     assert text_of(kept(again)) == first
@@ -107,7 +106,7 @@ def test_a_restart_loses_nothing_that_was_kept() -> None:
 
 
 def test_what_was_learnt_of_commands_is_of_use_after_a_restart() -> None:
-    ledger = learnt(*(shell(f"Word{n}") for n in range(3 * COMMON)))
+    ledger = learnt(*(shell(f"Word{n}") for n in range(3 * WITNESSES)))
     command, out = "grepword -rn New1 .", "src/New1.py:12"
     history = History(calls=[finished_call("bash", {"command": command}, out)], session="new")
     [before, after] = [
@@ -123,7 +122,7 @@ def test_fields_are_named_once_they_were_of_use_in_many_sessions() -> None:
         found = json.dumps({"Ann": {"orderfield": f"O{number}"}})
         return [("find", {"query": f"q{number}"}, found), ("open", {"id": f"O{number}"}, "ok")]
 
-    few, many = (learnt(*map(session, range(count))) for count in (COMMON - 1, COMMON + 1))
+    few, many = (learnt(*map(session, range(count))) for count in (WITNESSES - 1, WITNESSES + 1))
     assert "orderfield" not in text_of(kept(few))
     assert "orderfield" in text_of(exportable(many))
 
@@ -136,16 +135,16 @@ def test_steps_between_numbers_are_known_once_many_sessions_took_them() -> None:
             ("page", {"at": 31 + 4000 + number}, "ok"),
         ]
 
-    ledger = learnt(*map(session, range(COMMON)))
+    ledger = learnt(*map(session, range(WITNESSES)))
     [(_, steps)] = [(key, group) for key, group in ledger.groups() if key[0] == "steps"]
-    assert steps == {31: COMMON}
+    assert steps == {31: WITNESSES}
     assert not [group for group in exportable(ledger) if group.section == "steps"]
 
 
 @pytest.mark.parametrize("odd", ["Ann, please", "a b", "5tools", "@ann"])
 def test_a_name_that_looks_like_none_is_not_kept(odd: str) -> None:
     made: list[Made] = [(odd, {f"{odd}!": "x1"}, "ok"), ("open", {"id": "x1"}, "ok")]
-    ledger = learnt(*[made] * (COMMON - 1))
+    ledger = learnt(*[made] * (WITNESSES - 1))
     assert odd not in text_of(kept(ledger))
     assert f"{odd}!" not in text_of(kept(ledger))
 
@@ -153,13 +152,13 @@ def test_a_name_that_looks_like_none_is_not_kept(odd: str) -> None:
 @pytest.mark.parametrize("odd", ["\ud800 half", float("inf"), 10**30])
 def test_values_that_json_can_not_hold_break_no_store(odd: Any) -> None:
     made: list[Made] = [("open", {"id": odd}, "ok")]
-    ledger = learnt(*[made] * (COMMON + 1))
+    ledger = learnt(*[made] * (WITNESSES + 1))
     before = kept(ledger)
     assert any(group.section == "masks" for group in before)
     assert text_of(kept(restarted(ledger))) == text_of(before)
 
 
 def test_features_of_constants_are_kept_and_not_shown() -> None:
-    ledger = learnt(*([("open", {"lang": "esperanto"}, "ok")] for _ in range(3 * COMMON)))
+    ledger = learnt(*([("open", {"lang": "esperanto"}, "ok")] for _ in range(3 * WITNESSES)))
     assert '["constant",["str","esperanto"]]' in text_of(kept(ledger))
     assert "esperanto" not in text_of(exportable(ledger))

@@ -4,9 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paste_proxy.predict.ledger import Ledger
+from paste_proxy.predict.ledger import WITNESSES, Ledger
 from paste_proxy.predict.symbols import (
-    COMMON,
     LONGEST_COMMAND,
     MOST_SLOTS,
     Filling,
@@ -18,7 +17,7 @@ from paste_proxy.predict.symbols import (
 from paste_proxy.predict.values import Key
 
 
-def symbols_of(*commands: str, sessions: int = COMMON) -> Symbols:
+def symbols_of(*commands: str, sessions: int = WITNESSES) -> Symbols:
     """That have seen these commands in so many sessions."""
     symbols = Symbols(Ledger())
     for number in range(sessions):
@@ -40,7 +39,7 @@ def test_a_command_is_common_words_and_slots() -> None:
 
 
 def test_a_word_of_few_sessions_is_a_slot_and_none_of_its_own() -> None:
-    seldom = symbols_of("grep -rn secret src", sessions=COMMON - 1)
+    seldom = symbols_of("grep -rn secret src", sessions=WITNESSES - 1)
     assert apart(seldom, "grep -rn secret src") == ("bash", {"command": ("str", "grep -rn secret src")})
     often = symbols_of("grep -rn")
     assert apart(often, "grep -rn secret") == ("bash: grep -rn _", {5: ("str", "secret")})
