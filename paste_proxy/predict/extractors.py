@@ -20,6 +20,8 @@ RARE = 0.02
 """Share of a slot's values below which a mask is not looked for."""
 SOURCES, OF_SOURCE = 6, 16
 """Places, and newest values of each."""
+OTHER_KINDS = ("int", "float", "bool", "null", "json")
+"""Kinds whose mask is the kind itself."""
 CONSTANTS = 6
 STEPS = 2
 
@@ -59,10 +61,16 @@ class Extractors:
 
     def candidates(self, memory: Memory, slot: Slot) -> Found:
         found = Found()
-        if self._ledger.find("masks", slot) is None:
+        masks = self._ledger.find("masks", slot)
+        if masks is None:
             return found
+        kinds = {mask if mask in OTHER_KINDS else "str" for mask in masks if mask != TOTAL}
+        if (last := memory.last.get(slot)) is not None:
+            kinds.add(last[0])
         for extractor in self._extractors:
             for key in extractor.values(memory, slot):
+                if key[0] not in kinds:
+                    continue  # no tool takes "10" where it was always given 10
                 if key not in found.values:
                     found.values[key] = memory.values.get(key) or Value(key)
                     found.how[key] = extractor.name

@@ -31,7 +31,7 @@ SIBLINGS = 4
 LIKELY = 0.3
 """Chance from which on what follows a call is looked at: what is less likely is hardly worth a run itself."""
 HEARD = 4096
-"""Characters of a turn's text that are searched for values; the beginning and what comes last matter."""
+"""Characters of one unfinished word of a turn's text, after which it is taken for whole."""
 
 
 class Parts(NamedTuple):

@@ -65,6 +65,18 @@ def test_arguments_from_several_places() -> None:
     assert predicted(predictor_of(sessions), new)[0] == ("open", {"id": 7, "lang": "fr"})
 
 
+def test_a_number_is_proposed_as_the_kind_that_it_always_was() -> None:
+    sessions = [[call("search", {"query": f"q{n}", "limit": 5 + n % 2}), searched(n)] for n in range(20)]
+    predictor = predictor_of(
+        [*sessions, *([call("open", {"id": n}), call("open", {"id": n})] for n in range(9))]
+    )
+    for first in (call("search", {"query": "x", "limit": 5}), call("open", {"id": 7})):
+        found = predictor.predict(History(calls=[first]), TOOLS, 16)
+        values = [value for one in found for name, value in one.arguments.items() if name in ("limit", "id")]
+        assert values
+        assert all(type(value) is int for value in values)
+
+
 def test_optional_arguments_stay_absent() -> None:
     sessions = [[searched(n), call("open", {"name": f"r{n}a"})] for n in range(10)]
     sessions += [[searched(n), call("open", {"name": f"r{n}a", "query": f"q{n}"})] for n in range(10, 14)]
