@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
+from paste_proxy.config_advice import advised
 from paste_proxy.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -241,9 +242,10 @@ def _check_orders(limits: LimitsConfig) -> None:
 
 
 def _with_key_path(message: str) -> tuple[str, str | None]:
-    """msgspec's "... - at `$.a.b`", as "a.b: ...", and the path."""
+    """msgspec's "... - at `$.a.b`", as "a.b: ... and advice", and the path."""
     reason, _, where = message.partition(" - at `$")
-    key = where.rstrip("`").removeprefix(".")
+    where = where.rstrip("`")
+    reason, key = advised(reason, where, Config), where.removeprefix(".")
     return (f"{key}: {reason}", key) if key else (reason, None)
 
 

@@ -54,6 +54,38 @@ def test_a_bad_key_is_named_by_file_and_path_in_one_line(tmp_path: Path, text: s
     assert "\n" not in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        (
+            "speculation: {mode: shadwo}",
+            "speculation.mode: Invalid enum value 'shadwo': choose one of off, on, shadow",
+        ),
+        ("speculation: {mode: true}", "Expected `str`, got `bool`: choose one of off, on, shadow"),
+        (
+            "backend: {ur: y}",
+            "unknown field `ur`: did you mean `url`? The keys here are url, kind, wait_s, ",
+        ),
+        ("listen: {zzz: 1}", "unknown field `zzz`: The keys here are host, port"),
+        (
+            "limits: {staged_bytes: 1}",
+            "did you mean `staged_total_bytes` or `staged_result_bytes` or `staged_session_bytes`?",
+        ),
+        (
+            "specultion: {}",
+            "unknown field `specultion`: did you mean `speculation`? The keys here are listen, ",
+        ),
+        ("plugins:\n- pth: b", "plugins[0]: Object contains unknown field `pth`: did you mean `path`? "),
+        ("client_tools: {edit: {write: []}}", "did you mean `writes`? The keys here are writes"),
+    ],
+)
+def test_what_is_wrong_comes_with_what_would_be_right(tmp_path: Path, text: str, advice: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, text))
+    assert advice in caught.value.message
+    assert "\n" not in caught.value.message
+
+
 def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         load_config(tmp_path / "none.yaml")

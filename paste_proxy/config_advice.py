@@ -1,0 +1,45 @@
+"""What the configuration should have said: the choices and keys that there are, beside msgspec's error."""
+
+import re
+from difflib import get_close_matches
+
+import msgspec
+
+_STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
+"""Of a path as msgspec tells it: `$.plugins[0].path`, `$.client_tools[...].writes`."""
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+
+
+def advised(reason: str, where: str, root: type[msgspec.Struct]) -> str:
+    """The error's text, and what fits at that place; `where` is the path below `root`, without the `$`."""
+    node = _node_at(where, root)
+    if isinstance(node, msgspec.inspect.LiteralType):
+        return f"{reason}: choose one of {', '.join(sorted(map(str, node.values)))}"
+    unknown = _UNKNOWN.fullmatch(reason)
+    if unknown is None or not isinstance(node, msgspec.inspect.StructType):
+        return reason
+    keys = [field.encode_name for field in node.fields]
+    near = " or ".join(f"`{key}`" for key in get_close_matches(unknown[1], keys))
+    return f"{reason}{f': did you mean {near}?' if near else ':'} The keys here are {', '.join(keys)}"
+
+
+def _node_at(where: str, root: type[msgspec.Struct]) -> msgspec.inspect.Type | None:
+    """The type of the value there; None where no type is declared."""
+    node: msgspec.inspect.Type | None = msgspec.inspect.type_info(root)
+    for step in _STEP.finditer(where):
+        node = _below(node, step[1])
+    return node
+
+
+def _below(node: msgspec.inspect.Type | None, key: str | None) -> msgspec.inspect.Type | None:
+    """The type one step further down: a struct's field, or (None) what is in a list or mapping."""
+    match node:
+        case msgspec.inspect.StructType():
+            node = next((field.type for field in node.fields if field.encode_name == key), None)
+        case msgspec.inspect.VarTupleType():
+            node = node.item_type
+        case msgspec.inspect.DictType():
+            node = node.value_type
+        case _:
+            node = None
+    return node.type if isinstance(node, msgspec.inspect.Metadata) else node
