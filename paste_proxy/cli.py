@@ -1,4 +1,5 @@
-"""The command line: serve, demo, lab, shadow-report. Errors of ours are one line on standard error."""
+"""The command line: serve, demo, lab, mine, patterns, shadow-report. Errors of ours are one line on standard
+error."""
 
 import asyncio
 import logging
@@ -91,6 +92,9 @@ def main() -> None:
         _give_up(error.message, 1)
     except click.exceptions.Abort:
         _give_up("interrupted", 130)
+    except click.exceptions.NoArgsIsHelpError as error:  # its message is the help, which says who speaks
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except click.ClickException as error:
         _give_up(error.format_message(), error.exit_code)
     except (KeyboardInterrupt, asyncio.CancelledError):

@@ -137,3 +137,12 @@ def test_an_address_of_another_machine(closed_port: int) -> None:
 def test_an_unknown_command_and_the_version() -> None:
     assert complaint("serv") == "No such command 'serv'. Did you mean 'serve'?"
     assert paste_proxy("--version").stdout.startswith("paste-proxy, version ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "usage"), [((), "python -m paste_proxy"), (("lab",), "python -m paste_proxy lab")]
+)
+def test_without_a_command_its_help_is_shown_as_it_is(arguments: tuple[str, ...], usage: str) -> None:
+    done = paste_proxy(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Usage: {usage} [OPTIONS] COMMAND")
