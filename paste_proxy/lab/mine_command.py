@@ -34,8 +34,7 @@ def mine(*, traces: Path, output: Path) -> None:
     What it would have learnt had they passed through it: patterns without any value of a session. Suggests
     arguments that seem to have no influence on results.
     """
-    if output.exists():
-        raise ConfigError(f"{output} is there already: name another file, or move it away", param="output")
+    _check(output)
     files = trace_files(traces)
     sessions = {name: read_sessions(path, ()) for name, path in files.items()}
     table = new_table()
@@ -55,6 +54,17 @@ def mine(*, traces: Path, output: Path) -> None:
     click.echo(f"wrote {output}: {sum(len(group.labels) for group in changes.saved)} patterns")
     for line in suggestions(influence):
         click.echo(line)
+
+
+def _check(output: Path) -> None:
+    """What would fail after minutes is said before them. Raises `ConfigError`."""
+    if output.exists():
+        raise ConfigError(f"{output} is there already: name another file, or move it away", param="output")
+    if not output.parent.is_dir():
+        raise ConfigError(
+            f"{output} can't be written: {output.parent} is no folder: make it, or name another file with -o",
+            param="output",
+        )
 
 
 def _learnt(name: str, sessions: list[Session]) -> str:

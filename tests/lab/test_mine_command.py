@@ -43,6 +43,15 @@ def test_nothing_that_was_learnt_is_overwritten(tmp_path: Path) -> None:
     assert store.read_text() == "mine"
 
 
+@pytest.mark.parametrize("folder", ["nowhere", "service.jsonl"])
+def test_a_store_that_can_have_no_place_is_told_before_anything_is_read(tmp_path: Path, folder: str) -> None:
+    path = tmp_path / "service.jsonl"
+    path.write_text("no session")
+    store = tmp_path / folder / "patterns.sqlite"
+    complaint = f"{store} can't be written: {store.parent} is no folder: make it, or name another file with -o"
+    assert str(said(path, "-o", store).exception) == complaint
+
+
 @pytest.mark.parametrize("line", ["{", '{"turns": []}'])
 def test_from_a_bad_line_nothing_is_written(tmp_path: Path, line: str) -> None:
     path, store = written(tmp_path, [session(1)]), tmp_path / "patterns.sqlite"
