@@ -15,11 +15,17 @@ TIMEOUT_S = 10.0
 
 
 @click.command("shadow-report")
-@click.option("--url", default="http://127.0.0.1:8700", show_default=True, help="Where the proxy listens")
+@click.option(
+    "--url",
+    default="http://127.0.0.1:8700",
+    show_default=True,
+    help="Where the proxy listens, with or without /v1",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures alone, as /paste/v1/shadow has them")
 def shadow_report_command(url: str, as_json: bool) -> None:
     """What running ahead would have saved, seen by a proxy with `speculation.mode: shadow`."""
-    body = _fetched(f"{url.rstrip('/')}/paste/v1/shadow")
+    url = url.rstrip("/").removesuffix("/v1")  # agents are given it with /v1
+    body = _fetched(f"{url}/paste/v1/shadow")
     try:
         report = msgspec.json.decode(body, type=ShadowReport)
     except msgspec.DecodeError as error:

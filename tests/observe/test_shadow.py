@@ -99,6 +99,12 @@ async def test_what_became_of_each_prediction_is_told_with_its_session(proxy: st
     }
 
 
+@pytest.mark.parametrize("path", ["/v1", "/v1/"])
+async def test_the_address_may_be_the_one_that_agents_are_given(proxy: str, path: str) -> None:
+    text = await said("--url", proxy + path)
+    assert f"Shadow report of {proxy}: 0 calls" in text
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nothing", "http://["])
 async def test_no_proxy_there_is_one_line(url: str) -> None:
     with pytest.raises(ConfigError, match="can't be read"):
