@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from paste_proxy.lab.prediction.lessons import new_predictor
 from paste_proxy.lab.prediction.report import table
 from paste_proxy.lab.prediction.scores import Scores, scores_of
 from paste_proxy.lab.prediction.sessions import trace_files
-from paste_proxy.lab.prediction.trials import carry_out, cross_validated, held_out
+from paste_proxy.lab.prediction.trials import Trial, carry_out, cross_validated, held_out
 from paste_proxy.predict.predictor import PARTS
 
 FOLDS = 5
@@ -23,6 +23,8 @@ FOLDS = 5
 RATIONALES = "reason,description,explanation,rationale,thought,justification,activeForm"
 """What agents call the arguments in which models say why (Claude Code, deer-flow, tau-bench)."""
 POOLED = "all"
+SPARSE_S = 10.0
+"""Between lines that only say how far it is: the longest file takes minutes, most take seconds."""
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, value: str) -> frozenset[str]:
@@ -77,7 +79,23 @@ def predict_command(
 ) -> None:
     """Judge the predictor on recorded sessions: a folder's *.jsonl.gz, or one file.
 
-    Calls count as foreseen if tool and all arguments are equal.
+    Calls count as foreseen if tool and all arguments are equal. A row of the table is a source:
+
+    \b
+    source, calls:      the file, and the calls of its sessions
+    recall:             share that could have been named at all, however unlikely
+    hit@1, 95 %:        share that was the first call expected, at its turn's
+                        beginning or after the call before it; its interval
+    hit@3:              share that was among the first three expected
+    reads @1, reads @3: the same two of calls that only read
+    cal. error:         how far estimates are from what came, 0 to 1
+    above .8, right:    candidates surer than 0.8; share of them that came
+    before seal:        share foreseen before it was written out, with the
+                        turn's text and arguments heard
+    turn left:          of those, the median share of the turn to come
+    p50 us, p99 us:     what a decision takes
+
+    docs/lab.md ("Judging the predictor") says it in full.
     """
     if tested is not None and folds is not None:
         raise click.BadParameter("with --test nothing is parted", param_hint="--folds")
@@ -85,9 +103,10 @@ def predict_command(
         trials = cross_validated(trace_files(traces, only), folds or FOLDS, ignored)
     else:
         trials = held_out(trace_files(traces), trace_files(tested, only), ignored)
-    sources, pooled = _scored(
-        carry_out(trials, jobs or os.cpu_count() or 1, partial(new_predictor, frozenset(without)))
-    )
+        _warn_of_known(trials)
+    progress = _Progress()
+    new = partial(new_predictor, frozenset(without))
+    sources, pooled = _scored(carry_out(trials, jobs or os.cpu_count() or 1, new, progress.told), progress)
     if as_json:
         scores = {"sources": msgspec.to_builtins(sources), "pooled": msgspec.to_builtins(pooled)}
         click.echo(orjson.dumps(scores, option=orjson.OPT_INDENT_2))
@@ -95,14 +114,38 @@ def predict_command(
         click.echo("\n".join(table({**sources, POOLED: pooled} if len(sources) > 1 else sources)))
 
 
-def _scored(judged: Iterator[tuple[str, Judgement]]) -> tuple[dict[str, Scores], Scores]:
+def _warn_of_known(trials: Mapping[str, Sequence[Trial]]) -> None:
+    for name, several in trials.items():
+        if any(trial.tested.resolve() in map(Path.resolve, trial.learnt) for trial in several):
+            known = f"{name}: judged on what it has learnt from: hits are too many"
+            click.echo(f"{known}; without --test it is judged by folds", err=True)
+
+
+class _Progress:
     """Standard output holds the scores alone; that it goes on is said beside it."""
+
+    def __init__(self) -> None:
+        self._started = self._said = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def told(self, name: str, ended: int, of: int) -> None:
+        """The last is told with the scores."""
+        if ended < of and time.monotonic() - self._said >= SPARSE_S:
+            self.say(f"{name}: {ended} of {of} folds, {self.seconds:.0f} s")
+
+    def say(self, line: str) -> None:
+        self._said = time.monotonic()
+        click.echo(line, err=True)
+
+
+def _scored(judged: Iterator[tuple[str, Judgement]], progress: _Progress) -> tuple[dict[str, Scores], Scores]:
     sources: dict[str, Scores] = {}
     everything = Judgement()
-    started = time.monotonic()
     for name, judgement in judged:
         sources[name] = scores_of(judgement)
         everything.add(judgement)
-        seconds = time.monotonic() - started
-        click.echo(f"{name}: {sources[name].test_calls} calls, {seconds:.0f} s", err=True)
+        progress.say(f"{name}: {sources[name].test_calls} calls, {progress.seconds:.0f} s")
     return sources, scores_of(everything)

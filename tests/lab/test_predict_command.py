@@ -7,6 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from paste_proxy.lab import predict_command
+from paste_proxy.lab.prediction.report import _COLUMNS
 from paste_proxy.lab.run_command import lab
 from tests.lab.virtual.service import SESSIONS, session, written
 
@@ -93,6 +95,42 @@ def test_a_bad_line_is_told_with_its_place_from_any_process(tmp_path: Path, jobs
     path.write_text(path.read_text() + '{"turns": []}\n')
     result = CliRunner().invoke(lab, ["predict", str(path), "--jobs", str(jobs)])
     assert "service.jsonl: line 3 is no session" in str(result.exception)
+
+
+def test_how_far_a_long_file_is_is_said_beside_the_scores(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict_command, "SPARSE_S", 0.0)
+    result = said(traces, "--folds", 3, "--json")
+    assert [line.partition(",")[0] for line in result.stderr.splitlines()] == [
+        "service: 1 of 3 folds",
+        "service: 2 of 3 folds",
+        f"service: {5 * SESSIONS} calls",
+    ]
+    json.loads(result.stdout)
+    monkeypatch.setattr(predict_command, "SPARSE_S", 1e9)
+    assert len(said(traces, "--folds", 3, "--json").stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("way", ["the same", "a link", "a file of it"])
+def test_judging_what_was_learnt_from_is_warned_of(traces: Path, tmp_path: Path, way: str) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(traces)
+    other = {"the same": traces, "a link": link, "a file of it": traces / "service.jsonl.gz"}[way]
+    result = said(traces, "--test", other, "--json")
+    assert "service: judged on what it has learnt from: hits are too many" in result.stderr
+    assert result.exit_code == 0
+
+
+def test_of_other_traces_nothing_is_warned_of(traces: Path, tmp_path: Path) -> None:
+    other = written(tmp_path, [session(50)], "service.jsonl.gz")
+    assert "learnt from" not in said(traces, "--test", other, "--json").stderr
+
+
+def test_the_help_explains_the_headings_of_the_table() -> None:
+    shown = " ".join(CliRunner().invoke(lab, ["predict", "--help"]).stdout.split())
+    for heading in _COLUMNS:
+        assert f"{heading}: " in shown or f"{heading}, " in shown, heading
 
 
 def test_every_option_is_explained() -> None:

@@ -68,16 +68,26 @@ def held_out(
     }
 
 
+def _silent(_name: str, _ended: int, _of: int) -> None:
+    """Tells nobody."""
+
+
 def carry_out(
-    trials: Mapping[str, Sequence[Trial]], jobs: int, new: Callable[[], Predictor] = new_predictor
+    trials: Mapping[str, Sequence[Trial]],
+    jobs: int,
+    new: Callable[[], Predictor] = new_predictor,
+    told: Callable[[str, int, int], None] = _silent,
 ) -> Iterator[tuple[str, Judgement]]:
-    """Of each source the trials together, in order; `jobs` of them at once, each in a process of its own."""
+    """Of each source the trials together, in order; `jobs` of them at once, each in a process of its own.
+
+    `told` is called as trials end: of which source, and how many of its.
+    """
     if jobs == 1:
-        yield from _pooled(trials, map(partial(Trial.carry_out, new=new), _all(trials)))
+        yield from _pooled(trials, map(partial(Trial.carry_out, new=new), _all(trials)), told)
         return
     with ProcessPoolExecutor(jobs) as pool:
         try:
-            yield from _pooled(trials, pool.map(partial(Trial.carry_out, new=new), _all(trials)))
+            yield from _pooled(trials, pool.map(partial(Trial.carry_out, new=new), _all(trials)), told)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -87,10 +97,13 @@ def _all(trials: Mapping[str, Sequence[Trial]]) -> list[Trial]:
 
 
 def _pooled(
-    trials: Mapping[str, Sequence[Trial]], judgements: Iterator[Judgement]
+    trials: Mapping[str, Sequence[Trial]],
+    judgements: Iterator[Judgement],
+    told: Callable[[str, int, int], None],
 ) -> Iterator[tuple[str, Judgement]]:
     for name, several in trials.items():
         whole = Judgement()
-        for _ in several:
+        for ended, _ in enumerate(several, 1):
             whole.add(next(judgements))
+            told(name, ended, len(several))
         yield name, whole

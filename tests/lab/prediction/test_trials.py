@@ -73,3 +73,11 @@ def test_several_processes_find_the_same(tmp_path: Path) -> None:
     for name, judgement in alone.items():
         assert judgement.decisions == together[name].decisions
         assert len(judgement.decisions) == 4 * TASKS
+
+
+def test_each_trial_is_told_as_it_ends(tmp_path: Path) -> None:
+    files = {"a": traces(tmp_path), "b": traces(tmp_path, "b.jsonl.gz", tool="find")}
+    told: list[tuple[str, int, int]] = []
+    for name, _ in carry_out(cross_validated(files, 2, ()), 1, LikeTheLast, lambda *one: told.append(one)):
+        assert told[-1] == (name, 2, 2)
+    assert told == [("a", 1, 2), ("a", 2, 2), ("b", 1, 2), ("b", 2, 2)]
