@@ -18,7 +18,7 @@ from paste_proxy.lab.plots.page import Report, write_page
 from paste_proxy.lab.predict_command import predict_command
 from paste_proxy.lab.virtual.chat import most_chat_per_s
 from paste_proxy.lab.virtual.driver import Arrivals
-from paste_proxy.lab.virtual.experiment import CELLS, CellName, Plan, Run, run_cell
+from paste_proxy.lab.virtual.experiment import CELLS, CellName, LabWorkload, Plan, Run, run_cell
 from paste_proxy.lab.virtual.rows import Row, rows_of
 from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice, load_lab_workload
 from paste_proxy.schedule.queue import POLICIES
@@ -210,8 +210,7 @@ def run(
     known, O∞ waits for no tool, X and XF predict always wrong, E* is the best semaphore and engine policy.
     """
     source = load_lab_workload(workload, Choice(traces, seed))
-    if source.tasks is not None:
-        tasks = min(tasks, source.tasks)
+    tasks = _measured(source, tasks)
     plan = Plan(
         load_engine(engine),
         tasks,
@@ -241,6 +240,18 @@ def run(
         click.echo("\n".join(table(rows)))
     if "A" not in cells:
         click.echo(_NOT_COMPARED, err=True)
+
+
+def _measured(source: LabWorkload, wanted: int) -> int:
+    """Tasks per cell: as many as wanted, or as there are."""
+    if source.tasks is None or source.tasks >= wanted:
+        return wanted
+    click.echo(
+        f"{source.name}: {source.tasks} tasks are measured, not {wanted}: of recorded ones a fifth is, and"
+        " the rest is learnt from. Another --seed measures another fifth.",
+        err=True,
+    )
+    return source.tasks
 
 
 def _check(plan: Plan, task: int | None, folder: Path | None) -> None:

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from paste_proxy.lab.engine.presets import load_presets
 from paste_proxy.lab.run_command import lab, table
 from paste_proxy.lab.virtual.rows import rows_of
+from tests.lab.virtual.service import SESSIONS, session, written
 from tests.lab.virtual.test_rows import NATIVE, run, track
 
 KEYS = {
@@ -111,6 +112,16 @@ def test_what_can_t_be_run_is_said_before_it_is_tried(
     result = said(*options)
     assert result.exit_code != 0
     assert complaint in result.output + str(result.exception)
+
+
+def test_of_a_file_it_is_said_why_few_tasks_are_measured(tmp_path: Path) -> None:
+    file = str(written(tmp_path, [session(number) for number in range(SESSIONS)]))
+    options = ("--workload", file, "--cells", "A", "--json")
+    result = said(*options, "--tasks", "99")
+    [row] = json.loads(result.stdout)["rows"]
+    told = f"service: {row['tasks']} tasks are measured, not 99: of recorded ones a fifth is, "
+    assert told in result.stderr
+    assert "are measured" not in said(*options, "--tasks", "2").stderr
 
 
 def test_more_engines_answer_more_chat() -> None:
