@@ -189,6 +189,11 @@ class Runtime:
 
     # -- for the planes -----------------------------------------------------------------------------------
 
+    @property
+    def now(self) -> float:
+        """By the core's clock."""
+        return self._clock.now()
+
     async def admit(self, identity: Identity, request: ChatRequest | None) -> TurnHandle:
         """Returns when the joint queue lets the turn go to the backend. Never raises a bug of ours."""
         turn = f"turn-{next(self._ids)}"

@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": {*LEAVES, "events", "grammar", "tools", "core"},
     "proxy": {*LEAVES, "backends", "events", "grammar", "runtime", "sessions"},
     "gateway": {*LEAVES, "events", "runtime", "sessions", "tools"},
-    "observe": {*LEAVES, "events", "broker", "core", "predict", "runtime", "tools", "proxy"},
+    "observe": {*LEAVES, "events", "broker", "core", "predict", "runtime", "sessions", "tools", "proxy"},
 }
 """What each part may import of the package, beside itself. `app`, `cli`, `lab` are above everything."""
 

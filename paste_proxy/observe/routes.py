@@ -1,12 +1,16 @@
 """The proxy's own pages: /paste/health, /paste/metrics, /paste/v1/stats, /paste/v1/shadow,
-/paste/v1/sessions/{id}.
+/paste/v1/sessions, /paste/v1/sessions/{id}.
 
 Those about sessions tell what agents do: web pages are kept away from them, as from the tools. Health and
 metrics are open to any `Host` and `Origin`: probes and Prometheus ask by the address of a pod or a service,
 and what they are told is a version and sums.
 """
 
+import heapq
+import re
+import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -21,7 +25,11 @@ from paste_proxy.observe.shadow import shadow_report
 from paste_proxy.predict.model import LEVELS, Prediction
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
+from paste_proxy.sessions.state import SessionState
 
+LISTED = 100
+"""Sessions in the list unless more are asked for: as many as anybody reads; ten thousand are a megabyte."""
+_COUNT = re.compile(r"[0-9]{1,9}")
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -41,7 +49,11 @@ class UnknownPageError(RequestError):
 
 
 class ObserveRoutes:
-    def __init__(self, runtime: Runtime, relay: RelayCounters, guard: Guard) -> None:
+    def __init__(
+        self, runtime: Runtime, relay: RelayCounters, guard: Guard, wall: Callable[[], float] = time.time
+    ) -> None:
+        """`wall`: seconds since 1970, for people to read; the core's clock has no zero."""
+        self._wall = wall
         self._runtime = runtime
         self._relay = relay
         self._guard = guard
@@ -85,8 +97,25 @@ class ObserveRoutes:
         return _json(shadow_report(self._runtime.core))
 
     async def sessions(self, request: web.Request) -> web.Response:
+        """Those heard of last come first."""
+        limit = _limit(request.query.get("limit", str(LISTED)))
         sessions = self._runtime.core.turns.sessions.values()
-        return _json({"sessions": [{"id": s.id, "name": s.name, "turns": s.turns} for s in sessions]})
+        shown = heapq.nlargest(limit, sessions, key=lambda session: session.last)
+        return _json({"sessions": [self._listed(session) for session in shown], "total": len(sessions)})
+
+    def _listed(self, session: SessionState) -> dict[str, Any]:
+        return {
+            "id": session.id,
+            "name": session.name,
+            "turns": session.turns,
+            "started": self._time(session.began),
+            "last_seen": self._time(session.last),
+        }
+
+    def _time(self, at: float) -> str:
+        """UTC."""
+        when = datetime.fromtimestamp(self._wall() - (self._runtime.now - at), UTC)
+        return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     async def session(self, request: web.Request) -> web.Response:
         """The timeline of one session: what was seen, predicted and served."""
@@ -99,11 +128,9 @@ class ObserveRoutes:
             )
         return _json(
             {
-                "id": session.id,
-                "name": session.name,
+                **self._listed(session),
                 "parent": session.parent,
                 "relation": session.relation,
-                "turns": session.turns,
                 "predictions": [_prediction(one, session.notes[0].at) for one in session.predictions],
                 "timeline": [_since(note, session.notes[0].at) for note in session.notes],
             }
@@ -115,6 +142,12 @@ class ObserveRoutes:
         raise UnknownPageError(
             f"paste-proxy has no page {request.path}; see /paste/v1/stats", param=request.path
         )
+
+
+def _limit(text: str) -> int:
+    if not _COUNT.fullmatch(text) or int(text) == 0:
+        raise RequestError(f"limit: {text[:20]!r} is no number from 1 on", param="limit")
+    return int(text)
 
 
 def _since(note: Note, start: float) -> dict[str, Any]:

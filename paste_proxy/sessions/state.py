@@ -35,6 +35,9 @@ class SessionState:
     turns: int = 0
     turn: str = ""
     """The latest turn: its request may come before the end of the one before is told."""
+    began: float = 0.0
+    last: float = 0.0
+    """When it was first and last heard of."""
     notes: deque[Note] = field(default_factory=lambda: deque(maxlen=NOTES_KEPT))
     predictions: deque[Prediction] = field(default_factory=lambda: deque(maxlen=PREDICTIONS_KEPT))
     history: SessionHistory = field(init=False)
@@ -43,6 +46,9 @@ class SessionState:
         self.history = SessionHistory(self.id)
 
     def note(self, at: float, what: str, **detail: Any) -> None:
+        if not self.notes:
+            self.began = at
+        self.last = at
         self.notes.append(Note(at, what, {key: _short(value) for key, value in detail.items()}))
 
     def new_prediction(self, at: float, candidate: Candidate, level: int, value_s: float) -> Prediction:

@@ -1,15 +1,20 @@
 """Who may read the proxy's own pages: web pages of other hosts learn nothing of sessions."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from paste_proxy.clock import VirtualClock
 from paste_proxy.config import Config
 from paste_proxy.core import Core
+from paste_proxy.events import Identity
+from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.guard import Guard
-from paste_proxy.observe.routes import ObserveRoutes
+from paste_proxy.observe.routes import LISTED, ObserveRoutes
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
 from tests.broker.world import SPECS
@@ -58,7 +63,59 @@ async def test_probes_may_use_any_name(path: str, headers: dict[str, str], _stat
 
 @pytest.mark.parametrize("headers", [{}, {"host": "localhost:1"}, {"origin": "http://localhost:3000"}])
 async def test_programs_and_pages_of_this_machine_are_answered(headers: dict[str, str]) -> None:
-    assert await asked("/paste/v1/sessions", headers) == (200, '{"sessions":[]}')
+    assert await asked("/paste/v1/sessions", headers) == (200, '{"sessions":[],"total":0}')
+
+
+# -- the list of sessions ---------------------------------------------------------------------------------
+
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
+
+
+@pytest.fixture
+async def listed() -> AsyncIterator[Callable[[str], Awaitable[tuple[int, Any]]]]:
+    """Asks for the list, by its query. Session n began at n seconds, 0 was heard of last, at a minute."""
+    clock = VirtualClock()
+    runtime = Runtime(Core(SPECS, Config(), Guesses()), FakeExecutor(), clock)
+    body = b'{"model": "m", "messages": [{"role": "user", "content": "go"}]}'
+    for number in (*range(LISTED + 2), 0):
+        request = parse_chat_request(body.replace(b"go", b"go %d" % number))
+        handle = await runtime.admit(Identity(session=f"s{number}"), request)
+        handle.close(complete=True)
+        clock.advance(1.0)
+    app = web.Application()
+    guard = Guard("127.0.0.1")
+    ObserveRoutes(runtime, RelayCounters(), guard, wall=lambda: NOON + clock.now()).add_to(app)
+    async with serving(app) as base, aiohttp.ClientSession(base) as client:
+
+        async def ask(query: str) -> tuple[int, Any]:
+            async with client.get(f"/paste/v1/sessions{query}") as reply:
+                return reply.status, await reply.json()
+
+        yield ask
+
+
+async def test_sessions_are_listed_with_their_times_those_heard_of_last_first(listed: Any) -> None:
+    _, page = await listed("")
+    assert page["total"] == LISTED + 2
+    assert [one["name"] for one in page["sessions"]][:3] == ["s0", f"s{LISTED + 1}", f"s{LISTED}"]
+    assert len(page["sessions"]) == LISTED
+    first, second, *_ = page["sessions"]
+    assert (first["started"], first["last_seen"]) == ("2026-01-01T12:00:00.000Z", "2026-01-01T12:01:42.000Z")
+    assert (first["turns"], second["turns"]) == (2, 1)
+    assert second["started"] == second["last_seen"] == "2026-01-01T12:01:41.000Z"
+
+
+@pytest.mark.parametrize(("query", "count"), [("?limit=1", 1), (f"?limit={LISTED + 2}", LISTED + 2)])
+async def test_the_list_may_be_shorter_or_longer(listed: Any, query: str, count: int) -> None:
+    _, page = await listed(query)
+    assert len(page["sessions"]) == count
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "x", "", "1e3", "9" * 5000])
+async def test_a_limit_that_is_none_is_refused(listed: Any, wrong: str) -> None:
+    status, page = await listed(f"?limit={wrong}")
+    assert (status, page["error"]["param"], page["error"]["code"]) == (400, "limit", "bad_request")
 
 
 async def test_on_a_network_any_host_is_answered() -> None:
