@@ -131,6 +131,7 @@ class Expectations:
 
     def begin(self, turn: Turn, session: SessionState, now: float) -> None:
         """The request is on its way, and its history is read."""
+        self.shadow.left(session.id, session.history.unanswered)
         if self.speculation.mode == "off" or not turn.one_reply:
             return
         tools = self._may_come(turn, session)

@@ -19,6 +19,7 @@ from paste_proxy.grammar.events import (
 )
 from paste_proxy.observe.shadow import report_lines, shadow_report
 from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
+from paste_proxy.predict.shadow import TOOLS
 from tests.broker.world import SPECS
 from tests.test_turns import Talk
 
@@ -195,6 +196,53 @@ def test_a_report_of_nothing_says_so() -> None:
     assert said == "The proxy at http://here has speculation.mode: on; a shadow report needs `shadow`."
     lines = list(report_lines(shadow_report(talk(Scripted(), "shadow").core), "http://here"))
     assert lines[-1].startswith("No agent has called a tool yet")
+
+
+def test_while_an_agent_s_own_tool_may_write_the_shadow_saves_nothing() -> None:
+    """As the broker: what is read after an unfinished write of the same turn never runs ahead."""
+    predictor = Scripted()
+    t = talk(predictor, "shadow", allow=())
+    t.ask()
+    predictor.now_expected = [guess(1)]
+    t.seals("edit", "c1")
+    t.seals("read_a", "c2")
+    t.ends()
+    t.answers("c1")
+    t.answers("c2")
+    t.ask()
+    t.seals("read_a", "c3")
+    row = shadow_of(t, "read_a")
+    assert (row.calls, row.used, row.unused) == (2, 1, 0)
+
+
+def test_a_write_of_a_turn_that_failed_holds_the_shadow_up_no_longer() -> None:
+    predictor = Scripted(guess(1))
+    t = talk(predictor, "shadow", allow=())
+    t.ask()
+    t.seals("edit")
+    t.ends(complete=False)
+    del t.messages[1:]
+    t.ask()
+    t.seals("read_a", "c2")
+    assert shadow_of(t, "read_a").used == 1
+
+
+def test_tools_beyond_those_that_are_told_apart_have_one_row_without_advice() -> None:
+    t = talk(Scripted(), "shadow", allow=())
+    shadow = t.core.turns.expectations.shadow
+    shadow.asked("s", "c", "first", "{}", 0.0)
+    for number in range(TOOLS + 5):
+        shadow.asked("s", "c", f"tool {number}", "{}", 0.0)
+    shadow.others.used[0], shadow.others.saved_s[0] = 2, 99.0
+    report = shadow_report(t.core)
+    assert (report.tools[-1].tool, report.tools[-1].standing, report.tools[-1].calls) == (
+        "other tools",
+        "various",
+        6,
+    )
+    assert (report.calls, report.used, report.saved_s) == (TOOLS + 6, 2, 99.0)
+    lines = list(report_lines(report, "http://here"))
+    assert [line.split()[:3] for line in lines if "other tools" in line] == [["other", "tools", "various"]]
 
 
 def test_the_shadow_learns_what_an_agent_s_own_tools_do() -> None:

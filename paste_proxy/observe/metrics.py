@@ -72,7 +72,7 @@ class ProxyCollector(Collector):
 
 
 def _shadow_metrics(core: Core) -> Iterator[Metric]:
-    rows = level_rows(core.turns.expectations.shadow.tallies.values())
+    rows = level_rows(core.turns.expectations.shadow.all)
     yield _counters(
         "paste_shadow_used",
         "Guesses of the shadow mode that were right, by what they rest on",

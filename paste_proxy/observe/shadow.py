@@ -9,12 +9,15 @@ from paste_proxy.predict.model import LEVELS
 from paste_proxy.predict.shadow import Tally
 from paste_proxy.tools.spec import Effect
 
-ALLOWED, MAY_BE_ALLOWED, AGENT, WRITES = "allowed", "may be allowed", "agent", "writes"
+ALLOWED, MAY_BE_ALLOWED, AGENT, WRITES, VARIOUS = "allowed", "may be allowed", "agent", "writes", "various"
+OTHERS = "other tools"
+"""The row of those that are not told apart."""
 STANDINGS = {
     ALLOWED: "gateway, allowed",
     MAY_BE_ALLOWED: "gateway",
     AGENT: "agent",
     WRITES: "writes",
+    VARIOUS: "various",
 }
 
 
@@ -31,7 +34,7 @@ class ToolRow(msgspec.Struct, frozen=True):
     tool: str
     standing: str
     """`allowed`; `may be allowed`: the gateway's, reads; `agent`: run by the agent itself; `writes`: declared
-    so, never guessed."""
+    so, never guessed; `various`: of the row of all those beyond the first 256."""
     calls: int
     service_s: float | None
     """Mean time from the end of a turn to the request with the result, as far as results came."""
@@ -53,12 +56,15 @@ class ShadowReport(msgspec.Struct, frozen=True):
     saved_s: float
     levels: tuple[LevelRow, ...]
     tools: tuple[ToolRow, ...]
-    """Those that would have saved most first."""
+    """Those that would have saved most first; what is counted together last."""
 
 
 def shadow_report(core: Core) -> ShadowReport:
     shadow = core.turns.expectations.shadow
-    tools = [_tool_row(core, tool, tally) for tool, tally in shadow.tallies.items()]
+    tools = [_tool_row(tool, _standing(core, tool), tally) for tool, tally in shadow.tallies.items()]
+    tools.sort(key=lambda row: (-row.saved_s, -row.calls, row.tool))
+    if shadow.others != Tally():
+        tools.append(_tool_row(OTHERS, VARIOUS, shadow.others))
     used, unused = sum(row.used for row in tools), sum(row.unused for row in tools)
     return ShadowReport(
         mode=core.turns.expectations.speculation.mode,
@@ -68,8 +74,8 @@ def shadow_report(core: Core) -> ShadowReport:
         held=shadow.held,
         unused_per_used=_ratio(unused, used),
         saved_s=round(sum(row.saved_s for row in tools), 3),
-        levels=level_rows(shadow.tallies.values()),
-        tools=tuple(sorted(tools, key=lambda row: (-row.saved_s, -row.calls, row.tool))),
+        levels=level_rows(shadow.all),
+        tools=tuple(tools),
     )
 
 
@@ -86,11 +92,11 @@ def level_rows(tallies: Iterable[Tally]) -> tuple[LevelRow, ...]:
     )
 
 
-def _tool_row(core: Core, tool: str, tally: Tally) -> ToolRow:
+def _tool_row(tool: str, standing: str, tally: Tally) -> ToolRow:
     used, unused, saved_s = sum(tally.used), sum(tally.unused), sum(tally.saved_s)
     return ToolRow(
         tool=tool,
-        standing=_standing(core, tool),
+        standing=standing,
         calls=tally.calls,
         service_s=_ratio(tally.service_s, tally.answered),
         used=used,

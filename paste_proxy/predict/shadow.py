@@ -2,8 +2,9 @@
 
 Sans-IO, and bounded per session and in tools. It counts as cautiously as the broker would release: a guess is
 good for one call of its session that is exactly equal, for as long as a result would be kept, and no call of a
-tool that may write lies between. What a call would have gained is the lesser of its lead (from the guess to the
-seal: what is sealed could start without one) and of its service time as the agent's next request shows it.
+tool that may write lies between, or waits for its result when the guess is made. What a call would have gained
+is the lesser of its lead (from the guess to the seal: what is sealed could start without one) and of its
+service time as the agent's next request shows it.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -18,7 +19,8 @@ HELD = 64
 AWAITED = 256
 """Calls of a session that wait for their result: more parallel calls than any agent issues."""
 TOOLS = 256
-"""Tools that are told apart: clients choose their names. A large set has some hundred."""
+"""Tools that are told apart: clients choose their names. A large set has some hundred. The rest is counted
+together."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,8 @@ class Shadow:
     def __init__(self, reads: Callable[[str], bool], served: Callable[[str, float], None]) -> None:
         """`reads`: whether a tool is known to write nothing; `served` is told each observed service time."""
         self.tallies: dict[str, Tally] = {}
+        self.others = Tally()
+        """Of the tools beyond `TOOLS`."""
         self._reads = reads
         self._served = served
         self._sessions: dict[str, _Session] = {}
@@ -75,12 +79,10 @@ class Shadow:
     def expect(
         self, session: str, tool: str, arguments: str, level: int, prediction: Prediction, now: float
     ) -> bool:
-        """Hold a guess; `arguments` is canonical text. False: it is held already, or of one tool too many."""
-        if self._tally(tool) is None:
-            return False
+        """Hold a guess; `arguments` is canonical text. False: it is held already, or a write is under way."""
         state = self._sessions.setdefault(session, _Session())
         self._drop_old(state, now)
-        if (tool, arguments) in state.held:
+        if (tool, arguments) in state.held or self._is_written(state, tool):
             return False
         prediction.outcome = "held"
         state.held[tool, arguments] = _Guess(tool, level, now, prediction)
@@ -91,8 +93,6 @@ class Shadow:
     def asked(self, session: str, call_id: str, tool: str, arguments: str, now: float) -> None:
         """The model asked for a call."""
         tally = self._tally(tool)
-        if tally is None:
-            return
         tally.calls += 1
         state = self._sessions.setdefault(session, _Session())
         self._drop_old(state, now)
@@ -131,6 +131,12 @@ class Shadow:
             issued = call.issued if call.issued is not None else call.sealed
             self._settle(call, max(0.0, now - issued) / len(calls))
 
+    def left(self, session: str, waiting: Collection[str]) -> None:
+        """The session asks again: of its calls, only those in `waiting` may still be answered."""
+        if (state := self._sessions.get(session)) is not None:
+            for place in [place for place in state.awaited if place not in waiting]:
+                del state.awaited[place]
+
     def expire(self, now: float) -> None:
         """What nobody asked for in time was for nothing, though its session may never come back."""
         for state in self._sessions.values():
@@ -143,11 +149,15 @@ class Shadow:
                 self._end(state, key, "unused")
 
     @property
+    def all(self) -> list[Tally]:
+        return [*self.tallies.values(), self.others]
+
+    @property
     def held(self) -> int:
         return sum(len(state.held) for state in self._sessions.values())
 
     def _settle(self, call: _Awaited, service_s: float) -> None:
-        tally = self.tallies[call.tool]
+        tally = self._tally(call.tool)
         tally.answered += 1
         tally.service_s += service_s
         self._served(call.tool, service_s)
@@ -161,13 +171,17 @@ class Shadow:
     def _end(self, state: _Session, key: tuple[str, str], outcome: str) -> None:
         guess = state.held.pop(key)
         guess.prediction.outcome = outcome
-        self.tallies[guess.tool].unused[guess.level] += 1
+        self._tally(guess.tool).unused[guess.level] += 1
 
-    def _tally(self, tool: str) -> Tally | None:
-        """None for one tool too many."""
+    def _is_written(self, state: _Session, tool: str) -> bool:
+        """Whether a call of another tool that may write has no result yet."""
+        return any(one.tool != tool and not self._reads(one.tool) for one in state.awaited.values())
+
+    def _tally(self, tool: str) -> Tally:
+        """That of the others for one tool too many."""
         if tool not in self.tallies and len(self.tallies) < TOOLS:
             self.tallies[tool] = Tally()
-        return self.tallies.get(tool)
+        return self.tallies.get(tool, self.others)
 
 
 def _older(held: dict[tuple[str, str], _Guess], than: float) -> Iterable[tuple[str, str]]:

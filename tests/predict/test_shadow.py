@@ -114,6 +114,37 @@ def test_a_call_of_a_tool_that_reads_voids_nothing() -> None:
     assert desk.figures() == (1, 0, 0.0)
 
 
+def test_while_a_write_waits_for_its_result_nothing_else_would_run_ahead() -> None:
+    desk = Desk()
+    desk.ask(1.0, tool="shell")
+    assert desk.guess(2.0) == ""
+    assert desk.guess(2.0, 7, tool="shell") == "held", "its row tells what it would give if it only read"
+    desk.ask(3.0, 1, "c2")
+    desk.shadow.turn_ended("s", 4.0)
+    desk.shadow.answered("s", {"c", "c2"}, 9.0)
+    assert desk.figures() == (0, 0, 0.0)
+    desk.guess(10.0)
+    desk.ask(11.0, 1, "c3")
+    assert desk.figures() == (1, 0, 0.0)
+
+
+def test_a_write_of_another_session_is_its_own() -> None:
+    desk = Desk()
+    desk.ask(1.0, tool="shell", session="other")
+    assert desk.guess(2.0) == "held"
+
+
+def test_a_write_that_its_session_went_on_without_waits_no_more() -> None:
+    desk = Desk()
+    desk.ask(1.0, 1, "failed", tool="shell")
+    desk.ask(1.0, 1, "kept", tool="shell")
+    desk.shadow.left("s", {"kept"})
+    assert desk.guess(2.0) == ""
+    desk.shadow.left("s", ())
+    assert desk.guess(2.0) == "held"
+    desk.shadow.left("unknown", ())
+
+
 def test_results_that_come_together_share_the_time() -> None:
     desk = Desk()
     desk.guess(0.0, 1)
@@ -144,8 +175,25 @@ def test_all_is_bounded() -> None:
     assert len(desk.shadow._sessions["s"].awaited) == AWAITED
     for number in range(TOOLS + 5):
         desk.ask(0.0, tool=f"tool {number}")
-        desk.guess(0.0, tool=f"tool {number}")
     assert len(desk.shadow.tallies) == TOOLS
+
+
+def test_tools_beyond_those_that_are_told_apart_are_counted_together() -> None:
+    desk = Desk()
+    for number in range(TOOLS):
+        desk.ask(0.0, tool=f"tool {number}", session="other")
+    for tool in ("read", "look"):
+        assert desk.guess(0.0, tool=tool) == "held"
+        desk.guess(0.0, 2, tool=tool)
+        desk.ask(4.0, tool=tool, call_id=tool)
+    desk.shadow.turn_ended("s", 4.0)
+    desk.shadow.answered("s", {"read"}, 9.0)
+    desk.shadow.forget("s")
+    others = desk.shadow.others
+    assert (others.calls, others.answered, others.service_s) == (2, 1, 5.0)
+    assert (sum(others.used), sum(others.unused), sum(others.saved_s)) == (2, 2, 4.0)
+    assert desk.served == [("read", 5.0)]
+    assert "read" not in desk.shadow.tallies
 
 
 def test_what_nobody_asked_for_in_time_was_for_nothing_though_nothing_more_comes() -> None:
