@@ -58,7 +58,12 @@ async def _run(settings: DemoSettings) -> DemoResult:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await run_demo(settings)
+    return await run_demo(settings, _say)
+
+
+def _say(line: str) -> None:
+    """How far it is; standard output holds the result alone."""
+    click.echo(line, err=True)
 
 
 def _settings(engine: str, tasks: int | None) -> DemoSettings:

@@ -6,7 +6,9 @@ the agents of both are one process. What is shared is the machine, and its load 
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -71,12 +73,19 @@ class DemoResult(msgspec.Struct, frozen=True):
     """What the proxies logged of things that went wrong."""
 
 
-async def run_demo(settings: DemoSettings) -> DemoResult:
-    """Learn, start everything on loopback, run all tasks, stop everything. Raises `LabError`."""
+def _silent(_line: str) -> None:
+    """Tells nobody."""
+
+
+async def run_demo(settings: DemoSettings, told: Callable[[str], None] = _silent) -> DemoResult:
+    """Learn, start everything on loopback, run all tasks, stop everything. Raises `LabError`.
+
+    `told` is called with a line as each stage begins, and at each quarter of the tasks.
+    """
     workload = load_workload()
     with tempfile.TemporaryDirectory(prefix="paste-demo-") as folder:
         try:
-            return await Demo(settings, workload, Path(folder)).run()
+            return await Demo(settings, workload, Path(folder), told).run()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise LabError(f"a proxy of the demo does not answer: {str(error) or 'timed out'}") from error
 
@@ -84,7 +93,14 @@ async def run_demo(settings: DemoSettings) -> DemoResult:
 class Demo:
     """The parts of a demo, in one folder; `run` puts them together."""
 
-    def __init__(self, settings: DemoSettings, workload: Workload, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: DemoSettings,
+        workload: Workload,
+        folder: Path,
+        told: Callable[[str], None] = _silent,
+    ) -> None:
+        self._told = told
         self._settings = settings
         self._workload = workload
         self._folder = folder
@@ -95,8 +111,10 @@ class Demo:
     async def run(self) -> DemoResult:
         async with AsyncExitStack() as stack:
             cells = await self._start(stack)
+            self._told("warming up the tools of both cells")
             await asyncio.gather(*(self.warm_up(cell.url) for cell in cells))
             before, stats = cpu_times(), await _stats(cells[1].url)
+            self._told(f"running {self._settings.tasks} tasks in cell A (off) and in cell B (on), side by side")
             records = await self.run_agents(cells, self._longest_first())
             busy = busy_share(before, cpu_times())
             complaints = [line for proxy in self._proxies for line in proxy.complaints()]
@@ -116,6 +134,7 @@ class Demo:
         """Learn while the engines start, then start both proxies; `stack` stops everything."""
         tasks = TaskSet()
         stack.push_async_callback(tasks.close)
+        self._told(f"learning patterns from {self._settings.learn_tasks} other tasks, and starting the engine")
         learning = tasks.spawn(self.learn(), name="learn patterns")
         engines = await stack.enter_async_context(self._engines())
         await learning
@@ -128,6 +147,7 @@ class Demo:
     async def proxy(self, cell: str, engine: str) -> AsyncIterator[Cell]:
         """The proxy of a cell, before that engine, while the block lasts."""
         command = self._proxy_command(cell, engine)
+        self._told(f"starting the proxy of cell {cell}")
         async with child(f"the proxy of cell {cell}", command, self._folder) as proxy:
             self._proxies.append(proxy)
             yield Cell(cell, await _listening(proxy))
@@ -223,9 +243,14 @@ class Demo:
             token_scale=self._settings.token_scale,
             timeout_s=REQUEST_TIMEOUT_S,
         )
+        records: list[TaskRecord] = []
+        started = time.monotonic()
         async with child("the agents", module("paste_proxy.lab.agent"), self._folder) as agents:
-            lines = (await agents.finish(msgspec.json.encode(plan))).splitlines()
-        return [msgspec.json.decode(line, type=TaskRecord) for line in lines]
+            async for line in agents.answers(msgspec.json.encode(plan)):
+                records.append(msgspec.json.decode(line, type=TaskRecord))
+                if is_quarter(len(records), len(plan.cells) * len(plan.tasks)):
+                    self._told(f"{_done(plan, records)}, {time.monotonic() - started:.0f} s")
+        return records
 
     def _longest_first(self) -> tuple[int, ...]:
         """Tasks with many calls first, so that none of them runs alone at the end."""
@@ -248,6 +273,16 @@ class Demo:
             if record.cell == "A"
             for call in record.calls
         ]
+
+
+def is_quarter(count: int, of: int) -> bool:
+    """Whether with this one the next quarter is full."""
+    return 4 * count // of > 4 * (count - 1) // of
+
+
+def _done(plan: AgentPlan, records: Sequence[TaskRecord]) -> str:
+    counts = Counter(record.cell for record in records)
+    return ", ".join(f"cell {cell.name}: {counts[cell.name]} of {len(plan.tasks)} tasks" for cell in plan.cells)
 
 
 async def _listening(proxy: Child) -> str:

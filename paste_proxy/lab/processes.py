@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from paste_proxy.errors import LabError
@@ -36,12 +36,18 @@ class Child:
             raise self._failed("ended before it was ready")
         return line.decode().strip()
 
-    async def finish(self, told: bytes) -> bytes:
-        """Tell it `told`, wait for its end, return all that it said. Raises `LabError` where it failed."""
-        said, _ = await self._process.communicate(told)
-        if self._process.returncode != 0:
+    async def answers(self, told: bytes) -> AsyncIterator[bytes]:
+        """Tell it `told`, and give each line that it says until its end. Raises `LabError` where it failed."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is over: why, it has said
+            self._process.stdin.write(told)
+            await self._process.stdin.drain()
+        self._process.stdin.close()
+        async for line in self._process.stdout:
+            yield line
+        if await self._process.wait() != 0:
             raise self._failed("did not finish")
-        return said
 
     def complaints(self) -> list[str]:
         """The lines of its log that speak of something wrong."""

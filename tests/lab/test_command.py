@@ -1,6 +1,7 @@
 """`paste-proxy demo`, without running one: what is asked for, what is printed where."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[DemoSettings]:
     """The settings of the runs that were asked for; each has the same made-up result."""
     settings: list[DemoSettings] = []
 
-    async def run_demo(wanted: DemoSettings) -> DemoResult:
+    async def run_demo(wanted: DemoSettings, told: Callable[[str], None]) -> DemoResult:
+        told("learning")
         settings.append(wanted)
         records = tuple(record(cell, task, 10.0) for cell in "AB" for task in range(3))
         return DemoResult(wanted, outcome(), records, (), (1.0,) * 3, 0.5, ("the proxy: ERROR odd",))
@@ -36,6 +38,7 @@ def test_prints_figures_and_a_timeline(asked: list[DemoSettings]) -> None:
     for expected in ("all times x 0.15", "task time, mean", "lossless", "A model", "B model"):
         assert expected in result.stdout
     assert "ERROR odd" in result.stderr
+    assert "learning" in result.stderr.splitlines()
     assert asked == [DemoSettings(tasks=32, time_scale=0.15)]
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from paste_proxy.errors import LabError
-from paste_proxy.lab.demo import DemoSettings, run_demo
+from paste_proxy.lab.demo import DemoSettings, is_quarter, run_demo
 from paste_proxy.lab.processes import module
 
 pytestmark = pytest.mark.slow
@@ -17,7 +17,8 @@ FAULTY = (sys.executable, str(Path(__file__).with_name("faulty_proxy.py")))
 
 
 async def test_transcripts_are_equal_and_calls_ran_ahead() -> None:
-    result = await run_demo(SMALL)
+    told: list[str] = []
+    result = await run_demo(SMALL, told.append)
     figures = result.outcome.as_json()
     assert figures["lossless"] is True
     assert figures["cells"]["A"]["tasks"] == figures["cells"]["B"]["tasks"] == 3
@@ -29,6 +30,20 @@ async def test_transcripts_are_equal_and_calls_ran_ahead() -> None:
     assert {call.outcome for record in result.records if record.cell == "A" for call in record.calls} == {
         "executed"
     }
+    assert [line.partition(",")[0] for line in told[:5]] == [
+        "learning patterns from 8 other tasks",
+        "starting the proxy of cell A",
+        "starting the proxy of cell B",
+        "warming up the tools of both cells",
+        "running 3 tasks in cell A (off) and in cell B (on)",
+    ]
+    assert len(told) == 5 + 4
+    assert told[-1].startswith("cell A: 3 of 3 tasks, cell B: 3 of 3 tasks, ")
+
+
+@pytest.mark.parametrize(("of", "quarters"), [(8, [2, 4, 6, 8]), (6, [2, 3, 5, 6]), (2, [1, 2]), (1, [1])])
+def test_each_quarter_is_told_once(of: int, quarters: list[int]) -> None:
+    assert [count for count in range(1, of + 1) if is_quarter(count, of)] == quarters
 
 
 async def test_a_corrupted_staged_result_is_noticed() -> None:

@@ -49,12 +49,22 @@ async def test_a_child_that_will_not_go_is_killed(tmp_path: Path, monkeypatch: p
         await it.said()
 
 
-async def test_finish_returns_all_that_was_said(tmp_path: Path) -> None:
-    async with child("it", python("print(input()[::-1])"), tmp_path) as it:
-        assert await it.finish(b"abc\n") == b"cba\n"
+async def test_each_answer_is_there_as_it_is_said(tmp_path: Path) -> None:
+    """The second comes only once the first was heard."""
+    program = "import os\nat = input()\nprint(1, flush=True)\nwhile not os.path.exists(at): pass\nprint(2)"
+    heard = tmp_path / "heard"
+    async with child("it", python(program), tmp_path) as it:
+        answers = it.answers(f"{heard}\n".encode())
+        assert await anext(answers) == b"1\n"
+        heard.touch()
+        assert [line async for line in answers] == [b"2\n"]
+
+
+@pytest.mark.parametrize("told", [b"", b"x" * 1_000_000])
+async def test_one_that_fails_is_told_with_its_last_word(tmp_path: Path, told: bytes) -> None:
     async with child("it", python("raise SystemExit('task 3 failed')"), tmp_path) as it:
         with pytest.raises(LabError, match="it did not finish: task 3 failed"):
-            await it.finish(b"")
+            await anext(it.answers(told))
 
 
 async def test_complaints_are_what_a_log_says_of_trouble(tmp_path: Path) -> None:
