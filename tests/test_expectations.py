@@ -21,7 +21,7 @@ from paste_proxy.observe.shadow import report_lines, shadow_report
 from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
 from paste_proxy.predict.shadow import TOOLS
 from tests.broker.world import SPECS
-from tests.test_turns import Talk
+from tests.talk import Talk
 
 PIECE = "x" * 512
 OWN = [

@@ -12,7 +12,7 @@ from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, Malformed, ReplyNamed, TurnEnded
 from paste_proxy.grammar.requests import parse_request
 from tests.broker.world import SPECS
-from tests.test_turns import NoPredictor
+from tests.talk import NoPredictor
 
 TOOLS = [{"type": "function", "name": "edit", "parameters": {"type": "object"}}]
 
