@@ -16,7 +16,7 @@ from paste_proxy.cli import commands
 from paste_proxy.config import BackendConfig, Config, ListenConfig, SpeculationConfig
 from paste_proxy.errors import ConfigError
 from paste_proxy.predict.model import Candidate
-from tests.test_expectations import Scripted
+from tests.guesses import Scripted
 
 TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
 
