@@ -1,9 +1,10 @@
 """The files plugin: what it shows of a folder, and that nothing outside is reached."""
 
+import itertools
 import os
 import socket
-import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -190,29 +191,43 @@ def test_no_path_leads_out(tools: Registry, path: str, name: str) -> None:
     assert "secret" not in shown
 
 
-def test_a_link_put_in_place_meanwhile_is_not_followed(tools: Registry, root: Path, tmp_path: Path) -> None:
-    """A folder and a link to the outside change places all the time."""
-    (root / "swap").mkdir()
-    (root / "swap" / "secret.py").write_text("inside")
-    (root / "swap-link").symlink_to(tmp_path / "outside")
-    stop = threading.Event()
-
-    def exchange() -> None:
-        while not stop.is_set():
-            os.rename(root / "swap", root / "held")  # noqa: PTH104 - quick
-            os.rename(root / "swap-link", root / "swap")  # noqa: PTH104
-            os.rename(root / "swap", root / "swap-link")  # noqa: PTH104
-            os.rename(root / "held", root / "swap")  # noqa: PTH104
-
-    thread = threading.Thread(target=exchange)
-    thread.start()
-    try:
-        seen = {_attempt(tools, "swap/secret.py") for _ in range(500)}
-    finally:
-        stop.set()
-        thread.join()
+@pytest.mark.parametrize(("exchanged", "outside"), [("swap", "outside"), ("swap/secret.py", "secret")])
+def test_a_link_put_in_place_meanwhile_is_not_followed(
+    tools: Registry, root: Path, tmp_path: Path, exchanged: str, outside: str
+) -> None:
+    """A folder, or a file, becomes a link to the outside: before each question in turn that a read asks."""
+    seen = []
+    asked = moment = 0
+    while asked >= moment:
+        (root / "swap").mkdir()
+        (root / "swap" / "secret.py").write_text("inside")
+        text, asked = _meddled(tools, moment, root / exchanged, tmp_path / outside)
+        seen.append(text)
+        (root / "swap").rename(tmp_path / f"swapped {moment}")
+        moment += 1
     assert SECRET not in seen
-    assert "inside" in seen
+    assert seen[-1] == "inside", "by then it was too late to exchange anything"
+    assert len(seen) > len(("root", "folder", "is it a file", "file", "is it still"))
+
+
+def _meddled(tools: Registry, moment: int, victim: Path, outside: Path) -> tuple[str, int]:
+    """What is read of swap/secret.py, and how many questions were asked of the system."""
+    questions = itertools.count()
+
+    def meddling(real: Callable[..., Any]) -> Callable[..., Any]:
+        def ask(*arguments: Any, **named: Any) -> Any:
+            if next(questions) == moment:
+                victim.rename(f"{outside} exchanged {moment}")
+                victim.symlink_to(outside)
+            return real(*arguments, **named)
+
+        return ask
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("open", "stat", "fstat"):
+            patch.setattr(os, name, meddling(getattr(os, name)))
+        text = _attempt(tools, "swap/secret.py")
+    return text, next(questions)
 
 
 def _attempt(tools: Registry, path: str) -> str:
