@@ -6,10 +6,10 @@ propose belongs to the first.
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
-from paste_proxy.predict.ledger import TOTAL, Ledger
-from paste_proxy.predict.memory import Memory, Value
+from paste_proxy.predict.ledger import TOTAL, WIDTH, Group, Ledger
+from paste_proxy.predict.memory import Memory, Source, Value
 from paste_proxy.predict.symbols import Slot
 from paste_proxy.predict.values import Key, as_number, can_be_stored, key_of, like, mask_of
 
@@ -24,6 +24,23 @@ OTHER_KINDS = ("int", "float", "bool", "null", "json")
 """Kinds whose mask is the kind itself."""
 CONSTANTS = 6
 STEPS = 2
+DRAWN = 4096
+"""Slots whose usual values are kept at hand: some agents' worth of tools, a kilobyte each."""
+
+
+class Usual(NamedTuple):
+    """What is known of a slot, drawn from the ledger: made anew only once the slot was learnt from again."""
+
+    masks: Group
+    """How often right values were of which mask."""
+    seen: float
+    """Right values."""
+    kinds: frozenset[str]
+    usual_masks: tuple[str, ...]
+    sources: tuple[Source, ...]
+    """Where right values stood, the most frequent places first."""
+    steps: tuple[int, ...]
+    constants: tuple[Key, ...]
 
 
 class Found:
@@ -34,48 +51,41 @@ class Found:
     def __init__(self) -> None:
         self.values: dict[Key, Value] = {}
         self.how: dict[Key, str] = {}
-        self.constants: set[Key] = set()
+        self.constants: tuple[Key, ...] = ()
 
 
 class Extractor(Protocol):
     name: str
 
-    def values(self, memory: Memory, slot: Slot) -> Iterable[Key]: ...
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Key]: ...
 
 
 class Extractors:
     def __init__(self, ledger: Ledger, without: frozenset[str] = frozenset()) -> None:
         """`without`: names of extractors that are left out, to see what they are worth."""
         self._ledger = ledger
-        every: tuple[Extractor, ...] = (
-            BySource(ledger),
-            ByMask(ledger),
-            SameName(),
-            Recent(ledger),
-            Joined(ledger),
-            ListOfOne(ledger),
-            Step(ledger),
-            Constant(ledger),
-        )
-        self._extractors = tuple(one for one in every if one.name not in without)
+        self._extractors = tuple(one() for one in EVERY if one.name not in without)
+        self._constants = Constant.name not in without
+        self._drawn: dict[Slot, Usual] = {}
 
     def candidates(self, memory: Memory, slot: Slot) -> Found:
         found = Found()
-        masks = self._ledger.find("masks", slot)
-        if masks is None:
+        usual = self._usual(slot)
+        if usual is None:
             return found
-        kinds = {mask if mask in OTHER_KINDS else "str" for mask in masks if mask != TOTAL}
-        if (last := memory.last.get(slot)) is not None:
-            kinds.add(last[0])
+        kinds, last = usual.kinds, memory.last.get(slot)
+        if last is not None and last[0] not in kinds:
+            kinds |= {last[0]}
+        values, how, known = found.values, found.how, memory.values
         for extractor in self._extractors:
-            for key in extractor.values(memory, slot):
-                if key[0] not in kinds:
-                    continue  # no tool takes "10" where it was always given 10
-                if key not in found.values:
-                    found.values[key] = memory.values.get(key) or Value(key)
-                    found.how[key] = extractor.name
-                if extractor.name == Constant.name:
-                    found.constants.add(key)
+            name = extractor.name
+            for key in extractor.values(memory, slot, usual):
+                # no tool takes "10" where it was always given 10
+                if key not in values and key[0] in kinds:
+                    values[key] = known.get(key) or Value(key)
+                    how[key] = name
+        if self._constants:
+            found.constants = usual.constants
         return found
 
     def learn(self, memory: Memory, slot: Slot, key: Key, session: str) -> None:
@@ -90,6 +100,31 @@ class Extractors:
         if number is not None and former is not None and number != former:
             self._ledger.witness("steps", slot, number - former, session)
 
+    def _usual(self, slot: Slot) -> Usual | None:
+        masks = self._ledger.find("masks", slot)
+        if masks is None:
+            return None
+        drawn = self._drawn.get(slot)
+        if drawn is None or drawn.masks is not masks or drawn.seen != masks[TOTAL]:
+            drawn = self._drawn[slot] = self._draw(slot, masks)
+            if len(self._drawn) > DRAWN:
+                del self._drawn[next(iter(self._drawn))]
+        return drawn
+
+    def _draw(self, slot: Slot, masks: Group) -> Usual:
+        sources, steps, constants = (
+            self._ledger.find(section, slot) or {} for section in ("sources", "steps", "constants")
+        )
+        return Usual(
+            masks,
+            masks[TOTAL],
+            frozenset(mask if mask in OTHER_KINDS else "str" for mask in masks if mask != TOTAL),
+            _most(masks, MASKS, masks[TOTAL] * RARE),
+            _most(sources, WIDTH, sources.get(TOTAL, 0.0) * RARE),
+            _most(steps, STEPS),
+            _most(constants, CONSTANTS),
+        )
+
 
 class BySource:
     """What stands where right values of this argument stood before: at a JSON path of a tool's outputs, in a
@@ -98,16 +133,9 @@ class BySource:
 
     name = "source"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
-        counts = self._ledger.find("sources", slot)
-        if counts is None:
-            return
-        least = counts[TOTAL] * RARE
-        usual = (source for source in counts if source in memory.by_source and counts[source] >= least)
-        for source in sorted(usual, key=lambda source: -counts[source])[:SOURCES]:
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+        present = (source for source in usual.sources if source in memory.by_source)
+        for source in islice(present, SOURCES):
             yield from islice(reversed(memory.by_source[source]), OF_SOURCE)
 
 
@@ -118,11 +146,8 @@ class ByMask:
 
     name = "mask"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
-        for mask in usual_masks(self._ledger, slot):
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+        for mask in usual.usual_masks:
             if (same := memory.by_mask.get(mask)) is not None:
                 yield from islice(reversed(same), OF_MASK)
 
@@ -132,7 +157,7 @@ class SameName:
 
     name = "same name"
 
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
         yield from islice(reversed(list(memory.named_for(slot))), 6)
 
 
@@ -141,12 +166,8 @@ class Recent:
 
     name = "recent"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
-        masks = self._ledger.find("masks", slot) or {}
-        yield from (key for key in islice(reversed(memory.recent), 8) if mask_of(key) in masks)
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+        yield from (key for key in islice(reversed(memory.recent), 8) if mask_of(key) in usual.masks)
 
 
 class Joined:
@@ -154,11 +175,8 @@ class Joined:
 
     name = "joined"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
-        if "path" not in (self._ledger.find("masks", slot) or ()):
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+        if "path" not in usual.masks:
             return
         folders = dict.fromkeys(_folder(key[1]) for key in reversed(memory.recent) if _is_path(key))
         names = list(islice(reversed(memory.by_mask.get("file", {})), 6))
@@ -178,11 +196,8 @@ class ListOfOne:
 
     name = "list of one"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
-        if "json" not in (self._ledger.find("masks", slot) or ()):
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+        if "json" not in usual.masks:
             return
         for key in islice(reversed(memory.recent), 4):
             if key[0] != "json" and (one := key_of([key[1]])) is not None:
@@ -194,10 +209,7 @@ class Step:
 
     name = "step"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
         last = memory.last.get(slot)
         number = as_number(last) if last is not None else None
         if last is None or number is None:
@@ -206,9 +218,7 @@ class Step:
         former = as_number(before) if before is not None else None
         if former is not None and former != number:
             yield like(last, 2 * number - former)
-        steps = self._ledger.find("steps", slot) or {}
-        usual = sorted(steps, key=lambda step: -steps[step])[:STEPS]
-        yield from (like(last, number + step) for step in usual)
+        yield from (like(last, number + step) for step in usual.steps)
 
 
 class Constant:
@@ -216,19 +226,14 @@ class Constant:
 
     name = "constant"
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-
-    def values(self, memory: Memory, slot: Slot) -> Iterator[Key]:
-        known = self._ledger.find("constants", slot) or {}
-        yield from sorted(known, key=lambda key: -known[key])[:CONSTANTS]
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Key]:
+        return usual.constants
 
 
-def usual_masks(ledger: Ledger, slot: Slot) -> list[str]:
-    masks = ledger.find("masks", slot) or {}
-    least = masks.get(TOTAL, 0.0) * RARE
-    usual = (mask for mask in masks if mask != TOTAL and masks[mask] >= least)
-    return sorted(usual, key=lambda mask: -masks[mask])[:MASKS]
+def _most(counts: Group, most: int, least: float = 0.0) -> tuple[Any, ...]:
+    """Labels with the highest counts."""
+    usual = [label for label, count in counts.items() if label != TOTAL and count >= least]
+    return tuple(sorted(usual, key=counts.__getitem__, reverse=True)[:most])
 
 
 def _is_path(key: Key) -> bool:
@@ -239,4 +244,5 @@ def _folder(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[0] if "." in path.rsplit("/", 1)[-1] else path.rstrip("/")
 
 
-NAMES = tuple(one.name for one in (BySource, ByMask, SameName, Recent, Joined, ListOfOne, Step, Constant))
+EVERY: tuple[type[Extractor], ...] = (BySource, ByMask, SameName, Recent, Joined, ListOfOne, Step, Constant)
+NAMES = tuple(one.name for one in EVERY)

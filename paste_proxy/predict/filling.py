@@ -43,7 +43,9 @@ class Filled:
         self.chances = chances
 
     def best(self, most: int) -> list[tuple[float, Key]]:
-        return sorted(zip(self.chances, self.keys, strict=False), key=_chance, reverse=True)[:most]
+        pairs = list(zip(self.chances, self.keys, strict=False))
+        pairs.sort(key=_chance, reverse=True)
+        return pairs[:most]
 
 
 class Filling:
@@ -92,65 +94,41 @@ class Filling:
 
 
 def _features(memory: Memory, slot: Slot, after: Hashable, found: Found) -> list[Features]:
+    """More of them (masks, how often it was used, how long ago) were tried, and gave nothing on the traces."""
     last = memory.last.get(slot)
     before = memory.values.get(last) if last is not None else None
-    latest = before.used[slot].clock if before is not None and slot in before.used else -1
-    stood = {key: _stood(value) for key, value in found.values.items()}
-    ranks = _ranks(slot, found, stood)
+    latest = before.used[slot] if before is not None and slot in before.used else -1
+    ranks = _ranks(slot, found)
     sibling = bool(memory.asked) and memory.asked[-1] == slot.symbol
+    calls, newest, constants = memory.calls, memory.newest, found.constants
     features: list[Features] = []
     for key, value in found.values.items():
-        use, place, rank = value.used.get(slot), stood[key], ranks.get(key, -1)
-        used = 0 if use is None else 2 if use.clock == latest else 1
-        mine: list[Hashable] = [
-            ("mask", value.mask),
-            ("how", found.how[key], used),
-            ("kinds", value.kinds, used),
-            ("often", min(value.count, 4)),
-        ]
+        use, source = value.used.get(slot), value.stood
+        used = 0 if use is None else 2 if use == latest else 1
+        mine: list[Hashable] = [("kinds", value.kinds, used), ("often", min(value.count, 4))]
         ours: list[Hashable] = [("how", found.how[key], used)]
-        if place is not None:
-            source, at = place
-            kind, follows = source[0], _follows(before, source, at)
-            age = bucket(memory.calls - at.call)
-            fresh = at.clock == memory.newest.get(source)
-            mine += [
-                ("stood", source, rank, used),
-                ("age", source, age, fresh),
-                ("after", after, source, used),
-                ("next", follows, rank),
-            ]
-            ours += [
-                ("stood", kind, rank, used),
-                ("age", kind, age, fresh, rank),
-                ("next", follows, rank, sibling),
-            ]
-        if use is not None:
-            mine.append(("again", min(use.times, 3), bucket(memory.calls + 1 - use.call)))
-        if value.last_use >= 0:
-            mine.append(("used", bucket(memory.calls + 1 - value.last_use)))
-        if key in found.constants:
+        if source is not None:
+            at, rank = value.places[source], ranks.get(key, -1)
+            age, fresh, follows = (
+                bucket(calls - at.call),
+                at.clock == newest.get(source),
+                _follows(before, source, at),
+            )
+            mine += [("age", source, age, fresh), ("after", after, source, used), ("next", follows, rank)]
+            ours += [("age", source[0], age, fresh, rank), ("next", follows, rank, sibling)]
+        if key in constants:
             mine += [("constant", key), ("constant", key, after)]
         features.append((mine, ours))
     return features
 
 
-def _stood(value: Value) -> tuple[Source, Place] | None:
-    """The newest place of a value, rather in an output or a text than as an argument."""
-    newest = None
-    for source in reversed(value.places):
-        if source[0] != "arg":
-            return source, value.places[source]
-        newest = newest or source
-    return (newest, value.places[newest]) if newest is not None else None
-
-
-def _ranks(slot: Slot, found: Found, stood: dict[Key, tuple[Source, Place] | None]) -> dict[Key, int]:
+def _ranks(slot: Slot, found: Found) -> dict[Key, int]:
     """Of each value that was not used as this argument yet: its place among such values of its text."""
     lists: dict[tuple[Source, int], list[tuple[int, Key]]] = {}
-    for key, place in stood.items():
-        if place is not None and slot not in found.values[key].used:
-            lists.setdefault((place[0], place[1].clock), []).append((place[1].position, key))
+    for key, value in found.values.items():
+        if value.stood is not None and slot not in value.used:
+            place = value.places[value.stood]
+            lists.setdefault((value.stood, place.clock), []).append((place.position, key))
     ranks: dict[Key, int] = {}
     for items in lists.values():
         items.sort(key=_position)

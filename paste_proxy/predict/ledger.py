@@ -77,9 +77,9 @@ class Ledger:
 
     def update(self, section: str, key: Hashable, values: Mapping[Hashable, float]) -> None:
         group = self._group((section, key))
-        fresh = len(values.keys() - group.keys())
+        before = len(group)
         group.update(values)
-        self._size += fresh
+        self._size += len(group) - before
         if self._size > self._limit:
             self._forget(group)
 

@@ -15,7 +15,7 @@ from paste_proxy.predict.model import FinishedCall, Said
 from paste_proxy.predict.shapes import every_item, is_record, leaves
 from paste_proxy.predict.signatures import Signature
 from paste_proxy.predict.symbols import Argument, Filling, Slot, Symbol, Symbols, Written
-from paste_proxy.predict.values import LONGEST, Key, as_number, key_of, mask_of, spoken, twin
+from paste_proxy.predict.values import LONGEST, Key, key_of, mask_of, spoken, twin
 
 VALUES = 1536
 """Values kept, some 2 MB: of eight outputs with as many values as are kept of each text, and most of what was
@@ -69,33 +69,27 @@ class Place(NamedTuple):
     """Of the text, so that one text's values are known as such."""
 
 
-class Use(NamedTuple):
-    times: int
-    call: int
-    clock: int
-
-
 class Value:
-    __slots__ = ("count", "key", "kinds", "last_use", "mask", "number", "places", "used")
+    __slots__ = ("count", "key", "kinds", "mask", "places", "stood", "used")
 
     def __init__(self, key: Key) -> None:
         self.key = key
         self.mask = mask_of(key)
-        self.number = as_number(key)
         self.places: dict[Source, Place] = {}
         """The newest of each source; the newest source last."""
-        self.used: dict[Slot, Use] = {}
-        self.last_use = -1
-        """Calls asked for before it was used last; -1: never."""
+        self.stood: Source | None = None
+        """The newest source, rather an output or a text than an argument."""
+        self.used: dict[Slot, int] = {}
+        """When it was used last, by the memory's clock."""
         self.kinds = 0
         """Kinds of places that it stood in, a bit for each."""
         self.count = 0
 
     def kept(self) -> tuple[Any, ...]:
-        return dict(self.places), dict(self.used), self.last_use, self.kinds, self.count
+        return dict(self.places), self.stood, dict(self.used), self.kinds, self.count
 
     def restore(self, kept: tuple[Any, ...]) -> None:
-        self.places, self.used, self.last_use, self.kinds, self.count = kept
+        self.places, self.stood, self.used, self.kinds, self.count = kept
 
 
 class Supposed:
@@ -158,6 +152,8 @@ class Memory:
         self.heard = ""
         """What the turn under way has said, its end."""
         self._mentioned: tuple[str, frozenset[Key]] = "", frozenset()
+        self.looks: list[Any] = []
+        """What was expected of the turn under way; whoever began it adds to them."""
         self.application = ""
         """A digest of how its system prompt begins."""
         self.calls = 0
@@ -245,6 +241,10 @@ class Memory:
             self._mentioned = self.heard, frozenset(("str", word) for word in spoken(self.heard))
         return self._mentioned[1]
 
+    def latest(self) -> str:
+        """The symbol that was asked for last."""
+        return str(self.asked[-1]) if self.asked else self.signatures[-1].tool if self.signatures else ""
+
     def named_for(self, slot: Slot) -> Mapping[Key, None]:
         """What was given as an argument of this name, of any tool; as a slot of a command, of this command."""
         return self.named.get(slot.argument if isinstance(slot.argument, str) else slot.symbol, {})
@@ -290,9 +290,7 @@ class Memory:
         slot = Slot(symbol, argument)
         source = _argument(slot)
         value = self._put(key, source, 0, lasting=lasting)
-        times = value.used[slot].times if slot in value.used else 0
-        value.used[slot] = Use(times + 1, self.calls + 1, self._clock)
-        value.last_use = self.calls + 1
+        value.used[slot] = self._clock
         if lasting and (other := twin(key)) is not None:
             self._put(other, source, 0)
         if slot in self.last:
@@ -311,6 +309,8 @@ class Memory:
             value = self.values[key] = Value(key)
         value.places.pop(source, None)
         value.places[source] = Place(self.calls, position, self._clock)
+        if source[0] != "arg" or value.stood is None or value.stood[0] == "arg":
+            value.stood = source
         value.count += 1
         value.kinds |= KINDS[source[0]]
         self.newest.pop(source, None)
@@ -329,6 +329,8 @@ class Memory:
         if len(value.places) > PLACES:
             oldest = next(iter(value.places))
             del value.places[oldest]
+            if value.stood == oldest:
+                value.stood = source
             _leave(self.by_source, oldest, value.key)
         if len(self.newest) > SOURCES:
             oldest = next(iter(self.newest))

@@ -19,8 +19,10 @@ FREQUENT = 16
 LEFT_OUT = ("long contexts", "habits", "user's text")
 SHORT = 4
 """Contexts of one signature."""
-KINDS = 24
+KINDS = 16
 """Of each context."""
+CONSIDERED = 24
+"""Symbols from which on no shorter context is asked for more."""
 UNSEEN = 0.2
 """Added to each symbol's count where nothing is known of the context."""
 HABIT = 6.0
@@ -64,9 +66,9 @@ class NextTool:
         chances = dict.fromkeys(_considered(groups, local), 0.0)
         for group in groups:
             if group is groups[0] or group:
-                _blend(chances, group or {})
+                chances = _blend(chances, group or {})
         if local and "habits" not in self._without:
-            _habit(chances, local)
+            chances = _habit(chances, local)
         if memory.heard_user and "user's text" not in self._without:
             self._hear(chances, memory)
         goes_on = 1 - self._ends(memory)
@@ -119,12 +121,12 @@ def _considered(groups: list[Group | None], local: Mapping[Symbol, int]) -> dict
     """Of long contexts first: they are what is likely here."""
     found: dict[Symbol, None] = dict.fromkeys(local)
     for group in reversed(groups):
-        most = FREQUENT if group is groups[0] else KINDS
-        labels = group or {}
-        top = (
-            labels if len(labels) <= most else sorted(labels, key=labels.__getitem__, reverse=True)[: most + 1]
-        )
-        found.update(dict.fromkeys(_symbol(label) for label in top if label != TOTAL))
+        if group and len(found) < CONSIDERED:
+            most = FREQUENT if group is groups[0] else KINDS
+            top = (
+                group if len(group) <= most else sorted(group, key=group.__getitem__, reverse=True)[: most + 1]
+            )
+            found.update((_symbol(label), None) for label in top if label != TOTAL)
     return found
 
 
@@ -133,28 +135,26 @@ def _symbol(label: object) -> Symbol:
     return label if isinstance(label, Symbol) else Symbol._make(label)  # type: ignore[arg-type]
 
 
-def _blend(chances: dict[Symbol, float], group: Group) -> None:
+def _blend(chances: dict[Symbol, float], group: Group) -> dict[Symbol, float]:
     total = group.get(TOTAL, 0.0)
     kinds = len(group) - 1
-    if kinds < 1:
-        if not any(chances.values()):
-            for symbol in chances:
-                chances[symbol] = 1 / len(chances)
-        return
     if not any(chances.values()):
-        for symbol in chances:
-            chances[symbol] = (group.get(symbol, 0.0) + UNSEEN) / (total + UNSEEN * kinds + 1)
-        return
+        if kinds < 1:
+            return dict.fromkeys(chances, 1 / max(1, len(chances)))
+        whole = total + UNSEEN * kinds + 1
+        return {symbol: (group.get(symbol, 0.0) + UNSEEN) / whole for symbol in chances}
+    if kinds < 1:
+        return chances
     own, rest = 1 / (total + kinds), kinds / (total + kinds)
-    for symbol in chances:
-        chances[symbol] = own * group.get(symbol, 0.0) + rest * chances[symbol]
+    return {symbol: own * group.get(symbol, 0.0) + rest * chance for symbol, chance in chances.items()}
 
 
-def _habit(chances: dict[Symbol, float], local: Mapping[Symbol, int]) -> None:
+def _habit(chances: dict[Symbol, float], local: Mapping[Symbol, int]) -> dict[Symbol, float]:
     total = sum(local.values())
     own = total / (total + HABIT * (1 + len(local)))
-    for symbol, chance in chances.items():
-        chances[symbol] = own * local.get(symbol, 0) / total + (1 - own) * chance
+    return {
+        symbol: own * local.get(symbol, 0) / total + (1 - own) * chance for symbol, chance in chances.items()
+    }
 
 
 @lru_cache(maxsize=4096)

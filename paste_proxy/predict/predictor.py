@@ -17,9 +17,9 @@ from paste_proxy.predict.model import Call, Candidate, History
 from paste_proxy.predict.next_tool import LEFT_OUT, NextTool
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.shapes import is_tool
-from paste_proxy.predict.symbols import Symbols, written
-from paste_proxy.predict.turn import Parts, Turn
-from paste_proxy.predict.values import LONGEST
+from paste_proxy.predict.symbols import Slot, Symbols, written
+from paste_proxy.predict.turn import PER_SLOT, Look, Parts, Turn
+from paste_proxy.predict.values import LONGEST, Key
 
 CALLS = 12
 """Calls of one turn that are learnt from: parallel calls are a handful, and each takes a few milliseconds."""
@@ -51,12 +51,17 @@ class PatternPredictor:
 
     def learn(self, history: History, calls: Sequence[Call]) -> None:
         """After `history` the model said what its turn heard, and asked for `calls`; none: it had no call."""
+        calls = calls[:CALLS]
         memory = self._remember(history)
-        for call in calls[:CALLS]:
-            self._learn_call(memory, call, history.origin or history.session)
-            memory.ask(call.tool, call.arguments)
-        self._judge(memory, None)
+        looks = self._looks(memory, calls)
+        for look, call in zip(looks, calls, strict=False):
+            self._learn_call(memory, look, call, history.origin or history.session)
+            memory.suppose(call.tool, call.arguments)  # as while the turn was under way
+        self._judge(looks[len(calls)], None)
         self._parts.next_tool.learn(memory, None)
+        memory.settle()
+        for call in calls:
+            memory.ask(call.tool, call.arguments)
         memory.asked = []
         memory.heard = ""
 
@@ -67,7 +72,9 @@ class PatternPredictor:
     def begin(self, history: History, tools: Iterable[str]) -> Turn:
         memory = self._remember(history)
         memory.heard = ""
-        return Turn(self._parts, memory, frozenset(tools))
+        turn = Turn(self._parts, memory, frozenset(tools))
+        memory.looks = turn.looks
+        return turn
 
     def _remember(self, history: History) -> Memory:
         """The session's memory, brought up to its history."""
@@ -75,6 +82,8 @@ class PatternPredictor:
         if not isinstance(memory, Memory):
             memory = history.memory = Memory(self._parts.symbols)
         memory.settle()
+        if memory.calls_read < history.forgotten_calls + len(history.calls):
+            memory.looks = []  # of a turn that never was learnt from
         calls = history.calls[max(0, memory.calls_read - history.forgotten_calls) :]
         said = history.said[max(0, memory.said_read - history.forgotten_said) :]
         place = history.forgotten_calls + len(history.calls) - len(calls)
@@ -90,24 +99,74 @@ class PatternPredictor:
         memory.said_read = history.forgotten_said + len(history.said)
         return memory
 
-    def _learn_call(self, memory: Memory, call: Call, session: str) -> None:
+    def _looks(self, memory: Memory, calls: Sequence[Call]) -> list[Look]:
+        """What was expected of each call of the turn, and of one more: as it was, or found anew where nobody
+        asked then."""
+        looks, memory.looks = memory.looks, []
+        for place in range(len(calls) + 1):
+            if place >= len(looks):
+                turn = Turn(self._parts, memory, None)
+                turn.expected(JUDGED)
+                looks.append(turn.looks[0])
+            if place < len(calls):
+                self._fill(memory, looks[place], calls[place])
+            if place + 1 < len(calls) or (place + 1 == len(calls) == len(looks)):
+                memory.suppose(calls[place].tool, calls[place].arguments)
+        memory.settle()
+        return looks
+
+    def _fill(self, memory: Memory, look: Look, call: Call) -> None:
+        """The slots that will be learnt from."""
+        symbol, filling = self._parts.symbols.apart(call.tool, call.arguments)
+        if len(filling) > ARGUMENTS or written(call.tool, call.arguments) in memory.made.get(symbol, ()):
+            return
+        for slot in (Slot(symbol, argument) for argument, key in filling.items() if _is_learnt(key)):
+            if slot not in look.filled:
+                look.filled[slot] = self._parts.fill(memory, slot)
+
+    def _learn_call(self, memory: Memory, look: Look, call: Call, session: str) -> None:
         if len(call.arguments) > ARGUMENTS or not is_tool(call.tool):
             return
         parts = self._parts
-        self._judge(memory, call)
+        self._judge(look, call)
         symbol, filling = parts.symbols.apart(call.tool, call.arguments)
         again = parts.repeats.learn(memory, symbol, written(call.tool, call.arguments))
         parts.next_tool.learn(memory, symbol)
         self.ledger.count("arguments", symbol, tuple(sorted(filling, key=str)))
         if not again:
-            turn = Turn(parts, memory, frozenset())
             for argument, key in filling.items():
-                if key is not None and (key[0] != "str" or len(key[1]) <= LONGEST):
-                    turn.learn(symbol, argument, key, session)
+                if key is not None and _is_learnt(key):
+                    self._learn_slot(memory, look, Slot(symbol, argument), key, session)
         parts.symbols.learn(call.tool, call.arguments, session)
 
-    def _judge(self, memory: Memory, call: Call | None) -> None:
+    def _learn_slot(self, memory: Memory, look: Look, slot: Slot, right: Key, session: str) -> None:
+        parts = self._parts
+        filled = look.filled[slot]
+        parts.filling.learn(slot, filled, right)
+        parts.extractors.learn(memory, slot, right, session)
+        self._witness_fields(memory, right, session)
+        if memory.heard.strip():
+            mentioned = memory.mentioned()
+            for _, key in filled.best(PER_SLOT):
+                if key != right:
+                    parts.hearing.learn(slot, right=False, named=key in mentioned)
+            parts.hearing.learn(slot, right=True, named=right in mentioned)
+
+    def _witness_fields(self, memory: Memory, right: Key, session: str) -> None:
+        """The names of fields that were of use may be kept once they were so in several sessions."""
+        value = memory.values.get(right)
+        for _, _, where in value.places if value is not None else ():
+            for step in where if isinstance(where, tuple) else ():
+                if isinstance(step, str):
+                    self.ledger.witness("names", None, step, session)
+
+    def _judge(self, look: Look, call: Call | None) -> None:
         """What became of what was expected; None: there was no further call."""
         right = written(call.tool, call.arguments) if call is not None else None
-        for stated, expected in Turn(self._parts, memory, None).expected(JUDGED):
+        for stated, expected in look.expected[:JUDGED]:
             self._parts.calibration.learn(stated, right=expected == right)
+
+
+def _is_learnt(key: Key | None) -> bool:
+    """Content is not."""
+    return key is not None and (key[0] != "str" or len(key[1]) <= LONGEST)

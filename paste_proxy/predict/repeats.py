@@ -51,7 +51,7 @@ class Repeats:
 def _contexts(memory: Memory, symbol: Symbol, made: int) -> Iterator[Hashable]:
     known = min(made, 4)
     name = symbol._replace(parts=symbol.parts[:2], open=bool(symbol.argument))  # a symbol: it may hold a word
-    last = str(memory.asked[-1]) if memory.asked else memory.signatures[-1].tool if memory.signatures else ""
+    last = memory.latest()
     yield known
     yield known, name
     yield known, name, last

@@ -1,9 +1,8 @@
 """One turn of a session: its candidates, sharpened by all that is heard (the levels of DESIGN section 6)."""
 
-import heapq
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from paste_proxy.predict.calibration import Calibration
 from paste_proxy.predict.extractors import Extractors
@@ -19,11 +18,16 @@ from paste_proxy.predict.values import READ, Key, key_of, mask_of, spoken, value
 
 SYMBOLS = 8
 """Symbols that are filled, the likeliest first: their tools are right in over 90 % of turns."""
+RANKED = 96
+"""Values that are ranked for one decision: no further symbol is filled then. It bounds what a decision takes,
+and the likelier symbols have had theirs."""
 SETS = 3
 """Sets of arguments per symbol."""
 PER_SLOT = 5
 """Values per slot, and COMBINED fillings per symbol, that are followed."""
 COMBINED = 8
+LOOKS = 4
+"""Calls of a turn whose looks are kept until it is over, some hundred kilobytes; the others are made again."""
 LEAST = 4e-3
 """A chance below is not followed: nobody would start it."""
 SIBLINGS = 4
@@ -32,6 +36,9 @@ LIKELY = 0.3
 """Chance from which on what follows a call is looked at: what is less likely is hardly worth a run itself."""
 HEARD = 4096
 """Characters of one unfinished word of a turn's text, after which it is taken for whole."""
+
+
+T = TypeVar("T")
 
 
 class Parts(NamedTuple):
@@ -43,6 +50,17 @@ class Parts(NamedTuple):
     hearing: Hearing
     calibration: Calibration
     ledger: Ledger
+
+    def fill(self, memory: Memory, slot: Slot) -> Filled:
+        return self.filling.fill(memory, slot, (memory.latest(), memory.heard_user))
+
+
+class Look(NamedTuple):
+    """What was expected of one call before anything of it was heard; what came of it is learnt when the turn is
+    over."""
+
+    expected: list[tuple[float, Written]]
+    filled: dict[Slot, Filled]
 
 
 class Turn:
@@ -59,8 +77,17 @@ class Turn:
         self._given: dict[Argument, Key | None] = {}
         self._filled: dict[Slot, Filled] = {}
         """What fills a slot does not change with what is heard; what of it is likely does."""
+        self._ranked = 0
+        """Values ranked in the search under way."""
+        self._symbols: dict[Symbol, float] | None = None
         self._found: list[tuple[float, Written]] | None = None
+        self._reasons: dict[Written, tuple[float, str]] = {}
+        """Of each candidate its evidence, and why it is one."""
         self._level = 0
+        self._place = 0
+        """Of the call that comes next."""
+        self.looks: list[Look] = []
+        """Of the turn's first calls, in their order."""
 
     # -- hearing ------------------------------------------------------------------------------------------
 
@@ -95,8 +122,14 @@ class Turn:
         """For this turn alone: what was really asked for is learnt when the turn is over."""
         self._heard_out()
         self._memory.suppose(call.tool, call.arguments)
-        self._filled = {}
-        self._named, self._given, self._found, self._level = None, {}, None, 0
+        self._place += 1
+        self._named, self._given, self._level = None, {}, 0
+        self._move_on()
+
+    def _move_on(self) -> None:
+        """To the next call: other contexts, other values."""
+        self._filled, self._symbols, self._found = {}, None, None
+        self._reasons.clear()
 
     def _heard_out(self) -> None:
         """No more text comes before the call: the last word is whole."""
@@ -125,14 +158,17 @@ class Turn:
             self.asked(_call(found[0][1]))
         if len(self._memory.asked) > before:
             self._memory.settle()
-            self._filled, self._found = {}, None
-        best = heapq.nlargest(limit, ((chance, call) for call, chance in chances.items()), key=_chance)
-        return self._told(best)
+            self._move_on()
+            self._place = 0
+            del self.looks[1:]  # they rest on guesses
+        return self._told(_best(limit, [(chance, call) for call, chance in chances.items()]))
 
     def expected(self, limit: int) -> list[tuple[float, Written]]:
         """Calls with their chances as the parts state them, the likeliest first."""
         if self._found is None or len(self._found) < limit:
             self._found = self._search(max(limit, 1))
+            if not self._level and len(self.looks) == self._place < LOOKS:
+                self.looks.append(Look(self._found, self._filled))
         return self._found[:limit]
 
     def reaches(self, call: Call) -> bool:
@@ -147,48 +183,31 @@ class Turn:
             for argument, key in filling.items()
         )
 
-    def learn(self, symbol: Symbol, argument: Argument, right: Key, session: str) -> None:
-        slot = Slot(symbol, argument)
-        filled = self._parts.filling.fill(self._memory, slot, self._after())
-        self._parts.filling.learn(slot, filled, right)
-        self._parts.extractors.learn(self._memory, slot, right, session)
-        self._witness_fields(right, session)
-        if self._memory.heard.strip():
-            mentioned = self._memory.mentioned()
-            for _, key in filled.best(PER_SLOT):
-                if key != right:
-                    self._parts.hearing.learn(slot, right=False, named=key in mentioned)
-            self._parts.hearing.learn(slot, right=True, named=right in mentioned)
-
-    def _witness_fields(self, right: Key, session: str) -> None:
-        """The names of fields that were of use may be kept once they were so in several sessions."""
-        value = self._memory.values.get(right)
-        for _, _, where in value.places if value is not None else ():
-            for step in where if isinstance(where, tuple) else ():
-                if isinstance(step, str):
-                    self._parts.ledger.witness("names", None, step, session)
-
     def _search(self, limit: int) -> list[tuple[float, Written]]:
         """Symbols in the order of their chances; a symbol can't do better than its own chance, so the search
         ends where `limit` calls have more."""
-        chances = self._symbols()
+        chances = self._next_symbols()
         found: dict[Written, float] = {}
+        self._ranked = 0
         for symbol in sorted(chances, key=chances.__getitem__, reverse=True)[:SYMBOLS]:
             bar = _nth(found, limit)
-            if chances[symbol] <= max(bar, LEAST):
+            if chances[symbol] <= max(bar, LEAST) or self._ranked > RANKED:
                 break
             for call, chance in self._calls(symbol, chances[symbol], bar).items():
                 found[call] = max(found.get(call, 0.0), chance)
-        return heapq.nlargest(limit, ((chance, call) for call, chance in found.items()), key=_chance)
+        return _best(limit, [(chance, call) for call, chance in found.items()])
 
-    def _symbols(self) -> dict[Symbol, float]:
-        chances = self._parts.next_tool.likely(self._memory)
+    def _next_symbols(self) -> dict[Symbol, float]:
+        if self._symbols is None:
+            self._symbols = self._parts.next_tool.likely(self._memory)
+        chances = self._symbols
+        tools = self._tools
         if self._named is None:
             return {
-                symbol: chance
-                for symbol, chance in chances.items()
-                if self._tools is None or symbol.tool in self._tools
+                symbol: chance for symbol, chance in chances.items() if tools is None or symbol.tool in tools
             }
+        if tools is not None and self._named not in tools:
+            return {}
         mine = {symbol: chance for symbol, chance in chances.items() if symbol.tool == self._named}
         whole = sum(mine.values())
         return (
@@ -221,25 +240,21 @@ class Turn:
             names: count for names, count in sets.items() if names != TOTAL and set(self._given) <= set(names)
         }
         whole = sum(fitting.values())
+        floor = max(bar, LEAST)
         slots: dict[Argument, list[tuple[float, Key]]] = {}
         found: list[tuple[float, dict[Argument, Key]]] = []
-        for names in heapq.nlargest(SETS, fitting, key=fitting.__getitem__):
+        for names in sorted(fitting, key=fitting.__getitem__, reverse=True)[:SETS]:
             combined: list[tuple[float, dict[Argument, Key]]] = [(chance * fitting[names] / whole, {})]
-            if combined[0][0] * self._hope(symbol, names) <= max(bar, LEAST):
+            if combined[0][0] <= floor or combined[0][0] * self._hope(symbol, names) <= floor:
                 continue
             for name in names:
-                if combined[0][0] <= max(bar, LEAST):
+                if not combined or combined[0][0] <= floor:
                     combined = []
                     break
                 if name not in slots:
                     slots[name] = self._values(Slot(symbol, name))
-                combined = heapq.nlargest(
-                    COMBINED,
-                    ((p * q, {**filling, name: key}) for p, filling in combined for q, key in slots[name]),
-                    key=_chance,
-                )
-                if not combined:
-                    break
+                more = [(p * q, {**filling, name: key}) for p, filling in combined for q, key in slots[name]]
+                combined = _best(COMBINED, more)
             found += combined
         return found
 
@@ -253,7 +268,8 @@ class Turn:
             given = self._given[slot.argument]
             return [] if given is None else [(1.0, given)]
         if slot not in self._filled:
-            self._filled[slot] = self._parts.filling.fill(self._memory, slot, self._after())
+            self._filled[slot] = self._parts.fill(self._memory, slot)
+            self._ranked += len(self._filled[slot].keys)
         filled = self._filled[slot]
         return self._sharpened(slot, filled) if self._heard_any else filled.best(PER_SLOT)
 
@@ -265,15 +281,9 @@ class Turn:
             for chance, key in zip(filled.chances, filled.keys, strict=False)
         ]
         whole = sum(chances) + filled.chances[-1]
-        pairs = ((chance / whole, key) for chance, key in zip(chances, filled.keys, strict=True))
-        return heapq.nlargest(PER_SLOT, pairs, key=_chance)
-
-    def _after(self) -> tuple[str, bool]:
-        memory = self._memory
-        last = (
-            str(memory.asked[-1]) if memory.asked else memory.signatures[-1].tool if memory.signatures else ""
+        return _best(
+            PER_SLOT, [(chance / whole, key) for chance, key in zip(chances, filled.keys, strict=True)]
         )
-        return last, memory.heard_user
 
     # -- saying -------------------------------------------------------------------------------------------
 
@@ -284,22 +294,20 @@ class Turn:
     def _candidate(self, stated: float, call: Written) -> Candidate:
         made = _call(call)
         estimate = self._parts.calibration.estimate(stated)
-        symbol, filling = self._parts.symbols.apart(made.tool, made.arguments)
-        evidence = (self._parts.ledger.find("arguments", symbol) or {}).get(TOTAL, 0.0)
-        return Candidate(
-            made.tool,
-            made.arguments,
-            probability=self._parts.calibration.lower_bound(estimate, evidence),
-            why=self._why(symbol, filling),
-            estimate=estimate,
-        )
+        if call not in self._reasons:
+            symbol, filling = self._parts.symbols.apart(made.tool, made.arguments)
+            evidence = (self._parts.ledger.find("arguments", symbol) or {}).get(TOTAL, 0.0)
+            self._reasons[call] = evidence, self._why(symbol, filling)
+        evidence, why = self._reasons[call]
+        bound = self._parts.calibration.lower_bound(estimate, evidence)
+        return Candidate(made.tool, made.arguments, bound, f"{why}, level {self._level}", estimate)
 
     def _why(self, symbol: Symbol, filling: dict[Argument, Key | None]) -> str:
         after = (
             " then ".join(f"{one.tool} ({one.outcome})" for one in self._memory.signatures[-2:]) or "the start"
         )
         bound = ", ".join(f"{name} = {self._binding(key)}" for name, key in filling.items() if key is not None)
-        return f"{symbol}({bound}) after {after}, level {self._level}"
+        return f"{symbol}({bound}) after {after}"
 
     def _binding(self, key: Key) -> str:
         """Where a value was seen last, in words."""
@@ -319,7 +327,13 @@ def _call(written: Written) -> Call:
 
 
 def _nth(found: dict[Written, float], limit: int) -> float:
-    return heapq.nlargest(limit, found.values())[-1] if len(found) >= limit else 0.0
+    return sorted(found.values(), reverse=True)[limit - 1] if len(found) >= limit else 0.0
+
+
+def _best(most: int, items: list[tuple[float, T]]) -> list[tuple[float, T]]:
+    """The likeliest; of equals the first."""
+    items.sort(key=_chance, reverse=True)
+    return items[:most]
 
 
 def _chance(item: tuple[float, Any]) -> float:

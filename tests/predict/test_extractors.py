@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from paste_proxy.predict.extractors import NAMES, OF_MASK, Extractors, Found, usual_masks
+from paste_proxy.predict.extractors import NAMES, OF_MASK, Extractors, Found
 from paste_proxy.predict.ledger import WITNESSES, Ledger
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Said
@@ -63,8 +63,17 @@ def test_of_a_mask_the_newest_are_looked_at() -> None:
 
 
 def test_rare_masks_are_not_looked_for() -> None:
-    extractors = taught(*["Q77"] * 99, "a-b")
-    assert usual_masks(extractors._ledger, ID) == ["x3"]
+    memory = memory_of(("look", {}, "B11 then c-d"))
+    assert values(taught(*["Q77"] * 9, "a-b", only="mask").candidates(memory, ID)) == ["B11", "c-d"]
+    assert values(taught(*["Q77"] * 99, "a-b", only="mask").candidates(memory, ID)) == ["B11"]
+
+
+def test_what_is_learnt_counts_at_once() -> None:
+    memory = memory_of(("look", {}, "B11 then c-d"))
+    extractors = taught("Q77", only="mask")
+    assert values(extractors.candidates(memory, ID)) == ["B11"]
+    extractors.learn(memory, ID, key("a-b"), "later")
+    assert values(extractors.candidates(memory, ID)) == ["B11", "c-d"]
 
 
 def test_values_that_stand_where_right_ones_stood() -> None:
@@ -113,13 +122,13 @@ def test_a_constant_is_known_after_enough_sessions() -> None:
     assert values(few.candidates(memory_of(), ID)) == []
     found = enough.candidates(memory_of(), ID)
     assert values(found) == ["en"]
-    assert found.constants == {("str", "en")}
+    assert found.constants == (("str", "en"),)
 
 
 def test_a_constant_that_stands_in_sight_too_is_still_known_as_one() -> None:
     found = taught(*["E-1"] * WITNESSES).candidates(memory_of(("look", {}, "E-1")), ID)
     assert found.how == {("str", "E-1"): "mask"}
-    assert found.constants == {("str", "E-1")}
+    assert found.constants == (("str", "E-1"),)
 
 
 def test_what_json_can_not_hold_never_is_a_constant() -> None:

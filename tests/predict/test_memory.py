@@ -119,7 +119,7 @@ def test_a_call_that_was_asked_for_is_read_once() -> None:
     memory.ask("open", {"id": 7})
     memory.answered(call("open", {"id": 7}))
     assert memory.made == {OPEN: [("open", frozenset({("id", ("int", 7))}))]}
-    assert memory.values["int", 7].used[Slot(OPEN, "id")].times == 1
+    assert memory.values["int", 7].used == {Slot(OPEN, "id"): 1}
     assert memory.local == {None: {OPEN: 1}}
     assert memory.signatures == [Signature("open", "ok")]
     assert (memory.calls, memory.former, memory.asked) == (1, [OPEN], [])

@@ -218,3 +218,31 @@ def test_huge_histories_and_arguments_are_taken() -> None:
         History(calls=calls), [Call("search", wide), Call("open", {"deep": deep}), Call("open", {"id": 7})]
     )
     assert isinstance(predictor.predict(History(calls=calls), TOOLS, 3), list)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(CALLS, min_size=1, max_size=6), min_size=1, max_size=4), st.data())
+def test_what_is_learnt_does_not_depend_on_what_was_asked(
+    sessions: list[list[FinishedCall]], data: st.DataObject
+) -> None:
+    """What was expected in the turn is learnt from as it was, or found anew if nobody asked: the same table."""
+    asked, silent = PatternPredictor(Ledger()), PatternPredictor(Ledger())
+    tools = sorted({one.tool for calls in sessions for one in calls})
+    for number, calls in enumerate(sessions):
+        histories = [History([], session=str(number)) for _ in range(2)]
+        while calls:
+            turn = data.draw(st.integers(1, min(3, len(calls))))
+            wanted = [Call(one.tool, one.arguments) for one in calls[:turn]]
+            begun = asked.begin(histories[0], tools)
+            begun.candidates(3)
+            for one in wanted:
+                begun.named(one.tool)
+                begun.candidates(3)
+                begun.asked(one)
+                begun.candidates(3)
+            asked.learn(histories[0], wanted)
+            silent.learn(histories[1], wanted)
+            for history in histories:
+                history.calls.extend(calls[:turn])
+            calls = calls[turn:]
+    assert dict(asked.ledger.groups()) == dict(silent.ledger.groups())
