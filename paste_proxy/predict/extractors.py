@@ -13,12 +13,12 @@ from paste_proxy.predict.memory import Memory, Source, Value
 from paste_proxy.predict.symbols import Slot
 from paste_proxy.predict.values import Key, as_number, can_be_stored, key_of, like, mask_of
 
-OF_MASK = 8
+OF_MASK = 6
 """Newest values of each mask: those that stand where no right value stood yet."""
-MASKS = 6
+MASKS = 4
 RARE = 0.02
 """Share of a slot's values below which a mask is not looked for."""
-SOURCES, OF_SOURCE = 6, 16
+SOURCES, OF_SOURCE = 4, 8
 """Places, and newest values of each."""
 OTHER_KINDS = ("int", "float", "bool", "null", "json")
 """Kinds whose mask is the kind itself."""

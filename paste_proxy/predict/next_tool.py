@@ -58,8 +58,11 @@ class NextTool:
                 self._ledger.count("heard", symbol, mask)
                 self._ledger.count("heard", None, mask)
 
-    def likely(self, memory: Memory) -> dict[Symbol, float]:
-        """Symbols with their probabilities; what is left of one: the turn ends without a further call."""
+    def likely(self, memory: Memory, least: float = 0.0) -> dict[Symbol, float]:
+        """Symbols with their probabilities; what is left of one: the turn ends without a further call. None if
+        that leaves `least` or less for all of them."""
+        if (goes_on := 1 - self._ends(memory)) <= least:
+            return {}
         contexts = islice(_contexts(memory), SHORT if "long contexts" in self._without else None)
         groups = [self._ledger.find("next", context) for context in contexts]
         local = memory.local.get(memory.former[-1] if memory.former else None) or {}
@@ -71,7 +74,6 @@ class NextTool:
             chances = _habit(chances, local)
         if memory.heard_user and "user's text" not in self._without:
             self._hear(chances, memory)
-        goes_on = 1 - self._ends(memory)
         return {symbol: chance * goes_on for symbol, chance in chances.items()}
 
     def _ends(self, memory: Memory) -> float:

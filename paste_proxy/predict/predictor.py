@@ -5,7 +5,7 @@ A call's chance is that of its symbol (`next_tool`), times that of a repeat (`re
 Deterministic: equal ledgers and histories, equal candidates.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from paste_proxy.predict.calibration import Calibration
 from paste_proxy.predict.extractors import NAMES, Extractors
@@ -18,7 +18,7 @@ from paste_proxy.predict.next_tool import LEFT_OUT, NextTool
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.shapes import is_tool
 from paste_proxy.predict.symbols import Slot, Symbols, written
-from paste_proxy.predict.turn import PER_SLOT, Look, Parts, Turn
+from paste_proxy.predict.turn import JUDGED, PER_SLOT, Look, Parts, Turn
 from paste_proxy.predict.values import LONGEST, Key
 
 CALLS = 12
@@ -27,8 +27,6 @@ ARGUMENTS = 12
 """A call with more is not learnt from: the calls that can be bound have one to four."""
 PARTS = (*NAMES, *LEFT_OUT, "repeats", "shared weights")
 """What can be left out, to see what it is worth."""
-JUDGED = 3
-"""Candidates of each turn whose outcome is counted."""
 
 
 class PatternPredictor:
@@ -103,17 +101,22 @@ class PatternPredictor:
         """What was expected of each call of the turn, and of one more: as it was, or found anew where nobody
         asked then."""
         looks, memory.looks = memory.looks, []
+        known = memory.mentioned() & memory.values.keys()
         for place in range(len(calls) + 1):
             if place >= len(looks):
-                turn = Turn(self._parts, memory, None)
-                turn.expected(JUDGED)
-                looks.append(turn.looks[0])
+                looks.append(self._look(memory, known if place else frozenset()))
             if place < len(calls):
                 self._fill(memory, looks[place], calls[place])
             if place + 1 < len(calls) or (place + 1 == len(calls) == len(looks)):
                 memory.suppose(calls[place].tool, calls[place].arguments)
         memory.settle()
         return looks
+
+    def _look(self, memory: Memory, known: Set[Key]) -> Look:
+        """`known`: values that the turn has named; of its first call nothing is heard."""
+        turn = Turn(self._parts, memory, None)
+        turn.mentioned(known)
+        return Look(turn.expected(JUDGED), turn.filled)
 
     def _fill(self, memory: Memory, look: Look, call: Call) -> None:
         """The slots that will be learnt from."""

@@ -1,7 +1,7 @@
 """One turn of a session: its candidates, sharpened by all that is heard (the levels of DESIGN section 6)."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, NamedTuple, TypeVar
 
 from paste_proxy.predict.calibration import Calibration
@@ -26,6 +26,8 @@ SETS = 3
 PER_SLOT = 5
 """Values per slot, and COMBINED fillings per symbol, that are followed."""
 COMBINED = 8
+JUDGED = 3
+"""Candidates of each call whose outcome is learnt from."""
 LOOKS = 4
 """Calls of a turn whose looks are kept until it is over, some hundred kilobytes; the others are made again."""
 LEAST = 4e-3
@@ -63,6 +65,24 @@ class Look(NamedTuple):
     filled: dict[Slot, Filled]
 
 
+class _Here:
+    """What is known at one place of the turn: found once, and used at all levels."""
+
+    __slots__ = ("again", "filled", "reasons", "sets", "symbols")
+
+    def __init__(self) -> None:
+        self.symbols: dict[Symbol, float] | None = None
+        """What may come next."""
+        self.again: dict[Symbol, dict[Written, float]] = {}
+        """The chances of repeats."""
+        self.sets: dict[Symbol, list[tuple[float, tuple[Argument, ...]]]] = {}
+        """Sets of arguments, with their shares."""
+        self.filled: dict[Slot, Filled] = {}
+        """What fills a slot does not change with what is heard; what of it is likely does."""
+        self.reasons: dict[Written, tuple[float, str]] = {}
+        """Of each candidate its evidence, and why it is one."""
+
+
 class Turn:
     """Implements `TurnPredictor`. `tools`: the names that may be called; None: any."""
 
@@ -71,18 +91,13 @@ class Turn:
         self._memory = memory
         self._tools = tools
         self._mentioned: set[Key] = set()
-        self._heard_any = False
         self._tail = ""
         self._named: str | None = None
         self._given: dict[Argument, Key | None] = {}
-        self._filled: dict[Slot, Filled] = {}
-        """What fills a slot does not change with what is heard; what of it is likely does."""
+        self._here = _Here()
         self._ranked = 0
         """Values ranked in the search under way."""
-        self._symbols: dict[Symbol, float] | None = None
         self._found: list[tuple[float, Written]] | None = None
-        self._reasons: dict[Written, tuple[float, str]] = {}
-        """Of each candidate its evidence, and why it is one."""
         self._level = 0
         self._place = 0
         """Of the call that comes next."""
@@ -103,10 +118,12 @@ class Turn:
             end = len(self._tail) - 1
         whole, self._tail = self._tail[: end + 1], self._tail[end + 1 :]
         self._memory.heard = (self._memory.heard + whole)[-READ:]
-        known = {("str", word) for word in spoken(whole)} & self._memory.values.keys()
+        self.mentioned({("str", word) for word in spoken(whole)} & self._memory.values.keys())
+
+    def mentioned(self, known: Set[Key]) -> None:
+        """Values in sight that the text names."""
         fresh = known - self._mentioned
-        if fresh or (known and not self._heard_any):
-            self._heard_any = True
+        if fresh:
             self._mentioned |= fresh
             self._level = max(self._level, 1)
             self._found = None
@@ -128,8 +145,7 @@ class Turn:
 
     def _move_on(self) -> None:
         """To the next call: other contexts, other values."""
-        self._filled, self._symbols, self._found = {}, None, None
-        self._reasons.clear()
+        self._here, self._found = _Here(), None
 
     def _heard_out(self) -> None:
         """No more text comes before the call: the last word is whole."""
@@ -163,12 +179,17 @@ class Turn:
             del self.looks[1:]  # they rest on guesses
         return self._told(_best(limit, [(chance, call) for call, chance in chances.items()]))
 
+    @property
+    def filled(self) -> dict[Slot, Filled]:
+        """What fills the slots of the call that comes next, as far as it was of interest."""
+        return self._here.filled
+
     def expected(self, limit: int) -> list[tuple[float, Written]]:
         """Calls with their chances as the parts state them, the likeliest first."""
         if self._found is None or len(self._found) < limit:
-            self._found = self._search(max(limit, 1))
+            self._found = self._search(max(limit, JUDGED))
             if not self._level and len(self.looks) == self._place < LOOKS:
-                self.looks.append(Look(self._found, self._filled))
+                self.looks.append(Look(self._found, self._here.filled))
         return self._found[:limit]
 
     def reaches(self, call: Call) -> bool:
@@ -198,9 +219,9 @@ class Turn:
         return _best(limit, [(chance, call) for call, chance in found.items()])
 
     def _next_symbols(self) -> dict[Symbol, float]:
-        if self._symbols is None:
-            self._symbols = self._parts.next_tool.likely(self._memory)
-        chances = self._symbols
+        if self._here.symbols is None:
+            self._here.symbols = self._parts.next_tool.likely(self._memory, LEAST)
+        chances = self._here.symbols
         tools = self._tools
         if self._named is None:
             return {
@@ -216,9 +237,11 @@ class Turn:
 
     def _calls(self, symbol: Symbol, chance: float, bar: float) -> dict[Written, float]:
         found: dict[Written, float] = {}
-        again = self._parts.repeats.likely(self._memory, symbol)
+        if symbol not in self._here.again:
+            self._here.again[symbol] = self._parts.repeats.likely(self._memory, symbol)
+        again = self._here.again[symbol]
         for call, share in again.items():
-            if self._fits(call):
+            if not self._given or self._fits(call):
                 found[call] = chance * share
         fresh = max(0.02, 1 - sum(again.values()))
         for combined, filling in self._fillings(symbol, chance * fresh, bar):
@@ -228,25 +251,39 @@ class Turn:
         return found
 
     def _fits(self, call: Written) -> bool:
+        """A call with nothing beyond what is told is no guess any more."""
         arguments = dict(call[1])
-        return all(key is not None and arguments.get(str(name)) == key for name, key in self._given.items())
+        return len(arguments) > len(self._given) and all(
+            key is not None and arguments.get(str(name)) == key for name, key in self._given.items()
+        )
+
+    def _sets(self, symbol: Symbol) -> list[tuple[float, tuple[Argument, ...]]]:
+        """The likeliest sets of arguments, with their shares of those that go with what is told."""
+        if not self._given and symbol in self._here.sets:
+            return self._here.sets[symbol]
+        counts, given = self._parts.ledger.find("arguments", symbol) or {}, self._given.keys()
+        fitting = [(count, names) for names, count in counts.items() if names != TOTAL and given <= set(names)]
+        whole = sum(count for count, _ in fitting)
+        shares = [
+            (count / whole, names)
+            for count, names in _best(SETS, fitting)
+            if len(names) > len(given) or not given
+        ]
+        if not given:
+            self._here.sets[symbol] = shares
+        return shares
 
     def _fillings(self, symbol: Symbol, chance: float, bar: float) -> list[tuple[float, dict[Argument, Key]]]:
         """The likeliest ways to fill all slots of a symbol."""
         if symbol.open:
             return []
-        sets = self._parts.ledger.find("arguments", symbol) or {}
-        fitting = {
-            names: count for names, count in sets.items() if names != TOTAL and set(self._given) <= set(names)
-        }
-        whole = sum(fitting.values())
         floor = max(bar, LEAST)
         slots: dict[Argument, list[tuple[float, Key]]] = {}
         found: list[tuple[float, dict[Argument, Key]]] = []
-        for names in sorted(fitting, key=fitting.__getitem__, reverse=True)[:SETS]:
-            combined: list[tuple[float, dict[Argument, Key]]] = [(chance * fitting[names] / whole, {})]
-            if combined[0][0] <= floor or combined[0][0] * self._hope(symbol, names) <= floor:
+        for share, names in self._sets(symbol):
+            if chance * share <= floor or chance * share * self._hope(symbol, names) <= floor:
                 continue
+            combined: list[tuple[float, dict[Argument, Key]]] = [(chance * share, {})]
             for name in names:
                 if not combined or combined[0][0] <= floor:
                     combined = []
@@ -260,18 +297,18 @@ class Turn:
 
     def _hope(self, symbol: Symbol, names: Iterable[Argument]) -> float:
         """What the chance of a set of arguments can be at best."""
-        asked = (Slot(symbol, name) for name in names if name not in self._given)
-        return math.prod(map(self._parts.filling.hope, asked))
+        slots = [Slot(symbol, name) for name in names if name not in self._given]
+        return math.prod([self._parts.filling.hope(slot) for slot in slots if slot not in self._here.filled])
 
     def _values(self, slot: Slot) -> list[tuple[float, Key]]:
         if slot.argument in self._given:
             given = self._given[slot.argument]
             return [] if given is None else [(1.0, given)]
-        if slot not in self._filled:
-            self._filled[slot] = self._parts.fill(self._memory, slot)
-            self._ranked += len(self._filled[slot].keys)
-        filled = self._filled[slot]
-        return self._sharpened(slot, filled) if self._heard_any else filled.best(PER_SLOT)
+        filled = self._here.filled.get(slot)
+        if filled is None:
+            filled = self._here.filled[slot] = self._parts.fill(self._memory, slot)
+            self._ranked += len(filled.keys)
+        return self._sharpened(slot, filled) if self._mentioned else filled.best(PER_SLOT)
 
     def _sharpened(self, slot: Slot, filled: Filled) -> list[tuple[float, Key]]:
         """With what the text names."""
@@ -294,11 +331,12 @@ class Turn:
     def _candidate(self, stated: float, call: Written) -> Candidate:
         made = _call(call)
         estimate = self._parts.calibration.estimate(stated)
-        if call not in self._reasons:
+        reasons = self._here.reasons
+        if call not in reasons:
             symbol, filling = self._parts.symbols.apart(made.tool, made.arguments)
             evidence = (self._parts.ledger.find("arguments", symbol) or {}).get(TOTAL, 0.0)
-            self._reasons[call] = evidence, self._why(symbol, filling)
-        evidence, why = self._reasons[call]
+            reasons[call] = evidence, self._why(symbol, filling)
+        evidence, why = reasons[call]
         bound = self._parts.calibration.lower_bound(estimate, evidence)
         return Candidate(made.tool, made.arguments, bound, f"{why}, level {self._level}", estimate)
 

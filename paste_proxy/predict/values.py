@@ -27,9 +27,11 @@ READ = 16_384
 _KINDS = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
 _SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
 _WORD = re.compile(
-    r"(https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+"
+    r"(?:(?!https?://)[a-z]++(?!\w|[./@:~+#-]++\w)[^\w#@~/.]*+)*+"
+    r"(?:(https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+)"
 )
-"""In its group; rules of dots and dashes are passed over as a whole, as a text may be nothing else."""
+"""In its group. Plain words before it, and rules of dots and dashes, are passed over as a whole: a text may be
+nothing else."""
 _LINE = re.compile(r"(?<=\w)(?::\d+){1,2}$")
 """A line number, and maybe a column, behind a file's name."""
 _HALF = re.compile(r"[\ud800-\udfff]")

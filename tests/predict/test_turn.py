@@ -90,9 +90,22 @@ def test_of_a_named_tool_only_its_calls_are_expected() -> None:
     assert first(turn)[0] == "open"
     turn.named("read")
     assert {candidate.tool for candidate in turn.candidates(9)} == {"read"}
+    assert "level 2" in turn.candidates(1)[0].why
     turn.argued("name", "R99b")
-    assert first(turn) == ("read", {"name": "R99b"})
-    assert turn.candidates(1)[0].estimate > 0.8
+    assert turn.candidates(9) == []  # nothing of it is left to foresee
+
+
+def test_of_a_call_with_some_arguments_the_others_are_expected() -> None:
+    predictor = PatternPredictor(Ledger())
+    for number in range(20):
+        history = History(calls=[searched(number)], session=str(number))
+        asked = {"mode": "xy"[number % 2], "name": f"R{number}{'ab'[number % 2]}"}
+        predictor.learn(history, [Call("open", asked)])
+    turn, _ = begun(predictor)
+    turn.named("open")
+    turn.argued("mode", "y")
+    assert first(turn)[1]["mode"] == "y"
+    assert {candidate.arguments["name"] for candidate in turn.candidates(2)} == {"R99a", "R99b"}
     assert "level 3" in turn.candidates(1)[0].why
 
 

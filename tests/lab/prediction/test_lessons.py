@@ -74,7 +74,7 @@ def several(folder: Path) -> list[Session]:
 def lived_through(predictor: PatternPredictor, one: Session, pieces: int, looks: int) -> None:
     """As the proxy hears it: in pieces, with looks at what is expected in between."""
     for history, turn in turns_of(one):
-        stream = predictor.begin(history, ["search", "open", "bash"])
+        stream = predictor.begin(history, tools_of([one]))
         stream.candidates(looks)
         said = turn.reasoning + turn.text
         for start in range(0, len(said), pieces):
