@@ -111,7 +111,8 @@ class Turns:
     ) -> None:
         session.turns += 1
         session.turn = turn
-        session.names = self._names.resolve(request.tools)
+        resolved = self._names.resolve(request.tools)
+        session.names, session.history.history.offered = resolved.ours, resolved.offered
         fresh = request.messages[resolution.fresh_from :]
         unseen: set[str] = set()
         like = self._like(resolution)

@@ -22,7 +22,7 @@ from paste_proxy.grammar.events import (
 )
 from paste_proxy.predict.model import Candidate, Fixed, History
 from paste_proxy.tools.ports import RunClass
-from tests.broker.world import SPECS
+from tests.broker.world import CLIENT_TOOLS, SPECS
 from tests.talk import NOBODY, Talk, talk
 
 
@@ -84,6 +84,13 @@ def test_events_that_start_nothing_are_passed_over() -> None:
     ]
     assert t.hears(*events, Foreseen(ArgumentText(0, "{"))) == []
     assert t.core.broker.open_scopes == 0
+
+
+def test_what_a_request_offers_is_known_to_the_predictor_by_our_names() -> None:
+    t = talk()
+    t.ask()
+    [session] = t.core.turns.sessions.values()
+    assert session.history.history.offered == {*SPECS, *CLIENT_TOOLS, "k"}
 
 
 # -- what is foreseen ---------------------------------------------------------------------------------------

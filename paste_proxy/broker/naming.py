@@ -5,7 +5,8 @@ configured prefix, it is a gateway tool's and the schemas are equal; otherwise t
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -22,6 +23,15 @@ DEPTH = 64
 """Schemas nested deeper are taken for different: no tool's is."""
 REMEMBERED = 256
 """Lists of tools whose resolution is remembered: about as many kinds of agents as one proxy meets."""
+NAMES_KEPT = 1024
+"""Names of one list: those of two hundred tools with four arguments each."""
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    ours: dict[str, str]
+    """See `resolve_tools`."""
+    offered: frozenset[str]
+    """The names of all its tools, ours where they mean them, and of their arguments."""
 
 
 class ToolNames:
@@ -30,19 +40,29 @@ class ToolNames:
     def __init__(self, specs: Mapping[str, ToolSpec], prefixes: Iterable[str]) -> None:
         self._specs = specs
         self._prefixes = tuple(prefixes)
-        self._known: OrderedDict[bytes, dict[str, str]] = OrderedDict()
+        self._known: OrderedDict[bytes, Resolved] = OrderedDict()
         """By digest of the list: clients send lists of any size. What is found in one has a name for each of
-        ours and each prefix at most."""
+        ours and each prefix at most, and `NAMES_KEPT`."""
 
-    def resolve(self, offered: tuple[RequestTool, ...]) -> dict[str, str]:
-        """See `resolve_tools`."""
+    def resolve(self, offered: tuple[RequestTool, ...]) -> Resolved:
+        """Equal lists give the same object."""
         key = digest(msgspec.json.encode(offered))
         if key not in self._known:
-            self._known[key] = resolve_tools(offered, self._specs, self._prefixes)
+            ours = resolve_tools(offered, self._specs, self._prefixes)
+            names = frozenset(islice(_names(offered, ours), NAMES_KEPT))
+            self._known[key] = Resolved(ours, names)
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
         self._known.move_to_end(key)
         return self._known[key]
+
+
+def _names(offered: Iterable[RequestTool], ours: Mapping[str, str]) -> Iterator[str]:
+    for tool in offered:
+        yield ours.get(tool.name, tool.name)
+        properties = tool.parameters.get("properties")
+        if isinstance(properties, dict):
+            yield from properties
 
 
 def resolve_tools(

@@ -43,6 +43,9 @@ class History(msgspec.Struct):
     origin: str = ""
     """Of a session that goes on from others: the first of them, since all of them are one task."""
     said: list[Said] = []
+    offered: frozenset[str] = frozenset()
+    """Names of tools and of their arguments that its newest request lists: nobody's data. Equal ones are one
+    object, as far as that can be had."""
     forgotten_calls: int = 0
     """Of all that were answered, those that `calls` holds no more."""
     forgotten_said: int = 0

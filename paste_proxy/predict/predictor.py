@@ -80,6 +80,7 @@ class PatternPredictor:
         if not isinstance(memory, Memory):
             memory = history.memory = Memory(self._parts.symbols)
         memory.settle()
+        self._parts.symbols.offer(history.offered)
         if memory.calls_read < history.forgotten_calls + len(history.calls):
             memory.looks = []  # of a turn that never was learnt from
         calls = history.calls[max(0, memory.calls_read - history.forgotten_calls) :]

@@ -1,23 +1,31 @@
 """What of the learnt may be kept on disk, and what may leave the house: shapes and counts, no session's values.
 
-Names of tools and arguments must look like names. A field of an output must have been useful in five sessions,
-since objects also have data for keys, as in {"ann": {"mail": ...}}. Words of commands and constants come in
-five sessions before they are learnt at all; they are kept for their tenant, and exported to nobody.
+Names of tools and arguments must look like names, and have been offered by a request or have come in five
+sessions: models make up others. A field of an output must have been useful in five sessions, since objects also
+have data for keys, as in {"ann": {"mail": ...}}. Words of commands and constants come in five sessions before
+they are learnt at all; they are kept for their tenant, and exported to nobody.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from paste_proxy.predict.extractors import NAMES
 from paste_proxy.predict.ledger import PRIVATE, SHARED, Group, GroupKey, Ledger, SavedGroup
 from paste_proxy.predict.shapes import is_tool
-from paste_proxy.predict.symbols import is_symbol
+from paste_proxy.predict.symbols import CALLED, is_symbol
 
 _MASK = re.compile(r"(?:[\W_]|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
 """What `values.mask_of` gives."""
 _OURS = frozenset(("none after", *NAMES))
 """Names of features: the only ones with spaces."""
+_CONTEXTS = ("tool", "application", "last", "two", "three", "start", "ok", "error")
+_PLACES = ("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg")
+_FEATURES = ("none", "how", "kinds", "often", "stood", "age", "after", "next", "again", "used", "weights")
+_SHAPES = ("int", "float", "bool", "null", "json", "empty", "url", "path", "folder", "file")
+_WORDS = frozenset((*_CONTEXTS, *_PLACES, *_FEATURES, *_SHAPES, "text1", "text2", "text3", "text4", CALLED[1]))
+"""Our own in keys and labels. A test holds that none is missing."""
+_DIGEST = re.compile(r"app_[0-9a-f]{12}")
 APPLICATION = "app_"
 """Before the digest of a system prompt, which could be guessed."""
 JSON_PLACES = ("out", "key", "list")
@@ -29,7 +37,7 @@ def savable(ledger: Ledger, key: GroupKey, group: Group) -> SavedGroup | None:
     if not _is_shape(ledger, key[1]):
         return None
     labels = list(group.items())
-    if key[0] not in PRIVATE:
+    if key[0] not in PRIVATE and key[0] != CALLED[0]:  # those were judged when they were learnt
         labels = [(label, value) for label, value in labels if _is_shape(ledger, label)]
     return SavedGroup(key[0], key[1], labels)
 
@@ -47,8 +55,8 @@ def exportable(ledger: Ledger) -> list[SavedGroup]:
 
 def _is_shape(ledger: Ledger, value: Any) -> bool:
     """Whether all strings in a key or label may be kept."""
-    known = ledger.find("names", None) or {}
-    return all(one in known if kind == "field" else _is_name(one) for kind, one in _strings(value))
+    fields, called = ledger.find("names", None) or {}, ledger.find(*CALLED) or {}
+    return all(one in fields if kind == "field" else _is_name(one, called) for kind, one in _strings(value))
 
 
 def _strings(value: Any) -> Iterator[tuple[str, str]]:
@@ -65,10 +73,15 @@ def _strings(value: Any) -> Iterator[tuple[str, str]]:
                 yield from _strings(item)
 
 
-def _is_name(text: str) -> bool:
-    """Of a tool or an argument; or a mask; or a tool with its command."""
+def _is_name(text: str, called: Container[str]) -> bool:
+    """Of a tool or an argument; or ours; or a tool with its command."""
     tool, command, _ = text.partition(": ")
-    return not text or text in _OURS or is_tool(tool if command else text) or _MASK.fullmatch(text) is not None
+    name = tool if command else text
+    return _is_ours(text) or (is_tool(name) and name in called)
+
+
+def _is_ours(text: str) -> bool:
+    return text in _WORDS or text in _OURS or any(shape.fullmatch(text) for shape in (_MASK, _DIGEST))
 
 
 def _has_words(value: Any) -> bool:

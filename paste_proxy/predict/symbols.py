@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from paste_proxy.predict.ledger import WITNESSES, Ledger
+from paste_proxy.predict.shapes import is_tool
 from paste_proxy.predict.values import Key, key_of, mask_of
 
 LONGEST_COMMAND = 300
@@ -18,6 +19,10 @@ LONGEST_COMMAND = 300
 MOST_WORDS = 16
 MOST_SLOTS = 4
 """Commands with more are made anew each time."""
+
+CALLED = ("names", "called")
+"""The group of the names of tools and arguments that are nobody's data: a request offered them, or they came in
+five sessions. Models make up others, of whatever they have read."""
 
 Argument: TypeAlias = str | int
 """An argument's name, or the place of a slot in a command."""
@@ -65,6 +70,7 @@ class Symbols:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._offered: frozenset[str] = frozenset()
 
     def apart(self, tool: str, arguments: Mapping[str, Any]) -> tuple[Symbol, Filling]:
         filling: Filling = {name: key_of(value) for name, value in arguments.items()}
@@ -103,8 +109,19 @@ class Symbols:
         )
         return symbol.tool, frozenset([*named, (symbol.argument, ("str", text))])
 
+    def offer(self, names: frozenset[str]) -> None:
+        """Of tools and arguments: they stand in a request, so no model made them up."""
+        if names is self._offered:
+            return
+        self._offered = names
+        for name in sorted(names.difference(self._ledger.find(*CALLED) or ())):
+            if is_tool(name):
+                self._ledger.set(*CALLED, name, float(WITNESSES))
+
     def learn(self, tool: str, arguments: Mapping[str, Any], session: str) -> None:
-        """Which words its commands have."""
+        """Its names, and which words its commands have."""
+        for name in filter(is_tool, dict.fromkeys((tool, *arguments))):
+            self._ledger.witness(*CALLED, name, session)
         for name, value in arguments.items():
             if isinstance(value, str) and " " in value.strip():
                 for word in dict.fromkeys(_WORDS.findall(value[:LONGEST_COMMAND])):

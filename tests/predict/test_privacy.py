@@ -15,11 +15,14 @@ from paste_proxy.predict.signatures import finished_call
 Made = tuple[str, dict[str, Any], str]
 
 
-def learnt(*sessions: list[Made], said: str = "", ledger: Ledger | None = None) -> Ledger:
-    """What a predictor learns of sessions with one call a turn; `said` is told by the user and by the model."""
+def learnt(*sessions: list[Made], said: str = "", ledger: Ledger | None = None, offered: bool = True) -> Ledger:
+    """What a predictor learns of sessions with one call a turn; `said` is told by the user and by the model.
+    Their requests have offered the tools."""
     predictor = PatternPredictor(ledger if ledger is not None else Ledger())
     for number, made in enumerate(sessions):
         history = History(calls=[], session=f"s{number}", said=[Said("user", said, 0), Said("system", said, 0)])
+        if offered:
+            history.offered = frozenset(name for tool, arguments, _ in made for name in (tool, *arguments))
         for tool, arguments, text in made:
             predictor.begin(history, [tool]).heard(f"{said}\n")
             predictor.learn(history, [Call(tool, arguments)])
@@ -139,6 +142,63 @@ def test_steps_between_numbers_are_known_once_many_sessions_took_them() -> None:
     [(_, steps)] = [(key, group) for key, group in ledger.groups() if key[0] == "steps"]
     assert steps == {31: WITNESSES}
     assert not [group for group in exportable(ledger) if group.section == "steps"]
+
+
+def calls_ann(number: int) -> list[Made]:
+    """A made-up tool and argument, between calls of others."""
+    found = f"o{number}"
+    return [
+        ("find", {"query": f"q{number}"}, found),
+        ("ask_ann_lee", {"id": found, "lee_account": found}, "ok"),
+        ("open", {"id": found}, "ok"),
+    ]
+
+
+@pytest.mark.parametrize(("sessions", "are"), [(1, False), (WITNESSES - 1, False), (WITNESSES, True)])
+def test_names_that_no_request_offered_are_kept_once_they_came_in_many_sessions(
+    sessions: int, are: bool
+) -> None:
+    ledger = learnt(*map(calls_ann, range(sessions)), offered=False)
+    known: list[Made] = [("find", {"query": "x"}, "ok"), ("open", {"id": "x"}, "ok")]
+    learnt(known, ledger=ledger)
+    for rows in (text_of(kept(ledger)), text_of(exportable(ledger))):
+        assert '"open"' in rows
+        for name in ("ask_ann_lee", "lee_account"):
+            assert (name in rows) is are
+
+
+def test_one_session_is_no_witness_of_a_name_however_often_it_came() -> None:
+    ledger = learnt(calls_ann(1) * WITNESSES * 2, offered=False)
+    assert "ann" not in text_of(kept(ledger))
+
+
+def test_names_that_a_request_offered_are_kept_at_once() -> None:
+    assert "ask_ann_lee" in text_of(kept(learnt(calls_ann(1))))
+
+
+def test_of_what_is_learnt_with_known_names_no_part_is_left_out() -> None:
+    """Our own words in keys and labels are known as such."""
+    shown = json.dumps({"users": [{"id": 1, "mail": "a@b.c"}], "next": "https://a.b/c"})
+
+    def session(number: int) -> list[Made]:
+        return [
+            *shell(f"Word{number}"),
+            ("find", {"query": f"q {number}", "page": number, "deep": True, "none": None, "f": 0.5}, shown),
+            ("find", {"query": "", "page": number + 1, "deep": False, "none": None, "f": 0.5}, "Error: no"),
+            ("read", {"path": f"src/{number}.py", "dir": "src/x", "url": "https://a.b/c", "as": "a.py"}, shown),
+            (
+                "say",
+                {"one": "a b", "two": "a b c", "three": "a b c d", "four": "a b c d e", "all": ["a"]},
+                shown,
+            ),
+        ]
+
+    ledger = learnt(*map(session, range(3 * WITNESSES)), said="Look at src/1.py and a@b.c.")
+    for key, group in ledger.groups():
+        saved = savable(ledger, key, group)
+        assert saved is not None, key
+        lost = group.keys() - {label for label, _ in saved.labels}
+        assert all("mail" in repr(label) or "users" in repr(label) for label in lost), lost
 
 
 @pytest.mark.parametrize("odd", ["Ann, please", "a b", "5tools", "@ann"])

@@ -24,6 +24,7 @@ def turns_of(session: Session) -> Iterator[tuple[History, Turn]]:
     """Each turn with the history that its request told. It is the same object, which grows."""
     history = SessionHistory(session.name)
     history.history.origin = session.task
+    history.history.offered = frozenset(session.offered)
     for turn in session.turns:
         history.take(turn.fresh, {})
         history.read()
