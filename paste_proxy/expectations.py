@@ -34,9 +34,12 @@ log = logging.getLogger(__name__)
 
 CONTEXT, MENTION, NAME, ARGUMENTS = range(4)
 """The levels of evidence."""
+LOOK_AFTER = 128
+"""Characters of text between two looks at the candidates, some thirty tokens: a look takes some hundred
+microseconds, a chunk one or two."""
 LOOK_EVERY = 512
-"""Characters of text after which the candidates are looked at again: a hundred tokens, a few seconds of a turn;
-in long turns half of what was heard. A look takes some hundred microseconds: one or two for each chunk."""
+"""The same, for a predictor that does not say whether it heard anything new: a hundred tokens, a few seconds of
+a turn; in long turns half of what was heard."""
 PAID = 1
 """Candidates with a price that one turn may have: what is wasted of them is money."""
 LOOKS = 128
@@ -63,6 +66,8 @@ class _Expecting:
     """Those among all of the turn's that cost money."""
     unseen: int = 0
     """Characters of text that came since the last look."""
+    news: bool = False
+    """Something among them may have changed what is expected."""
     heard: int = 0
     """All of them."""
     known: set[tuple[str, str]] = field(default_factory=set)
@@ -73,6 +78,15 @@ class _Expecting:
     """When its name came."""
     told: set[str] = field(default_factory=set)
     """Its arguments that are known."""
+
+    def hears(self, characters: int, news: bool | None) -> bool:
+        """Whether the candidates are to be looked at again. `news`: what the predictor says of it."""
+        self.unseen += characters
+        self.heard += characters
+        self.news = self.news or bool(news)
+        if news is None:
+            return self.unseen >= max(LOOK_EVERY, self.heard // 2)
+        return self.news and self.unseen >= LOOK_AFTER
 
     @property
     def since(self) -> tuple[bool, float]:
@@ -148,11 +162,14 @@ class Expectations:
     def heard(self, turn: str, text: str, now: float) -> None:
         """Reasoning or visible text."""
         expecting = self._turns.get(turn)
-        if expecting is None or not self._told(turn, expecting.predictor.heard, text):
+        if expecting is None:
             return
-        expecting.unseen += len(text)
-        expecting.heard += len(text)
-        if expecting.unseen >= max(LOOK_EVERY, expecting.heard // 2):
+        try:
+            news = expecting.predictor.heard(text)
+        except Exception:  # noqa: BLE001 - boundary, as in `begin`
+            self._failed(turn)
+            return
+        if expecting.hears(len(text), news):
             self._look(turn, expecting, MENTION, now)
 
     def named(self, turn: str, ordinal: int, tool: str, now: float) -> None:
@@ -247,7 +264,7 @@ class Expectations:
 
     def _look(self, turn: str, expecting: _Expecting, level: int, now: float) -> None:
         """Take on what is new among the candidates, now that more is known."""
-        expecting.unseen = 0
+        expecting.unseen, expecting.news = 0, False
         if level != expecting.level:
             expecting.level, expecting.taken = level, 0
         limit = self.speculation.candidates

@@ -6,6 +6,7 @@ import msgspec
 
 from paste_proxy.config import Config, SpeculationConfig
 from paste_proxy.core import Core
+from paste_proxy.expectations import LOOK_AFTER
 from paste_proxy.grammar.events import ArgumentSealed, CallOpened, ContentText, Foreseen, ReasoningText
 from paste_proxy.predict.model import Call, Candidate, Fixed
 from tests.broker.world import SPECS
@@ -166,6 +167,22 @@ def test_of_a_tool_with_a_price_one_candidate_runs_per_turn_and_only_a_likely_on
 
     assert of_two(0.9) == [1]
     assert of_two(0.3) == []
+
+
+def test_a_predictor_that_says_what_is_news_is_asked_soon_after() -> None:
+    class Listening(Scripted):
+        def heard(self, text: str) -> bool:  # type: ignore[override]
+            super().heard(text)
+            return "news" in text
+
+    predictor = Listening()
+    predictor.after = {repr("news"): [guess(2)]}
+    t = talk(predictor)
+    t.ask()
+    assert t.hears(ReasoningText(PIECE), ReasoningText("news")) == ["read_a speculative"]
+    predictor.after = {repr("more news"): [guess(3, "read_b")]}
+    assert t.hears(ReasoningText("more news")) == []
+    assert t.hears(ReasoningText("x" * LOOK_AFTER)) == ["read_b speculative"]
 
 
 def test_leads_are_learnt_where_calls_are_sealed() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.model import FinishedCall, Said
 from paste_proxy.predict.shapes import every_item, is_record, leaves
 from paste_proxy.predict.signatures import Signature
@@ -149,9 +150,8 @@ class Memory:
         """Whether the user spoke since the last result."""
         self.user_masks: tuple[str, ...] = ()
         self.user_words: frozenset[str] = frozenset()
-        self.heard = ""
-        """What the turn under way has said, its end."""
-        self._mentioned: tuple[str, frozenset[Key]] = "", frozenset()
+        self.heard = Heard()
+        """What the turn under way has said."""
         self.looks: list[Any] = []
         """What was expected of the turn under way; whoever began it adds to them."""
         self.application = ""
@@ -234,12 +234,6 @@ class Memory:
             if 0 < len(whole) <= SHORT_RESULT:
                 self._put(("str", whole), ("whole", call.tool, ""), 0)
         self.heard_user = False
-
-    def mentioned(self) -> frozenset[Key]:
-        """What the turn under way has named; found once for all that is learnt from it."""
-        if self._mentioned[0] != self.heard:
-            self._mentioned = self.heard, frozenset(("str", word) for word in spoken(self.heard))
-        return self._mentioned[1]
 
     def latest(self) -> str:
         """The symbol that was asked for last."""

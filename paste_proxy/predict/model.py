@@ -101,8 +101,9 @@ class TurnPredictor(Protocol):
     Told of a call that is complete, it expects the next one of the same turn.
     """
 
-    def heard(self, text: str) -> None:
-        """A piece of reasoning or of visible text."""
+    def heard(self, text: str) -> bool | None:
+        """A piece of reasoning or of visible text. Whether what is expected may be another now; None: it can't
+        say, and is asked from time to time."""
         ...
 
     def named(self, tool: str) -> None:

@@ -5,11 +5,12 @@ A call's chance is that of its symbol (`next_tool`), times that of a repeat (`re
 Deterministic: equal ledgers and histories, equal candidates.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 
 from paste_proxy.predict.calibration import Calibration
 from paste_proxy.predict.extractors import NAMES, Extractors
 from paste_proxy.predict.filling import Filling
+from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.hearing import Hearing
 from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.memory import Memory
@@ -18,7 +19,7 @@ from paste_proxy.predict.next_tool import LEFT_OUT, NextTool
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.shapes import is_tool
 from paste_proxy.predict.symbols import Slot, Symbols, written
-from paste_proxy.predict.turn import JUDGED, PER_SLOT, Look, Parts, Turn
+from paste_proxy.predict.turn import JUDGED, Look, Parts, Turn
 from paste_proxy.predict.values import LONGEST, Key
 
 CALLS = 12
@@ -52,16 +53,17 @@ class PatternPredictor:
         calls = calls[:CALLS]
         memory = self._remember(history)
         looks = self._looks(memory, calls)
+        memory.heard.end()
         for look, call in zip(looks, calls, strict=False):
             self._learn_call(memory, look, call, history.origin or history.session)
             memory.suppose(call.tool, call.arguments)  # as while the turn was under way
-        self._judge(looks[len(calls)], None)
+        self._judge(memory, looks[len(calls)], None)
         self._parts.next_tool.learn(memory, None)
         memory.settle()
         for call in calls:
             memory.ask(call.tool, call.arguments)
         memory.asked = []
-        memory.heard = ""
+        memory.heard = Heard()
 
     def predict(self, history: History, tools: Iterable[str], limit: int) -> list[Candidate]:
         """Of the whole turn: where it is likely to make several calls, the later ones, too."""
@@ -69,8 +71,8 @@ class PatternPredictor:
 
     def begin(self, history: History, tools: Iterable[str]) -> Turn:
         memory = self._remember(history)
-        memory.heard = ""
-        turn = Turn(self._parts, memory, frozenset(tools))
+        memory.heard = Heard()
+        turn = Turn(self._parts, memory, frozenset(tools), memory.heard)
         memory.looks = turn.looks
         return turn
 
@@ -102,10 +104,9 @@ class PatternPredictor:
         """What was expected of each call of the turn, and of one more: as it was, or found anew where nobody
         asked then."""
         looks, memory.looks = memory.looks, []
-        known = memory.mentioned() & memory.values.keys()
         for place in range(len(calls) + 1):
             if place >= len(looks):
-                looks.append(self._look(memory, known if place else frozenset()))
+                looks.append(self._look(memory))
             if place < len(calls):
                 self._fill(memory, looks[place], calls[place])
             if place + 1 < len(calls) or (place + 1 == len(calls) == len(looks)):
@@ -113,11 +114,11 @@ class PatternPredictor:
         memory.settle()
         return looks
 
-    def _look(self, memory: Memory, known: Set[Key]) -> Look:
-        """`known`: values that the turn has named; of its first call nothing is heard."""
+    def _look(self, memory: Memory) -> Look:
+        """Of what the turn says nothing is heard."""
         turn = Turn(self._parts, memory, None)
-        turn.mentioned(known)
-        return Look(turn.expected(JUDGED), turn.filled)
+        turn.expected(JUDGED)
+        return turn.looks[0]
 
     def _fill(self, memory: Memory, look: Look, call: Call) -> None:
         """The slots that will be learnt from."""
@@ -132,8 +133,8 @@ class PatternPredictor:
         if len(call.arguments) > ARGUMENTS or not is_tool(call.tool):
             return
         parts = self._parts
-        self._judge(look, call)
         symbol, filling = parts.symbols.apart(call.tool, call.arguments)
+        self._judge(memory, look, call)
         again = parts.repeats.learn(memory, symbol, written(call.tool, call.arguments))
         parts.next_tool.learn(memory, symbol)
         self.ledger.count("arguments", symbol, tuple(sorted(filling, key=str)))
@@ -141,6 +142,7 @@ class PatternPredictor:
             for argument, key in filling.items():
                 if key is not None and _is_learnt(key):
                     self._learn_slot(memory, look, Slot(symbol, argument), key, session)
+        memory.heard.gave(symbol, filling)
         parts.symbols.learn(call.tool, call.arguments, session)
 
     def _learn_slot(self, memory: Memory, look: Look, slot: Slot, right: Key, session: str) -> None:
@@ -149,12 +151,8 @@ class PatternPredictor:
         parts.filling.learn(slot, filled, right)
         parts.extractors.learn(memory, slot, right, session)
         self._witness_fields(memory, right, session)
-        if memory.heard.strip():
-            mentioned = memory.mentioned()
-            for _, key in filled.best(PER_SLOT):
-                if key != right:
-                    parts.hearing.learn(slot, right=False, named=key in mentioned)
-            parts.hearing.learn(slot, right=True, named=right in mentioned)
+        if memory.heard:
+            parts.hearing.learn_value(slot, filled.keys, filled.chances, memory.heard, right)
 
     def _witness_fields(self, memory: Memory, right: Key, session: str) -> None:
         """The names of fields that were of use may be kept once they were so in several sessions."""
@@ -164,8 +162,10 @@ class PatternPredictor:
                 if isinstance(step, str):
                     self.ledger.witness("names", None, step, session)
 
-    def _judge(self, look: Look, call: Call | None) -> None:
+    def _judge(self, memory: Memory, look: Look, call: Call | None) -> None:
         """What became of what was expected; None: there was no further call."""
+        symbol = self._parts.symbols.apart(call.tool, call.arguments)[0] if call is not None else None
+        self._parts.hearing.learn_symbol(look.symbols, memory.heard, symbol)
         right = written(call.tool, call.arguments) if call is not None else None
         for stated, expected in look.expected[:JUDGED]:
             self._parts.calibration.learn(stated, right=expected == right)

@@ -1,20 +1,22 @@
 """One turn of a session: its candidates, sharpened by all that is heard (the levels of DESIGN section 6)."""
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from paste_proxy.predict.calibration import Calibration
 from paste_proxy.predict.extractors import Extractors
 from paste_proxy.predict.filling import Filled, Filling
+from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.hearing import Hearing
 from paste_proxy.predict.ledger import TOTAL, Ledger
+from paste_proxy.predict.listening import Listening
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Call, Candidate
 from paste_proxy.predict.next_tool import NextTool
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.symbols import Argument, Slot, Symbol, Symbols, Written
-from paste_proxy.predict.values import READ, Key, key_of, mask_of, spoken, value_of
+from paste_proxy.predict.values import Key, key_of, mask_of, value_of
 
 SYMBOLS = 8
 """Symbols that are filled, the likeliest first: their tools are right in over 90 % of turns."""
@@ -36,9 +38,6 @@ SIBLINGS = 4
 """Calls of one turn that are foreseen before it begins: parallel calls are a handful."""
 LIKELY = 0.3
 """Chance from which on what follows a call is looked at: what is less likely is hardly worth a run itself."""
-HEARD = 4096
-"""Characters of one unfinished word of a turn's text, after which it is taken for whole."""
-
 
 T = TypeVar("T")
 
@@ -62,6 +61,7 @@ class Look(NamedTuple):
     over."""
 
     expected: list[tuple[float, Written]]
+    symbols: dict[Symbol, float]
     filled: dict[Slot, Filled]
 
 
@@ -86,19 +86,26 @@ class _Here:
 class Turn:
     """Implements `TurnPredictor`. `tools`: the names that may be called; None: any."""
 
-    def __init__(self, parts: Parts, memory: Memory, tools: frozenset[str] | None) -> None:
+    def __init__(
+        self, parts: Parts, memory: Memory, tools: frozenset[str] | None, heard: Heard | None = None
+    ) -> None:
+        """Without `heard` it is deaf, and expects what was expected before anything was said."""
         self._parts = parts
         self._memory = memory
         self._tools = tools
-        self._mentioned: set[Key] = set()
-        self._tail = ""
+        self._listening = Listening(parts.hearing, Heard() if heard is None else heard)
         self._named: str | None = None
         self._given: dict[Argument, Key | None] = {}
         self._here = _Here()
+        self._least = LEAST
+        """Less, where the text makes it unlikely that any call comes."""
         self._ranked = 0
         """Values ranked in the search under way."""
         self._found: list[tuple[float, Written]] | None = None
-        self._level = 0
+        self._since = 0
+        """What had been taken in by then."""
+        self._shares: dict[Symbol, dict[Written, float]] = {}
+        """Calls of a symbol, now that the text is known; the chance of the symbol is 1 here."""
         self._place = 0
         """Of the call that comes next."""
         self.looks: list[Look] = []
@@ -106,51 +113,38 @@ class Turn:
 
     # -- hearing ------------------------------------------------------------------------------------------
 
-    def heard(self, text: str) -> None:
-        """Values are looked for in whole words: the last, unfinished one waits for its rest."""
-        if not text:
-            return
-        self._tail += text
-        end = max(self._tail.rfind(" "), self._tail.rfind("\n"))
-        if end < 0:
-            if len(self._tail) < HEARD:
-                return
-            end = len(self._tail) - 1
-        whole, self._tail = self._tail[: end + 1], self._tail[end + 1 :]
-        self._memory.heard = (self._memory.heard + whole)[-READ:]
-        self.mentioned({("str", word) for word in spoken(whole)} & self._memory.values.keys())
-
-    def mentioned(self, known: Set[Key]) -> None:
-        """Values in sight that the text names."""
-        fresh = known - self._mentioned
-        if fresh:
-            self._mentioned |= fresh
-            self._level = max(self._level, 1)
-            self._found = None
+    def heard(self, text: str) -> bool:
+        """Whether it said something that is worth another look."""
+        return self._listening.hear(text)
 
     def named(self, tool: str) -> None:
-        self._heard_out()
-        self._named, self._given, self._found, self._level = tool, {}, None, 2
+        self._listening.take_in(whole=True)
+        self._named, self._given, self._found = tool, {}, None
+        self._shares.clear()
 
     def argued(self, argument: str, value: Any) -> None:
-        self._given[argument], self._found, self._level = key_of(value), None, 3
+        self._given[argument], self._found = key_of(value), None
+        self._shares.clear()
+
+    @property
+    def _level(self) -> int:
+        return 3 if self._given else 2 if self._named is not None else 1 if self._listening.heard else 0
 
     def asked(self, call: Call) -> None:
         """For this turn alone: what was really asked for is learnt when the turn is over."""
-        self._heard_out()
+        self._listening.take_in(whole=True)
+        symbol, filling = self._parts.symbols.apart(call.tool, call.arguments)
+        self._listening.heard.gave(symbol, filling)
         self._memory.suppose(call.tool, call.arguments)
         self._place += 1
-        self._named, self._given, self._level = None, {}, 0
+        self._named, self._given = None, {}
         self._move_on()
 
     def _move_on(self) -> None:
         """To the next call: other contexts, other values."""
         self._here, self._found = _Here(), None
-
-    def _heard_out(self) -> None:
-        """No more text comes before the call: the last word is whole."""
-        if self._tail:
-            self.heard("\n")
+        self._shares.clear()
+        self._listening.move_on()
 
     # -- candidates ---------------------------------------------------------------------------------------
 
@@ -162,7 +156,7 @@ class Turn:
         likely, those that may follow it in the same turn, each with the chance that it comes at all. To be
         asked at the turn's beginning."""
         chances: dict[Written, float] = {}
-        before = len(self._memory.asked)
+        before, given = len(self._memory.asked), set(self._listening.heard.given)
         reached = 1.0
         for _ in range(SIBLINGS):
             found = self.expected(limit)
@@ -174,6 +168,7 @@ class Turn:
             self.asked(_call(found[0][1]))
         if len(self._memory.asked) > before:
             self._memory.settle()
+            self._listening.heard.given = given
             self._move_on()
             self._place = 0
             del self.looks[1:]  # they rest on guesses
@@ -186,10 +181,13 @@ class Turn:
 
     def expected(self, limit: int) -> list[tuple[float, Written]]:
         """Calls with their chances as the parts state them, the likeliest first."""
-        if self._found is None or len(self._found) < limit:
+        if self._listening.heard.waits:
+            self._listening.take_in()
+        if self._found is None or len(self._found) < limit or self._since != self._listening.changes:
+            self._since = self._listening.changes
             self._found = self._search(max(limit, JUDGED))
             if not self._level and len(self.looks) == self._place < LOOKS:
-                self.looks.append(Look(self._found, self._here.filled))
+                self.looks.append(Look(self._found, self._here.symbols or {}, self._here.filled))
         return self._found[:limit]
 
     def reaches(self, call: Call) -> bool:
@@ -212,7 +210,7 @@ class Turn:
         self._ranked = 0
         for symbol in sorted(chances, key=chances.__getitem__, reverse=True)[:SYMBOLS]:
             bar = _nth(found, limit)
-            if chances[symbol] <= max(bar, LEAST) or self._ranked > RANKED:
+            if chances[symbol] <= max(bar, self._least) or self._ranked > RANKED:
                 break
             for call, chance in self._calls(symbol, chances[symbol], bar).items():
                 found[call] = max(found.get(call, 0.0), chance)
@@ -221,12 +219,12 @@ class Turn:
     def _next_symbols(self) -> dict[Symbol, float]:
         if self._here.symbols is None:
             self._here.symbols = self._parts.next_tool.likely(self._memory, LEAST)
-        chances = self._here.symbols
-        tools = self._tools
+        chances, tools = self._here.symbols, self._tools
         if self._named is None:
-            return {
-                symbol: chance for symbol, chance in chances.items() if tools is None or symbol.tool in tools
-            }
+            heard = self._listening.symbols(chances)
+            self._least = LEAST * min(1.0, sum(heard.values()) / (sum(chances.values()) or 1.0))
+            return {symbol: chance for symbol, chance in heard.items() if tools is None or symbol.tool in tools}
+        self._least = LEAST
         if tools is not None and self._named not in tools:
             return {}
         mine = {symbol: chance for symbol, chance in chances.items() if symbol.tool == self._named}
@@ -236,6 +234,17 @@ class Turn:
         )
 
     def _calls(self, symbol: Symbol, chance: float, bar: float) -> dict[Written, float]:
+        """Once something is heard their shares are kept: what a text names changes few of them, and symbols'
+        chances often."""
+        if not self._listening.heard:
+            return self._made(symbol, chance, bar)
+        for stale in self._listening.take_stale():
+            self._shares.pop(stale, None)
+        if symbol not in self._shares:
+            self._shares[symbol] = self._made(symbol, 1.0, 0.0)
+        return {call: chance * share for call, share in self._shares[symbol].items()}
+
+    def _made(self, symbol: Symbol, chance: float, bar: float) -> dict[Written, float]:
         found: dict[Written, float] = {}
         if symbol not in self._here.again:
             self._here.again[symbol] = self._parts.repeats.likely(self._memory, symbol)
@@ -308,19 +317,10 @@ class Turn:
         if filled is None:
             filled = self._here.filled[slot] = self._parts.fill(self._memory, slot)
             self._ranked += len(filled.keys)
-        return self._sharpened(slot, filled) if self._mentioned else filled.best(PER_SLOT)
-
-    def _sharpened(self, slot: Slot, filled: Filled) -> list[tuple[float, Key]]:
-        """With what the text names."""
-        named, silent = (self._parts.hearing.odds(slot, named=one) for one in (True, False))
-        chances = [
-            chance * (named if key in self._mentioned else silent)
-            for chance, key in zip(filled.chances, filled.keys, strict=False)
-        ]
-        whole = sum(chances) + filled.chances[-1]
-        return _best(
-            PER_SLOT, [(chance / whole, key) for chance, key in zip(chances, filled.keys, strict=True)]
-        )
+        if not self._listening.heard:
+            self._listening.expect(slot, filled)
+            return filled.best(PER_SLOT)
+        return _best(PER_SLOT, self._listening.values(slot, filled))
 
     # -- saying -------------------------------------------------------------------------------------------
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paste_proxy.predict.heard import BATCH, LONGEST
 from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import Call, Candidate, FinishedCall, History
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.predict.signatures import finished_call
-from paste_proxy.predict.turn import HEARD, Turn
-from paste_proxy.predict.values import READ
+from paste_proxy.predict.turn import Turn
 
 TOOLS = ["search", "open", "read"]
 
@@ -82,7 +82,7 @@ def test_the_last_word_is_whole_when_a_call_begins() -> None:
     assert chance(turn, "open", "R99c") < 0.6
     turn.named("open")
     assert first(turn) == ("open", {"name": "R99c"})
-    assert history.memory.heard == "I open R99c\n"
+    assert history.memory.heard.places(("str", "R99c")) == (2, 2)
 
 
 def test_of_a_named_tool_only_its_calls_are_expected() -> None:
@@ -107,6 +107,38 @@ def test_of_a_call_with_some_arguments_the_others_are_expected() -> None:
     assert first(turn)[1]["mode"] == "y"
     assert {candidate.arguments["name"] for candidate in turn.candidates(2)} == {"R99a", "R99b"}
     assert "level 3" in turn.candidates(1)[0].why
+
+
+def test_a_tool_that_the_text_names_is_likelier() -> None:
+    silent, _ = begun(learnt())
+    silent.heard("I will be looking at R99b, then, to ")
+    named, _ = begun(learnt())
+    named.heard("I will be reading R99b, then, to ")
+    assert chance(named, "read", "R99b") > chance(silent, "read", "R99b")
+
+
+def test_it_says_when_another_look_is_worth_it() -> None:
+    turn, _ = begun(learnt())
+    turn.candidates(3)
+    assert not turn.heard("x " * BATCH)
+    assert turn.heard(f"R99c {'x ' * BATCH}")
+    turn.candidates(3)
+    assert not turn.heard(f"R99c {'x ' * BATCH}")
+    assert turn.heard(f"reading {'x ' * BATCH}")
+
+
+def test_of_values_that_the_text_names_those_given_already_are_done() -> None:
+    predictor = PatternPredictor(Ledger())
+    for number in range(30):
+        history = History(calls=[searched(number)], session=str(number))
+        both = [f"R{number}{x}" for x in ("ca", "ab", "bc")[number % 3]]
+        predictor.begin(history, TOOLS).heard(f"Both {both[0]} and {both[1]} matter.\n")
+        predictor.learn(history, [Call("open", {"name": name}) for name in both])
+    turn, _ = begun(predictor)
+    turn.heard("Both R99b and R99a matter. ")
+    assert first(turn) == ("open", {"name": "R99b"})
+    turn.asked(Call("open", {"name": "R99b"}))
+    assert first(turn) == ("open", {"name": "R99a"})
 
 
 def test_what_no_call_of_the_tool_has_leaves_nothing_to_expect() -> None:
@@ -152,8 +184,8 @@ def test_a_text_without_an_end_is_heard_in_parts_and_forgotten() -> None:
     for _ in range(2000):
         turn.heard("x" * 100)
     assert time.process_time() - started < 2.0
-    assert len(turn._tail) < HEARD
-    assert len(history.memory.heard) <= READ
+    assert len(turn._listening.heard._waiting) <= LONGEST + 100
+    assert history.memory.heard._words == []
 
 
 def test_reaching_is_what_the_extractors_could_give() -> None:
