@@ -23,32 +23,63 @@ def is_call(candidate: Candidate, call: TurnCall) -> bool:
     return candidate.tool == call.call.tool and canonical(candidate.arguments) == call.canonical
 
 
-def foreseen(stream: TurnPredictor, turn: Turn) -> list[float | None]:
-    """Of each call, the share of the turn that was still to come when the first candidate became that call for
-    good; None where it hadn't before the call's last argument was complete."""
-    left: list[float | None] = []
+class Lead(msgspec.Struct, frozen=True):
+    """When a call was foreseen, as the share of its turn that was still to come; None: it was not before its
+    last argument was complete."""
+
+    left: float | None
+    """When the first candidate became this call for good. The calls before it are complete by then."""
+    ahead: float | None
+    """The same, but a later call counts from when it stood among as many first candidates as there are calls up
+    to it, if it did so until the first call began, and was the first one as soon as its turn came. Such a call
+    can run while the calls before it are not even written."""
+
+
+def foreseen(stream: TurnPredictor, turn: Turn) -> list[Lead]:
+    """Of each call."""
+    leads: list[Lead] = []
     passed, whole = 0, turn.characters
+    early: list[list[Look]] = []
     for place, call in enumerate(turn.calls):
         looks = [Look(passed, _is_first(stream, call))]
         if not place:
-            looks += _while_heard(stream, turn, call)
+            early = [list(looks) for looks in zip(*_while_heard(stream, turn), strict=True)]
+            looks = early[0]
             passed = looks[-1].passed
-        looks += _while_written(stream, call, passed)
+        looks = [*looks, *_while_written(stream, call, passed)]
         passed += call.characters
         since = _for_good(looks)
-        left.append(None if since is None else (whole - since) / whole)
+        ahead = since
+        if place and all(look.right for look in looks):
+            since_early = _for_good(early[place])
+            ahead = since if since_early is None else since_early
+        leads.append(Lead(_left(since, whole), _left(ahead, whole)))
         stream.asked(call.call)
-    return left
+    return leads
 
 
-def _while_heard(stream: TurnPredictor, turn: Turn, call: TurnCall) -> Iterator[Look]:
+def _left(since: int | None, whole: int) -> float | None:
+    return None if since is None else (whole - since) / whole
+
+
+def _while_heard(stream: TurnPredictor, turn: Turn) -> Iterator[list[Look]]:
+    """Before anything is said, and with each piece: whether each of the calls is among the first candidates."""
     passed = 0
+    yield _among_first(stream, turn, passed)
     for text in (turn.reasoning, turn.text):
         for start in range(0, len(text), PIECE):
             piece = text[start : start + PIECE]
             stream.heard(piece)
             passed += len(piece)
-            yield Look(passed, _is_first(stream, call))
+            yield _among_first(stream, turn, passed)
+
+
+def _among_first(stream: TurnPredictor, turn: Turn, passed: int) -> list[Look]:
+    found = stream.candidates(len(turn.calls))
+    return [
+        Look(passed, any(is_call(one, call) for one in found[: place + 1]))
+        for place, call in enumerate(turn.calls)
+    ]
 
 
 def _while_written(stream: TurnPredictor, call: TurnCall, passed: int) -> Iterator[Look]:

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from paste_proxy.lab.prediction.early import foreseen, is_call
+from paste_proxy.lab.prediction.early import Lead, foreseen, is_call
 from paste_proxy.lab.prediction.lessons import turns_of
 from paste_proxy.lab.prediction.reading import load_reading
 from paste_proxy.lab.prediction.sessions import Session, Turn, TurnCall
@@ -31,7 +31,8 @@ class Hit(msgspec.Struct, frozen=True):
     reads: bool
     reached: bool | None
     left: float | None
-    """See `early.foreseen`."""
+    """See `early.Lead`; so for `ahead`."""
+    ahead: float | None
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -84,16 +85,16 @@ def _decisions(
         reached.append(level_0.reaches(call.call) if isinstance(level_0, Reaching) else None)
         level_0.asked(call.call)
         expected.append(level_0.candidates(CANDIDATES))
-    left = foreseen(predictor.begin(history, tools), turn) if turn.calls else []
+    leads = foreseen(predictor.begin(history, tools), turn) if turn.calls else []
     for place, call in enumerate(turn.calls):
-        yield _decision(session, expected[place], _hit(expected[place], call, reached[place], left[place]))
+        yield _decision(session, expected[place], _hit(expected[place], call, reached[place], leads[place]))
     yield _decision(session, expected[-1], None)
 
 
-def _hit(found: list[Candidate], call: TurnCall, reached: bool | None, left: float | None) -> Hit:
+def _hit(found: list[Candidate], call: TurnCall, reached: bool | None, lead: Lead) -> Hit:
     rank = next((place for place, one in enumerate(found) if is_call(one, call)), None)
     reads = load_reading().only_reads(call.call.tool, call.call.arguments)
-    return Hit(rank, reads, reached, left)
+    return Hit(rank, reads, reached, lead.left, lead.ahead)
 
 
 def _decision(session: Session, found: list[Candidate], hit: Hit | None) -> Decision:

@@ -53,6 +53,7 @@ class Thinking(msgspec.Struct, frozen=True):
     test_calls: int
     hit1: float | None
     before_seal: Early
+    ahead: Early
 
 
 class Micros(msgspec.Struct, frozen=True):
@@ -74,6 +75,8 @@ class Scores(msgspec.Struct, frozen=True):
     above_080: Sure
     before_calls: Calibration
     before_seal: Early
+    ahead: Early
+    """As `before_seal`, but later calls of a turn can be foreseen from its beginning on: see `early.Lead`."""
     thinking: Thinking | None
     decision_us: Micros | None
 
@@ -93,7 +96,8 @@ def scores_of(judgement: Judgement) -> Scores:
         calibration_error=_calibration_error(decisions),
         above_080=_sure(decisions),
         before_calls=Calibration(len(called), _calibration_error(called), _sure(called)),
-        before_seal=_early(hits),
+        before_seal=_early([hit.left for hit in hits]),
+        ahead=_early([hit.ahead for hit in hits]),
         thinking=_thinking(called),
         decision_us=_micros(judgement.micros),
     )
@@ -151,15 +155,18 @@ def _sure(decisions: Sequence[Decision]) -> Sure:
     return Sure(len(right), _share(right))
 
 
-def _early(hits: Sequence[Hit]) -> Early:
-    left = [hit.left for hit in hits if hit.left is not None]
-    first = _share([hit.left is not None for hit in hits])
+def _early(leads: Sequence[float | None]) -> Early:
+    left = [one for one in leads if one is not None]
+    first = _share([one is not None for one in leads])
     return Early(first, round(statistics.median(left), DIGITS) if left else None)
 
 
 def _thinking(called: Sequence[Decision]) -> Thinking | None:
     hits = _hits([decision for decision in called if decision.thinks])
-    return Thinking(len(hits), _shares(hits).hit1, _early(hits)) if hits else None
+    if not hits:
+        return None
+    early, ahead = _early([hit.left for hit in hits]), _early([hit.ahead for hit in hits])
+    return Thinking(len(hits), _shares(hits).hit1, early, ahead)
 
 
 def _micros(micros: Sequence[float]) -> Micros | None:

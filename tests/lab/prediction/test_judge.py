@@ -67,7 +67,9 @@ def test_only_exact_arguments_count(tmp_path: Path) -> None:
         candidate("get_b", x=1),
     ):
         teller = Teller(lambda told, wrong=wrong: [wrong])  # type: ignore[misc]
-        assert judged(tmp_path, teller).decisions[0].hit == Hit(None, reads=True, reached=None, left=None)
+        assert judged(tmp_path, teller).decisions[0].hit == Hit(
+            None, reads=True, reached=None, left=None, ahead=None
+        )
 
 
 class Reacher(Told):
@@ -91,4 +93,4 @@ def test_who_can_say_what_it_reaches_is_asked(tmp_path: Path) -> None:
 def test_where_there_is_no_estimate_the_cautious_one_counts(tmp_path: Path) -> None:
     teller = Teller(lambda told: [Candidate("get_a", {"x": 1}, 0.25, "bound alone")])
     first = judged(tmp_path, teller).decisions[0]
-    assert (first.estimate, first.hit) == (0.25, Hit(rank=0, reads=True, reached=None, left=1.0))
+    assert (first.estimate, first.hit) == (0.25, Hit(rank=0, reads=True, reached=None, left=1.0, ahead=1.0))

@@ -17,7 +17,7 @@ def came(
     left: float | None = None,
     thinks: bool = False,
 ) -> Decision:
-    return Decision(task, thinks, estimate, rank == 0, Hit(rank, reads, reached, left))
+    return Decision(task, thinks, estimate, rank == 0, Hit(rank, reads, reached, left, None))
 
 
 def silent(estimate: float | None) -> Decision:
@@ -68,6 +68,7 @@ def test_what_was_foreseen_in_the_stream() -> None:
     assert found.thinking is not None
     assert (found.thinking.test_calls, found.thinking.hit1) == (2, 0.0)
     assert found.thinking.before_seal == Early(0.5, 0.4)
+    assert found.ahead == found.thinking.ahead == Early(0.0, None)
 
 
 def test_times_are_quantiles() -> None:
