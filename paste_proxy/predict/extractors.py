@@ -4,12 +4,13 @@ Each proposes values; what they are worth is learnt by `filling`. The order matt
 propose belongs to the first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from paste_proxy.predict.ledger import TOTAL, WIDTH, Group, Ledger
 from paste_proxy.predict.memory import Memory, Source, Value
+from paste_proxy.predict.progress import Move, move_of, moved, shifted
 from paste_proxy.predict.symbols import Slot
 from paste_proxy.predict.values import Key, as_number, can_be_stored, key_of, like, mask_of
 
@@ -24,6 +25,7 @@ OTHER_KINDS = ("int", "float", "bool", "null", "json")
 """Kinds whose mask is the kind itself."""
 CONSTANTS = 6
 STEPS = 2
+MOVES = 3
 DRAWN = 4096
 """Slots whose usual values are kept at hand: some agents' worth of tools, a kilobyte each."""
 
@@ -40,6 +42,7 @@ class Usual(NamedTuple):
     sources: tuple[Source, ...]
     """Where right values stood, the most frequent places first."""
     steps: tuple[int, ...]
+    moves: tuple[Move, ...]
     constants: tuple[Key, ...]
 
 
@@ -50,7 +53,8 @@ class Found:
 
     def __init__(self) -> None:
         self.values: dict[Key, Value] = {}
-        self.how: dict[Key, str] = {}
+        self.how: dict[Key, Hashable] = {}
+        """Its name; of an extractor that makes new values, which stand nowhere, with the place among them."""
         self.constants: tuple[Key, ...] = ()
 
 
@@ -79,11 +83,12 @@ class Extractors:
         values, how, known = found.values, found.how, memory.values
         for extractor in self._extractors:
             name = extractor.name
-            for key in extractor.values(memory, slot, usual):
+            made = name in MAKERS
+            for number, key in enumerate(extractor.values(memory, slot, usual)):
                 # no tool takes "10" where it was always given 10
                 if key not in values and key[0] in kinds:
                     values[key] = known.get(key) or Value(key)
-                    how[key] = name
+                    how[key] = (name, number) if made else name
         if self._constants:
             found.constants = usual.constants
         return found
@@ -99,6 +104,8 @@ class Extractors:
         former = as_number(last) if last is not None else None
         if number is not None and former is not None and number != former:
             self._ledger.witness("steps", slot, number - former, session)
+        if last is not None and (move := move_of(last, key)) is not None:
+            self._ledger.witness("moves", slot, move, session)
 
     def _usual(self, slot: Slot) -> Usual | None:
         masks = self._ledger.find("masks", slot)
@@ -112,8 +119,8 @@ class Extractors:
         return drawn
 
     def _draw(self, slot: Slot, masks: Group) -> Usual:
-        sources, steps, constants = (
-            self._ledger.find(section, slot) or {} for section in ("sources", "steps", "constants")
+        sources, steps, moves, constants = (
+            self._ledger.find(section, slot) or {} for section in ("sources", "steps", "moves", "constants")
         )
         return Usual(
             masks,
@@ -122,6 +129,7 @@ class Extractors:
             _most(masks, MASKS, masks[TOTAL] * RARE),
             _most(sources, WIDTH, sources.get(TOTAL, 0.0) * RARE),
             _most(steps, STEPS),
+            _most(moves, MOVES),
             _most(constants, CONSTANTS),
         )
 
@@ -221,6 +229,23 @@ class Step:
         yield from (like(last, number + step) for step in usual.steps)
 
 
+class MovedOn:
+    """The list of records that was given last, one move on: as the session's last one was, as is usual, or with
+    each item in the state of the one above."""
+
+    name = "moved on"
+
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+        last = memory.last.get(slot)
+        if last is None or last[0] != "json":
+            return
+        before = memory.before_last.get(slot)
+        latest = move_of(before, last) if before is not None else None
+        moves = usual.moves if latest is None else (latest, *usual.moves)
+        lists = (*(moved(last, move) for move in moves), shifted(last))
+        yield from (one for one in lists if one is not None)
+
+
 class Constant:
     """A value that came in five sessions of the tenant."""
 
@@ -244,5 +269,16 @@ def _folder(path: str) -> str:
     return path.rstrip("/").rsplit("/", 1)[0] if "." in path.rsplit("/", 1)[-1] else path.rstrip("/")
 
 
-EVERY: tuple[type[Extractor], ...] = (BySource, ByMask, SameName, Recent, Joined, ListOfOne, Step, Constant)
+EVERY: tuple[type[Extractor], ...] = (
+    BySource,
+    ByMask,
+    SameName,
+    Recent,
+    Joined,
+    ListOfOne,
+    Step,
+    MovedOn,
+    Constant,
+)
 NAMES = tuple(one.name for one in EVERY)
+MAKERS = (Step.name, MovedOn.name)

@@ -25,7 +25,7 @@ FAINT = 0.5
 """A count below is forgotten: one sighting, two halvings ago."""
 WITNESSES = 5
 """Tasks in which a word or constant must have come before it is learnt (docs/design.md, privacy)."""
-PRIVATE = ("words", "constants", "steps")
+PRIVATE = ("words", "constants", "steps", "moves")
 """Sections that hold values of sessions: kept per tenant, and in no export."""
 SHARED = "shared"
 """The section that holds for all tools: it is never forgotten."""

@@ -89,7 +89,7 @@ def test_nothing_that_few_sessions_had_is_kept(secrets: list[str], number: int) 
 def test_constants_and_words_of_many_sessions_stay_in_the_house(restart: bool) -> None:
     ledger = learnt(*(shell(f"Word{n}") for n in range(3 * WITNESSES)))
     ledger = restarted(ledger) if restart else ledger
-    private = ("grepword", "sedword", "20p", "-rn", "fixed-constant")
+    private = ("grepword", "sedword", "-rn", "fixed-constant")
     rows = text_of(kept(ledger))
     assert all(word in rows for word in private)
     shown = text_of(exportable(ledger))
@@ -199,6 +199,17 @@ def test_of_what_is_learnt_with_known_names_no_part_is_left_out() -> None:
         assert saved is not None, key
         lost = group.keys() - {label for label, _ in saved.labels}
         assert all("mail" in repr(label) or "users" in repr(label) for label in lost), lost
+
+
+def test_moves_of_lists_are_known_once_many_sessions_made_them() -> None:
+    def session(number: int) -> list[Made]:
+        states = ("open", "closed", f"secret-{number}")
+        return [("plan", {"steps": [{"name": "Ann", "is": state}]}, "ok") for state in states]
+
+    ledger = learnt(*map(session, range(WITNESSES)))
+    [(_, moves)] = [(key, group) for key, group in ledger.groups() if key[0] == "moves"]
+    assert list(moves) == [((0, "is", "open", "closed"),)]
+    assert not [group for group in exportable(ledger) if group.section == "moves"]
 
 
 @pytest.mark.parametrize("odd", ["Ann, please", "a b", "5tools", "@ann"])
