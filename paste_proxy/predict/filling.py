@@ -58,7 +58,7 @@ class Filling:
         """`after`: what was asked for last, and whether the user spoke since."""
         found = self._extractors.candidates(memory, slot)
         features = _features(memory, slot, after, found)
-        none: list[Hashable] = ["none", ("none", min(len(features), 3))]
+        none: list[Hashable] = ["none", ("none", min(len(features), 3)), ("none", slot in memory.last)]
         features.append(([*none, ("none after", after)], none))
         own = self._ledger.find("weights", slot) or {}
         shared = (self._ledger.find(SHARED, "weights") if self._shared else None) or {}
