@@ -44,12 +44,16 @@ SUPPOSED = 128
 """Uses of one turn that may be taken back: some forty parallel calls."""
 ARGUMENTS = 64
 """A call with more is kept without them: it is data."""
+WRITTEN = 256
+"""Characters of a text written or run whose words are values: a script says at its beginning what it makes."""
 FORMER = 3
 """Signatures of finished calls that are kept."""
 
 KINDS = {
     kind: 1 << place
-    for place, kind in enumerate(("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg"))
+    for place, kind in enumerate(
+        ("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg", "said")
+    )
 }
 
 Source: TypeAlias = tuple[str, str, Any]
@@ -184,6 +188,10 @@ class Memory:
         whole = {name: key for name, value in arguments.items() if (key := key_of(value)) is not None}
         uses: Filling = dict(filling)
         uses.update(whole)
+        if symbol.open or not symbol.argument:
+            for value in arguments.values():
+                if isinstance(value, str) and " " in value:
+                    self._text(value[:WRITTEN], "said", tool)
         for argument, key in uses.items():
             if key is not None:
                 self._use(symbol, tool, argument, key)

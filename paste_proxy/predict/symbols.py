@@ -3,11 +3,12 @@
 Agents that have one shell say everything with one tool. A command whose first word is common is therefore a
 symbol of its own: its common words, and slots for the others. `sed -n 10,20p app.py` is
 `sed -n _,_p _` with three slots, which are filled as arguments are. A word is common once it came in five
-sessions of the tenant; until then it is a slot, and its content is not learnt.
+sessions of the tenant; until then it is a slot, and its content is not learnt. Files and numbers always are.
 """
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from paste_proxy.predict.ledger import WITNESSES, Ledger
@@ -61,7 +62,7 @@ Filling: TypeAlias = dict[Argument, Key | None]
 Written: TypeAlias = tuple[str, frozenset[tuple[str, Key]]]
 """A call as it is compared: its tool, and its arguments."""
 
-_WORDS = re.compile(r"([\w./~@+-]+)")
+_WORDS = re.compile(r"(\d+(?=[a-z]\b)|[\w./~@+-]+)")
 _FIRST = re.compile(r"(?:cd \S+ && )?\s*([\w./~@+-]+)")
 
 
@@ -90,7 +91,7 @@ class Symbols:
         slots: Filling = {}
         for place in range(1, len(pieces), 2):
             word = pieces[place]
-            if isinstance(word, str) and common.get(word, 0) < WITNESSES:
+            if isinstance(word, str) and (common.get(word, 0) < WITNESSES or _is_reference(word)):
                 slots[place] = ("str", word)
                 pieces[place] = (mask_of(("str", word)),)
         if not pieces or len(pieces) > 2 * MOST_WORDS + 1 or len(slots) > MOST_SLOTS:
@@ -127,6 +128,12 @@ class Symbols:
                 for word in dict.fromkeys(_WORDS.findall(value[:LONGEST_COMMAND])):
                     if len(word) <= 24:
                         self._ledger.witness("words", (tool, name), word, session)
+
+
+@lru_cache(maxsize=4096)
+def _is_reference(word: str) -> bool:
+    """A file is an argument, however common its name is; so is a number."""
+    return mask_of(("str", word)) in ("file", "path", "0")
 
 
 def written(tool: str, arguments: Mapping[str, Any]) -> Written | None:

@@ -260,3 +260,10 @@ def test_the_longest_unseen_value_goes_first() -> None:
     assert len(memory.values) == VALUES
     assert key in memory.values
     assert ("str", "A00001") not in memory.values
+
+
+def test_what_a_written_text_names_is_a_value() -> None:
+    memory = Memory(Symbols(Ledger()))
+    memory.ask("bash", {"command": "cat > check_it.py << 'EOF'\nimport os\n" + "x = 1\n" * 400 + "late.py"})
+    assert ("said", "bash", "file") in memory.values["str", "check_it.py"].places
+    assert ("str", "late.py") not in memory.values

@@ -34,8 +34,14 @@ def apart(symbols: Symbols, command: str) -> tuple[str, Filling]:
 def test_a_command_is_common_words_and_slots() -> None:
     symbols = symbols_of("sed -n 10,20p app.py", "sed -n 30,40p lib.py")
     name, filling = apart(symbols, "sed -n 11,21p src/new.py")
-    assert name == "bash: sed -n _,_ _"
-    assert filling == {5: ("str", "11"), 7: ("str", "21p"), 9: ("str", "src/new.py")}
+    assert name == "bash: sed -n _,_p _"
+    assert filling == {5: ("str", "11"), 7: ("str", "21"), 11: ("str", "src/new.py")}
+
+
+def test_files_and_numbers_are_slots_however_common() -> None:
+    symbols = symbols_of("python test.py", "head -n 20 src/app.py")
+    assert apart(symbols, "python test.py") == ("bash: python _", {3: ("str", "test.py")})
+    assert apart(symbols, "head -n 20 src/app.py")[0] == "bash: head -n _ _"
 
 
 def test_a_word_of_few_sessions_is_a_slot_and_none_of_its_own() -> None:
