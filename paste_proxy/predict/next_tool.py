@@ -1,7 +1,7 @@
 """Which symbol comes next: counts in contexts of growing length, backed off (the C and T of PASTE's patterns).
 
 A context's counts are blended with those of the shorter one by how often new things came in it (Witten and
-Bell's rule, 1991): n / (n + kinds) for the context's own. The session's own habits join in the same way.
+Bell's rule, 1991): n / (n + NEW * kinds) for the context's own. The session's own habits join in the same way.
 """
 
 import re
@@ -23,6 +23,9 @@ KINDS = 16
 """Of each context."""
 CONSIDERED = 24
 """Symbols from which on no shorter context is asked for more."""
+NEW = 3.0
+"""Witten and Bell's kinds count so often: a long context that was seen once or twice must not outweigh the
+shorter ones. Of 1 to 7 the best on five sources' traces."""
 UNSEEN = 0.2
 """Added to each symbol's count where nothing is known of the context."""
 HABIT = 6.0
@@ -107,12 +110,23 @@ def _contexts(memory: Memory) -> Iterator[Hashable]:
     third, second, last = (empty + memory.signatures)[-3:]
     user, asked = memory.heard_user, tuple(memory.asked[-2:])
     yield ()
-    yield ("tool", last.tool, user)
-    yield ("application", memory.application, last.tool, user)
-    yield ("last", _pair(last), asked)
-    yield ("user", _pair(last), user, asked)
+    tool, program = _coarse(last.tool)
+    yield ("tool", tool, user)
+    yield ("application", memory.application, tool, user)
+    yield ("last", (program, last.outcome), asked)
+    yield ("user", (program, last.outcome), user, asked)
+    if program != last.tool:
+        yield ("exact", _pair(last), user, asked)
     yield ("two", _pair(second), _pair(last), user, asked)
     yield ("three", _pair(third), _pair(second), _pair(last), user, asked)
+
+
+@lru_cache(maxsize=4096)
+def _coarse(symbol: str) -> tuple[str, str]:
+    """A symbol's tool, and the tool with its command's first word: commands differ too much to be told apart
+    alone."""
+    tool, command, text = symbol.partition(": ")
+    return tool, f"{tool}: {text.split(' ', 1)[0]}" if command else tool
 
 
 def _pair(signature: Signature) -> tuple[str, str]:
@@ -147,7 +161,7 @@ def _blend(chances: dict[Symbol, float], group: Group) -> dict[Symbol, float]:
         return {symbol: (group.get(symbol, 0.0) + UNSEEN) / whole for symbol in chances}
     if kinds < 1:
         return chances
-    own, rest = 1 / (total + kinds), kinds / (total + kinds)
+    own, rest = 1 / (total + NEW * kinds), NEW * kinds / (total + NEW * kinds)
     return {symbol: own * group.get(symbol, 0.0) + rest * chance for symbol, chance in chances.items()}
 
 
