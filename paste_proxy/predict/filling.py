@@ -116,6 +116,8 @@ def _features(memory: Memory, slot: Slot, after: Hashable, found: Found) -> list
             )
             mine += [("age", source, age, fresh), ("after", after, source, used), ("next", follows, rank)]
             ours += [("age", source[0], age, fresh, rank), ("next", follows, rank, sibling)]
+        else:
+            mine.append(("how", found.how[key], used))
         if key in constants:
             mine += [("constant", key), ("constant", key, after)]
         features.append((mine, ours))
