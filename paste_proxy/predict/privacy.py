@@ -19,8 +19,8 @@ _MASK = re.compile(r"(?:[\W_]|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
 """What `values.mask_of` gives."""
 _OURS = frozenset(("none after", *NAMES))
 """Names of features: the only ones with spaces."""
-_CONTEXTS = ("tool", "application", "last", "two", "three", "start", "ok", "error")
-_PLACES = ("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg")
+_CONTEXTS = ("tool", "application", "last", "exact", "two", "three", "start", "ok", "error")
+_PLACES = ("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg", "said")
 _FEATURES = ("none", "how", "kinds", "often", "stood", "age", "after", "next", "again", "used", "weights")
 _SHAPES = ("int", "float", "bool", "null", "json", "empty", "url", "path", "folder", "file")
 _WORDS = frozenset((*_CONTEXTS, *_PLACES, *_FEATURES, *_SHAPES, "text1", "text2", "text3", "text4", CALLED[1]))
