@@ -26,6 +26,7 @@ OTHER_KINDS = ("int", "float", "bool", "null", "json")
 CONSTANTS = 6
 STEPS = 2
 MOVES = 3
+"""Learnt ones that are tried, the commonest first: a step that ends and the next begins, ends, begins."""
 DRAWN = 4096
 """Slots whose usual values are kept at hand: some agents' worth of tools, a kilobyte each."""
 
@@ -282,3 +283,4 @@ EVERY: tuple[type[Extractor], ...] = (
 )
 NAMES = tuple(one.name for one in EVERY)
 MAKERS = (Step.name, MovedOn.name)
+"""Those whose values stand nowhere: they are told apart by their order."""

@@ -8,7 +8,7 @@ from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Said
 from paste_proxy.predict.next_tool import NextTool, name_words
-from paste_proxy.predict.signatures import finished_call
+from paste_proxy.predict.signatures import Signature, finished_call
 from paste_proxy.predict.symbols import Symbol, Symbols
 
 
@@ -121,3 +121,14 @@ def test_many_tools_are_looked_at_up_to_a_limit() -> None:
     found = likely(next_tool, "t5")
     assert len(found) < 100
     assert best(found) == "t6"
+
+
+def test_a_command_never_seen_is_followed_as_others_of_its_program() -> None:
+    next_tool = NextTool(Ledger())
+    for program, after in (("cat", "run"), ("ls", "read")):
+        for number in range(10):
+            memory = memory_of("start")
+            memory.signatures = [Signature(f"bash: {program} {number}", "ok")]
+            next_tool.learn(memory, Symbol(after))
+    memory.signatures = [Signature("bash: cat new", "ok")]
+    assert best({str(symbol): chance for symbol, chance in next_tool.likely(memory).items()}) == "run"
