@@ -36,7 +36,8 @@ class Heard:
         self._words: list[str] = []
         self._forgotten = 0
         self._last: dict[str, int] = {}
-        self._waiting = ""
+        self.waiting = ""
+        """What came and is not taken in yet."""
         self.given: set[tuple[Slot, Key]] = set()
         """What earlier calls of the turn have as arguments."""
 
@@ -45,18 +46,18 @@ class Heard:
 
     def hear(self, text: str) -> bool:
         """Whether enough came to be taken in."""
-        self._waiting += text
-        return len(self._waiting) >= BATCH
+        self.waiting += text
+        return len(self.waiting) >= BATCH
 
     def take_in(self, *, whole: bool = False) -> list[str]:
         """The words that came. The last one waits for its rest, unless the text is over: `whole`."""
-        text = self._waiting
+        text = self.waiting
         end = len(text) if whole else max(text.rfind(" "), text.rfind("\n")) + 1
         if not end and len(text) > LONGEST:
             end = len(text)
         if not end:
             return []
-        self._waiting = text[end:]
+        self.waiting = text[end:]
         words = _words(text[:end])
         start = len(self)
         self._last.update(zip(words, range(start, start + len(words)), strict=True))
@@ -78,7 +79,7 @@ class Heard:
     @property
     def waits(self) -> bool:
         """Something came that is not taken in."""
-        return bool(self._waiting)
+        return bool(self.waiting)
 
     def gave(self, symbol: Symbol, filling: Filling) -> None:
         """A call of the turn is complete."""

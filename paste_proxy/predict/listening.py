@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from paste_proxy.predict.filling import Filled
-from paste_proxy.predict.heard import Heard, words_of
+from paste_proxy.predict.heard import BATCH, Heard, words_of
 from paste_proxy.predict.hearing import Hearing
 from paste_proxy.predict.naming import Naming
 from paste_proxy.predict.symbols import Slot, Symbol
@@ -33,7 +33,9 @@ class Listening:
 
     def hear(self, text: str) -> bool:
         """A piece of text: whether it named something that was not named before."""
-        return self.heard.hear(text) and self.take_in()
+        heard = self.heard
+        heard.waiting += text  # `Heard.hear`, without the call: this is done for every chunk
+        return len(heard.waiting) >= BATCH and self.take_in()
 
     def take_in(self, *, whole: bool = False) -> bool:
         words = self.heard.take_in(whole=whole)

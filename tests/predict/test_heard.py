@@ -86,7 +86,7 @@ def test_what_has_no_end_is_no_word() -> None:
     for _ in range(99):
         found.hear("x" * LONGEST)
         found.take_in()
-    assert len(found._waiting) <= LONGEST
+    assert len(found.waiting) <= LONGEST
 
 
 def test_what_calls_have_is_given_and_bounded() -> None:

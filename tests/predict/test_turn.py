@@ -184,7 +184,7 @@ def test_a_text_without_an_end_is_heard_in_parts_and_forgotten() -> None:
     for _ in range(2000):
         turn.heard("x" * 100)
     assert time.process_time() - started < 2.0
-    assert len(turn._listening.heard._waiting) <= LONGEST + 100
+    assert len(turn._listening.heard.waiting) <= LONGEST + 100
     assert history.memory.heard._words == []
 
 
