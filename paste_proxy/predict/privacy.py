@@ -22,8 +22,11 @@ _OURS = frozenset(("none after", *NAMES))
 _CONTEXTS = ("tool", "application", "last", "exact", "two", "three", "start", "ok", "error")
 _PLACES = ("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg", "said")
 _FEATURES = ("none", "how", "kinds", "often", "stood", "age", "after", "next", "again", "used", "weights")
+_HEARD = ("hearing", "naming", "words", "best", "tied", "said", "silent", "done", "order", "likely", "labelled")
 _SHAPES = ("int", "float", "bool", "null", "json", "empty", "url", "path", "folder", "file")
-_WORDS = frozenset((*_CONTEXTS, *_PLACES, *_FEATURES, *_SHAPES, "text1", "text2", "text3", "text4", CALLED[1]))
+_WORDS = frozenset(
+    (*_CONTEXTS, *_PLACES, *_FEATURES, *_HEARD, *_SHAPES, "text1", "text2", "text3", "text4", CALLED[1])
+)
 """Our own in keys and labels. A test holds that none is missing."""
 _DIGEST = re.compile(r"app_[0-9a-f]{12}")
 APPLICATION = "app_"
