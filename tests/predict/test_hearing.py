@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.hearing import Hearing
 from paste_proxy.predict.ledger import Ledger
+from paste_proxy.predict.privacy import savable
 from paste_proxy.predict.symbols import Slot, Symbol
 from paste_proxy.predict.values import Key
 
@@ -103,6 +104,30 @@ def test_where_nothing_was_said_nothing_is_learnt() -> None:
     ledger = Ledger()
     Hearing(ledger).learn_symbol({OPEN: 1.0}, Heard(), OPEN)
     assert len(ledger) == 0
+
+
+def test_all_that_arguments_and_tools_share_is_kept_on_disk() -> None:
+    ledger = Ledger()
+    hearing = Hearing(ledger)
+    for text in (
+        "now R1",
+        "the id R1, then R2 and R3",
+        "let me open the file",
+        "open_file, read_page, open",
+        "x",
+    ):
+        said = heard(text)
+        for right in (OPEN, READ, None):
+            hearing.learn_symbol({OPEN: 0.4, READ: 0.4}, said, right)
+        hearing.learn_value(ID, KEYS, EVEN, said, KEYS[0])
+        said.gave(OPEN, {"id": KEYS[0]})
+        hearing.learn_value(ID, KEYS, EVEN, said, KEYS[1])
+    groups = [(key, group) for key, group in ledger.groups() if key[1] != ID]
+    assert len(groups) == 6
+    for key, group in groups:
+        saved = savable(ledger, key, group)
+        assert saved is not None, key
+        assert dict(saved.labels) == group
 
 
 @settings(max_examples=100, deadline=None)
