@@ -188,7 +188,7 @@ class Turn:
             self._found = self._search(max(limit, JUDGED))
             if not self._level and len(self.looks) == self._place < LOOKS:
                 self.looks.append(Look(self._found, self._here.symbols or {}, self._here.filled))
-        return self._found[:limit]
+        return self._found[: max(limit, 0)]
 
     def reaches(self, call: Call) -> bool:
         """Whether the extractors could give this call at all, however unlikely."""
@@ -371,7 +371,7 @@ def _nth(found: dict[Written, float], limit: int) -> float:
 def _best(most: int, items: list[tuple[float, T]]) -> list[tuple[float, T]]:
     """The likeliest; of equals the first."""
     items.sort(key=_chance, reverse=True)
-    return items[:most]
+    return items[: max(most, 0)]
 
 
 def _chance(item: tuple[float, Any]) -> float:
