@@ -78,6 +78,8 @@ class _Expecting:
     """When its name came."""
     told: set[str] = field(default_factory=set)
     """Its arguments that are known."""
+    best: list[tuple[str, str]] = field(default_factory=list)
+    """What was found likeliest at the last look, by tool and canonical arguments."""
 
     def hears(self, characters: int, news: bool | None) -> bool:
         """Whether the candidates are to be looked at again. `news`: what the predictor says of it."""
@@ -179,8 +181,15 @@ class Expectations:
             return
         expecting.ordinal, expecting.named = ordinal, now
         expecting.told.clear()
-        if self._told(turn, expecting.predictor.named, tool):
+        if self._told(turn, expecting.predictor.named, tool) and not self._is_settled(expecting, tool):
             self._look(turn, expecting, NAME, now)
+
+    def _is_settled(self, expecting: _Expecting, tool: str) -> bool:
+        """As many as may be are on their way already, and all of them are of this tool; or none may be."""
+        if tool not in expecting.tools:
+            return True
+        fit = all(one[0] == tool and one in expecting.known for one in expecting.best)
+        return fit and len(expecting.best) >= self.speculation.candidates
 
     def argued(self, turn: str, ordinal: int, argument: str, value: Any, now: float) -> None:
         """An argument of the call that is being written is complete."""
@@ -280,9 +289,11 @@ class Expectations:
         self, turn: str, expecting: _Expecting, limit: int, now: float
     ) -> list[tuple[float, Candidate, str]]:
         """The new candidates that are worth a run, the worthiest first."""
+        likeliest = self._candidates(turn, expecting, limit)
+        expecting.best = [(candidate.tool, arguments) for candidate, arguments in likeliest]
         found = [
             (self._worth(expecting, candidate, now), candidate, arguments)
-            for candidate, arguments in self._candidates(turn, expecting, limit)
+            for candidate, arguments in likeliest
             if (candidate.tool, arguments) not in expecting.known and not _is_written(expecting, candidate)
         ]
         return sorted((one for one in found if one[0] > 0), key=lambda one: -one[0])

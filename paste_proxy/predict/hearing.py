@@ -97,7 +97,7 @@ class Hearing:
         for part in PARTS:
             naming.read(heard, math.ceil(len(heard) * part))
             self._ledger.count("goes on", right is not None, naming.kind())
-            if right is not None and right in chances:
+            if right is not None and right in chances and naming.says_any:
                 features = naming.features()
                 self._learn("naming", None, list(chances.values()), features, symbols.index(right))
 

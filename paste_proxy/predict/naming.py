@@ -158,6 +158,11 @@ class Naming:
             features.append(mine)
         return features
 
+    @property
+    def says_any(self) -> bool:
+        """Whether a word of any name was said."""
+        return self._now > 0
+
     def kind(self) -> Hashable:
         """How much of any name a text of which length said: whether a call comes at all."""
         strength = _step(max(self._scores(), default=0.0), STRENGTHS)

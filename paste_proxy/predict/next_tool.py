@@ -111,7 +111,7 @@ def _contexts(memory: Memory) -> Iterator[Hashable]:
     user, asked = memory.heard_user, tuple(memory.asked[-2:])
     yield ()
     tool, program = _coarse(last.tool)
-    yield ("tool", tool, user)
+    yield ("tool", tool, user, bool(asked))
     yield ("application", memory.application, tool, user)
     yield ("last", (program, last.outcome), asked)
     yield ("user", (program, last.outcome), user, asked)
@@ -142,7 +142,9 @@ def _considered(groups: list[Group | None], local: Mapping[Symbol, int]) -> dict
             top = (
                 group if len(group) <= most else sorted(group, key=group.__getitem__, reverse=True)[: most + 1]
             )
-            found.update((_symbol(label), None) for label in top if label != TOTAL)
+            for label in top:
+                if label != TOTAL:
+                    found[_symbol(label)] = None
     return found
 
 

@@ -186,9 +186,14 @@ class Turn:
         if self._found is None or len(self._found) < limit or self._since != self._listening.changes:
             self._since = self._listening.changes
             self._found = self._search(max(limit, JUDGED))
-            if not self._level and len(self.looks) == self._place < LOOKS:
+            if self._is_deaf and len(self.looks) == self._place < LOOKS:
                 self.looks.append(Look(self._found, self._here.symbols or {}, self._here.filled))
         return self._found[: max(limit, 0)]
+
+    @property
+    def _is_deaf(self) -> bool:
+        """Whether the same is expected as if nothing had been heard: also where no call is likely at all."""
+        return not self._level or (self._named is None and not self._here.symbols)
 
     def reaches(self, call: Call) -> bool:
         """Whether the extractors could give this call at all, however unlikely."""
@@ -236,7 +241,7 @@ class Turn:
     def _calls(self, symbol: Symbol, chance: float, bar: float) -> dict[Written, float]:
         """Once something is heard their shares are kept: what a text names changes few of them, and symbols'
         chances often."""
-        if not self._listening.heard:
+        if not self._listening.heard or self._named is not None:
             return self._made(symbol, chance, bar)
         for stale in self._listening.take_stale():
             self._shares.pop(stale, None)
@@ -246,18 +251,22 @@ class Turn:
 
     def _made(self, symbol: Symbol, chance: float, bar: float) -> dict[Written, float]:
         found: dict[Written, float] = {}
-        if symbol not in self._here.again:
-            self._here.again[symbol] = self._parts.repeats.likely(self._memory, symbol)
-        again = self._here.again[symbol]
+        again = self._again(symbol) if symbol in self._memory.made else {}
         for call, share in again.items():
             if not self._given or self._fits(call):
                 found[call] = chance * share
-        fresh = max(0.02, 1 - sum(again.values()))
+        fresh = max(0.02, 1 - sum(again.values())) if again else 1.0
         for combined, filling in self._fillings(symbol, chance * fresh, bar):
             call_ = self._parts.symbols.together(symbol, filling)
             if call_ is not None and call_ not in again:
                 found[call_] = found.get(call_, 0.0) + combined
         return found
+
+    def _again(self, symbol: Symbol) -> dict[Written, float]:
+        again = self._here.again.get(symbol)
+        if again is None:
+            again = self._here.again[symbol] = self._parts.repeats.likely(self._memory, symbol)
+        return again
 
     def _fits(self, call: Written) -> bool:
         """A call with nothing beyond what is told is no guess any more."""
