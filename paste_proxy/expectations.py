@@ -216,6 +216,7 @@ class Expectations:
         self._sealed(expecting, call.tool, now)
         expecting.ordinal = max(expecting.ordinal, said.ordinal)
         expecting.known.add((call.tool, arguments))
+        expecting.taken = 0
         if self._told(turn, expecting.predictor.asked, call):
             self._look(turn, expecting, CONTEXT, now)
 

@@ -14,12 +14,12 @@ from paste_proxy.predict.progress import Move, move_of, moved, shifted
 from paste_proxy.predict.symbols import Slot
 from paste_proxy.predict.values import Key, as_number, can_be_stored, key_of, like, mask_of
 
-OF_MASK = 6
+OF_MASK = 8
 """Newest values of each mask: those that stand where no right value stood yet."""
-MASKS = 4
+MASKS = 6
 RARE = 0.02
 """Share of a slot's values below which a mask is not looked for."""
-SOURCES, OF_SOURCE = 4, 8
+SOURCES, OF_SOURCE = 6, 12
 """Places, and newest values of each."""
 OTHER_KINDS = ("int", "float", "bool", "null", "json")
 """Kinds whose mask is the kind itself."""

@@ -94,7 +94,7 @@ class Filling:
 
 
 def _features(memory: Memory, slot: Slot, after: Hashable, found: Found) -> list[Features]:
-    """More of them (masks, how often it was used, how long ago) were tried, and gave nothing on the traces."""
+    """More (masks, how often it was used, the extractor's own) were tried, and gave nothing on the traces."""
     last = memory.last.get(slot)
     before = memory.values.get(last) if last is not None else None
     latest = before.used[slot] if before is not None and slot in before.used else -1
@@ -114,10 +114,17 @@ def _features(memory: Memory, slot: Slot, after: Hashable, found: Found) -> list
                 at.clock == newest.get(source),
                 _follows(before, source, at),
             )
-            mine += [("age", source, age, fresh), ("after", after, source, used), ("next", follows, rank)]
+            mine += [
+                ("stood", source, rank, used),
+                ("age", source, age, fresh),
+                ("after", after, source, used),
+                ("next", follows, rank),
+            ]
             ours += [("age", source[0], age, fresh, rank), ("next", follows, rank, sibling)]
         else:
             mine.append(("how", found.how[key], used))
+        if use is not None:
+            mine.append(("again", bucket((memory.clock - use) // 2)))
         if key in constants:
             mine += [("constant", key), ("constant", key, after)]
         features.append((mine, ours))

@@ -25,6 +25,8 @@ LEAST = 1e-4
 """A chance that is learnt from at least: what nobody expected was named, all the same."""
 MOST = 3
 """Named values that are told apart by their number, and their order."""
+NAMED = 12
+"""Symbols whose names are listened for: as many as are followed, and half as many more."""
 LIKELY = (0.03, 0.2, 0.999)
 """Of the likeliest one's chance: what was never likely is named for other reasons."""
 KINDS = 8.0
@@ -70,15 +72,18 @@ class Hearing:
     # -- symbols ------------------------------------------------------------------------------------------
 
     def symbols(self, chances: Mapping[Symbol, float], naming: Naming) -> dict[Symbol, float]:
-        """`naming`: of these symbols, in their order."""
-        weighed = self._weighed("naming", None, list(chances.values()), naming.features())
-        goes_on = sum(chances.values())
-        odds = goes_on * self._odds(naming.kind())
-        goes_on = odds / (odds + max(0.0, 1 - goes_on)) if odds else 0.0
-        return {symbol: chance * goes_on for symbol, chance in zip(chances, weighed, strict=True)}
+        """`naming`: of the `likeliest` of these symbols. The others share what they had."""
+        top = {symbol: chances[symbol] for symbol in naming.symbols}
+        before, named = sum(chances.values()), sum(top.values())
+        weighed = self._weighed("naming", None, list(top.values()), naming.features())
+        odds = before * self._odds(naming.kind())
+        goes_on = odds / (odds + max(0.0, 1 - before)) if odds else 0.0
+        scale = goes_on / (before or 1.0)
+        rest = {symbol: chance * scale for symbol, chance in chances.items()}
+        return rest | {symbol: share * named * scale for symbol, share in zip(top, weighed, strict=True)}
 
-    def naming(self, symbols: Sequence[Symbol]) -> Naming:
-        return Naming(symbols, self._known)
+    def naming(self, chances: Mapping[Symbol, float]) -> Naming:
+        return Naming(likeliest(chances), self._known)
 
     def _odds(self, kind: Hashable) -> float:
         """By what the odds change that a call comes: what agents say to people has no call behind it."""
@@ -92,14 +97,14 @@ class Hearing:
         """None: no call came any more."""
         if not heard:
             return
-        symbols = list(chances)
-        naming = self.naming(symbols)
+        naming = self.naming(chances)
+        top = {symbol: chances[symbol] for symbol in naming.symbols}
         for part in PARTS:
             naming.read(heard, math.ceil(len(heard) * part))
             self._ledger.count("goes on", right is not None, naming.kind())
-            if right is not None and right in chances and naming.says_any:
-                features = naming.features()
-                self._learn("naming", None, list(chances.values()), features, symbols.index(right))
+            if right is not None and right in top and naming.says_any:
+                target = naming.symbols.index(right)
+                self._learn("naming", None, list(top.values()), naming.features(), target)
 
     # -- both ---------------------------------------------------------------------------------------------
 
@@ -148,6 +153,13 @@ class Hearing:
             moved[feature] = kept.get(feature, before) - step / math.sqrt(sums[feature])
         self._ledger.update(squares, key, sums)
         self._ledger.update(weights, key, moved)
+
+
+def likeliest(chances: Mapping[Symbol, float]) -> tuple[Symbol, ...]:
+    """Those whose names are listened for."""
+    if len(chances) <= NAMED:
+        return tuple(chances)
+    return tuple(sorted(chances, key=chances.__getitem__, reverse=True)[:NAMED])
 
 
 def _of_values(slot: Slot, keys: Sequence[Key], chances: Sequence[float], heard: Heard) -> list[list[Hashable]]:

@@ -73,7 +73,7 @@ class Listening:
     def symbols(self, chances: Mapping[Symbol, float]) -> Mapping[Symbol, float]:
         """Of all that may come next, the same ones until it moves on."""
         if self._naming is None:
-            self._naming = self._hearing.naming(list(chances))
+            self._naming = self._hearing.naming(chances)
         self._naming.read(self.heard)
         return self._hearing.symbols(chances, self._naming) if self.heard else chances
 

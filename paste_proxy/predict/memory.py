@@ -165,7 +165,8 @@ class Memory:
         self.calls_read = 0
         self.said_read = 0
         self._unanswered: list[tuple[str, Mapping[str, Any]]] = []
-        self._clock = 0
+        self.clock = 0
+        """Texts that were read, and calls."""
         self._supposed: list[Supposed] = []
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -184,7 +185,7 @@ class Memory:
         """The model asked for a call, of the turn under way."""
         arguments = arguments if len(arguments) <= ARGUMENTS else {}
         symbol, filling = self._symbols.apart(tool, arguments)
-        self._clock += 1
+        self.clock += 1
         whole = {name: key for name, value in arguments.items() if (key := key_of(value)) is not None}
         uses: Filling = dict(filling)
         uses.update(whole)
@@ -230,7 +231,7 @@ class Memory:
             asked = self._unanswered[-1]
         self._unanswered.remove(asked)
         self.asked = []
-        self._clock += 1
+        self.clock += 1
         self.calls += 1
         self.former = [*self.former[1 - FORMER :], self._symbols.apart(*asked)[0]]
         self.signatures = [*self.signatures[1 - FORMER :], Signature(str(self.former[-1]), call.outcome)]
@@ -253,7 +254,7 @@ class Memory:
 
     def _text(self, text: str, kind: str, tool: str) -> set[str]:
         """From its end, so that the first value of a text is the newest."""
-        self._clock += 1
+        self.clock += 1
         masks = set()
         for position, word in reversed(list(enumerate(spoken(text)))):
             key: Key = ("str", word)
@@ -292,7 +293,7 @@ class Memory:
         slot = Slot(symbol, argument)
         source = _argument(slot)
         value = self._put(key, source, 0, lasting=lasting)
-        value.used[slot] = self._clock
+        value.used[slot] = self.clock
         if lasting and (other := twin(key)) is not None:
             self._put(other, source, 0)
         if slot in self.last:
@@ -310,13 +311,13 @@ class Memory:
         if value is None:
             value = self.values[key] = Value(key)
         value.places.pop(source, None)
-        value.places[source] = Place(self.calls, position, self._clock)
+        value.places[source] = Place(self.calls, position, self.clock)
         if source[0] != "arg" or value.stood is None or value.stood[0] == "arg":
             value.stood = source
         value.count += 1
         value.kinds |= KINDS[source[0]]
         self.newest.pop(source, None)
-        self.newest[source] = self._clock
+        self.newest[source] = self.clock
         if lasting:
             self._is_newest(value, source)
         return value

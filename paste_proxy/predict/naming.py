@@ -66,7 +66,7 @@ def _shares(worth: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]
     return tuple((stem, one / whole) for stem, one in worth)
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=512)
 def vocabulary(symbols: tuple[Symbol, ...]) -> Vocabulary:
     """Cached: an agent has the same tools in each turn."""
     return Vocabulary(symbols)
@@ -81,7 +81,8 @@ def _stems(symbol: Symbol) -> tuple[str, ...]:
 
 class Naming:
     def __init__(self, symbols: Sequence[Symbol], known: Known) -> None:
-        self._names = vocabulary(tuple(symbols))
+        self.symbols = tuple(symbols)
+        self._names = vocabulary(self.symbols)
         self._known = known
         known.include(self._names.having.keys())
         self._read = 0

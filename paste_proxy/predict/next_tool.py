@@ -112,7 +112,7 @@ def _contexts(memory: Memory) -> Iterator[Hashable]:
     yield ()
     tool, program = _coarse(last.tool)
     yield ("tool", tool, user, bool(asked))
-    yield ("application", memory.application, tool, user)
+    yield ("application", memory.application, tool, user, bool(asked))
     yield ("last", (program, last.outcome), asked)
     yield ("user", (program, last.outcome), user, asked)
     if program != last.tool:

@@ -20,7 +20,7 @@ from paste_proxy.predict.values import Key, key_of, mask_of, value_of
 
 SYMBOLS = 8
 """Symbols that are filled, the likeliest first: their tools are right in over 90 % of turns."""
-RANKED = 96
+RANKED = 128
 """Values that are ranked for one decision: no further symbol is filled then. It bounds what a decision takes,
 and the likelier symbols have had theirs."""
 SETS = 3

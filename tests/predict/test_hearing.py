@@ -72,7 +72,7 @@ def test_what_an_earlier_call_has_is_done() -> None:
 
 
 def likely(hearing: Hearing, text: str) -> dict[Symbol, float]:
-    naming = hearing.naming([OPEN, READ])
+    naming = hearing.naming({OPEN: 0.4, READ: 0.4})
     naming.read(heard(text))
     return hearing.symbols({OPEN: 0.4, READ: 0.4}, naming)
 
