@@ -26,6 +26,10 @@ FIRST_REHEARSAL = 1_000_000
 PAGES = 10_000
 """Names of pages that a search may find; a name is found again now and then, as in the real world."""
 
+STRING: Mapping[str, Any] = {"type": "string"}
+LIMIT: Mapping[str, Any] = {"type": "integer", "minimum": 1, "maximum": 100}
+"""As `plugins/docs.py` has it: a search that is guessed with any number in sight as its limit never runs."""
+
 
 class ResearchWorld:
     """Answers by what is asked for alone, so that equal calls are answered alike whoever asks."""
@@ -33,9 +37,9 @@ class ResearchWorld:
     def __init__(self, workload: Workload, sizes: Sizes, time_scale: float = 1.0) -> None:
         slots = workload.tool_slots
         self.specs: Mapping[str, ToolSpec] = {
-            SEARCH: _spec(SEARCH, {"query": "string", "limit": "integer"}, slots.search),
-            OPEN: _spec(OPEN, {"address": "string"}, slots.open),
-            READ: _spec(READ, {"path": "string"}, slots.open),
+            SEARCH: _spec(SEARCH, {"query": STRING, "limit": LIMIT}, slots.search),
+            OPEN: _spec(OPEN, {"address": STRING}, slots.open),
+            READ: _spec(READ, {"path": STRING}, slots.open),
         }
         self._sizes = sizes
         self._time_scale = time_scale
@@ -54,10 +58,10 @@ class ResearchWorld:
         return self._sizes.result(tool, arguments)
 
 
-def _spec(name: str, parameters: Mapping[str, str], slots: int) -> ToolSpec:
+def _spec(name: str, parameters: Mapping[str, Mapping[str, Any]], slots: int) -> ToolSpec:
     schema = {
         "type": "object",
-        "properties": {key: {"type": kind} for key, kind in parameters.items()},
+        "properties": dict(parameters),
         "required": [key for key in parameters if key != "limit"],
         "additionalProperties": False,
     }
