@@ -140,8 +140,10 @@ class PatternPredictor:
         self.ledger.count("arguments", symbol, tuple(sorted(filling, key=str)))
         if not again:
             for argument, key in filling.items():
-                if key is not None and _is_learnt(key):
-                    self._learn_slot(memory, look, Slot(symbol, argument), key, session)
+                slot = Slot(symbol, argument)
+                # Not looked at: the turn's call before made a word common, which makes another symbol of it.
+                if key is not None and _is_learnt(key) and slot in look.filled:
+                    self._learn_slot(memory, look, slot, key, session)
         memory.heard.gave(symbol, filling)
         parts.symbols.learn(call.tool, call.arguments, session)
 

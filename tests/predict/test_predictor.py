@@ -138,6 +138,14 @@ def test_all_calls_of_a_parallel_turn_are_predicted() -> None:
     assert min(candidate.probability for candidate in found) > 0.3
 
 
+def test_a_word_that_becomes_common_within_a_turn_harms_nothing() -> None:
+    """The call before makes it common, so that the next one is of another symbol than it was looked at as."""
+    predictor = PatternPredictor(Ledger())
+    for number in range(5):
+        turn = [Call("write", {"note": "make one image", "path": f"{number}{x}.png"}) for x in "abb"]
+        predictor.learn(History(calls=[], session=str(number)), turn)
+
+
 def test_patterns_of_one_call_add_up() -> None:
     """Half the sessions bind by the address in text, half by the field; here both give the same call."""
     sessions = []
