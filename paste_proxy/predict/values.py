@@ -28,10 +28,10 @@ _KINDS = {str: "str", int: "int", float: "float", bool: "bool", type(None): "nul
 _SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
 _WORD = re.compile(
     r"(?:(?!https?://)[a-z]++(?!\w|[./@:~+#-]++\w)[^\w#@~/.]*+)*+"
-    r"(?:(https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+)"
+    r"(?:(https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+|\Z)"
 )
 """In its group. Plain words before it, and rules of dots and dashes, are passed over as a whole: a text may be
-nothing else."""
+nothing else. So its end matches, too, or it would be read again from each letter on."""
 _LINE = re.compile(r"(?<=\w)(?::\d+){1,2}$")
 """A line number, and maybe a column, behind a file's name."""
 _HALF = re.compile(r"[\ud800-\udfff]")

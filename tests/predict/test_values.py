@@ -172,7 +172,9 @@ def test_any_text_is_taken(text: str) -> None:
     assert all(word and word in text for word in found)
 
 
-@pytest.mark.parametrize("line", [".", "#", "/-", "~.", "-", ":", "a.", "a:1", "A", "http://"])
+@pytest.mark.parametrize(
+    "line", [".", "#", "/-", "~.", "-", ":", "a.", "a:1", "A", "http://", "a", "a ", "plain "]
+)
 def test_long_rules_and_runs_take_no_time(line: str) -> None:
     """Each character is looked at a few times; one look for each pair of them would take seconds."""
     started = time.process_time()
