@@ -120,7 +120,7 @@ def _trace(line: bytes, where: str) -> Trace | None:
 def _decoded(line: bytes, kind: type[T], where: str) -> T:
     try:
         return msgspec.json.decode(line, type=kind)
-    except (msgspec.DecodeError, UnicodeError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ConfigError(f"{where} is no session: {error}", param="workload") from error
 
 

@@ -60,6 +60,14 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
             "arguments",
         ),
         (json.dumps(recorded("s", [], tools=[7])), r"tools"),
+        (
+            json.dumps(
+                recorded(
+                    "s", [{"role": "assistant", "tool_calls": [{"name": "a", "arguments": {"x": "deep"}}]}]
+                )
+            ).replace('"deep"', "[" * 5000 + "]" * 5000),
+            "maximum recursion depth",
+        ),
     ],
 )
 def test_a_line_that_is_no_session_is_told_with_its_place(tmp_path: Path, line: str, why: str) -> None:
