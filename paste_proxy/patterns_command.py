@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from paste_proxy.errors import ConfigError
-from paste_proxy.predict.ledger import Changes, SavedGroup
+from paste_proxy.predict.ledger import Changes, Ledger, SavedGroup
 from paste_proxy.predict.privacy import exportable, savable
 from paste_proxy.store.patterns import PatternStore
 
@@ -47,7 +47,10 @@ def export_command(*, store: Path, output: Path) -> None:
     finally:
         opened.close()
     text = msgspec.json.format(msgspec.json.encode(Exported(FORMAT, groups)), indent=1)
-    output.write_bytes(text + b"\n")
+    try:
+        output.write_bytes(text + b"\n")
+    except OSError as error:
+        raise ConfigError(f"{output} can't be written: {error.strerror}", param="output") from error
     click.echo(f"wrote {output}: {sum(len(group.labels) for group in groups)} patterns")
 
 
@@ -65,11 +68,14 @@ def import_command(*, exported: Path, store: Path) -> None:
     if read.paste_proxy_patterns != FORMAT:
         reason = f"is of format {read.paste_proxy_patterns}; known: {FORMAT}"
         raise ConfigError(f"{exported} {reason}", param="FILE")
+    ledger = Ledger()
+    try:
+        ledger.load(read.groups)
+    except TypeError as error:
+        raise ConfigError(f"{exported} is no export of patterns: {error}", param="FILE") from error
+    ledger.put_back(Changes(tuple(read.groups)))
     opened = PatternStore(str(store))
     try:
-        ledger = opened.load()
-        ledger.load(read.groups)
-        ledger.put_back(Changes(tuple(read.groups)))
         opened.save(ledger.take_changes(savable))
     finally:
         opened.close()

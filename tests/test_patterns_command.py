@@ -66,7 +66,17 @@ def test_constants_and_words_stay_at_home(tmp_path: Path) -> None:
         assert word not in text
 
 
-@pytest.mark.parametrize("text", ["no json", "{}", '{"paste_proxy_patterns": 2, "groups": []}', "[1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no json",
+        "{}",
+        '{"paste_proxy_patterns": 2, "groups": []}',
+        "[1]",
+        '{"paste_proxy_patterns": 1, "groups": [["next", {"a": 1}, []]]}',
+        '{"paste_proxy_patterns": 1, "groups": [["next", [], [[{"a": 1}, 1]]]]}',
+    ],
+)
 def test_what_is_no_export_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "patterns.json"
     file.write_text(text)
@@ -80,4 +90,8 @@ def test_stores_that_are_there_or_not(tmp_path: Path) -> None:
     there = store(tmp_path / "one.db")
     assert "not there" in str(run("export", "--store", tmp_path / "none.db", "-o", tmp_path / "x").exception)
     run("export", "--store", there, "-o", tmp_path / "patterns.json")
+    nowhere = tmp_path / "nowhere" / "patterns.json"
+    refused = run("export", "--store", there, "-o", nowhere).exception
+    assert isinstance(refused, ConfigError)
+    assert f"{nowhere} can't be written" in str(refused)
     assert "there already" in str(run("import", tmp_path / "patterns.json", "--store", there).exception)

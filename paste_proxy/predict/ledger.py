@@ -167,7 +167,7 @@ class Ledger:
         self._changed = {**{key: None for key in failed if key not in self._changed}, **self._changed}
 
     def load(self, groups: Iterable[SavedGroup]) -> None:
-        """Add what was stored: to be called once, on an empty ledger."""
+        """Add what was stored: to be called once, on an empty ledger. Raises `TypeError` for no labels."""
         for saved in groups:
             group = {frozen(label): value for label, value in saved.labels}
             self._groups[saved.section, frozen(saved.key)] = group

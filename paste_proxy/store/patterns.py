@@ -10,6 +10,7 @@ nothing.
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -65,6 +66,8 @@ class PatternStore:
             self._connection = None
 
     def _open(self) -> sqlite3.Connection:
+        if not (folder := Path(self._path).parent).is_dir():
+            raise FileNotFoundError(f"{folder} is no folder: make it")
         connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
         try:
             with connection:
@@ -97,7 +100,7 @@ class PatternStore:
         """SQLite's errors, and rows that can't be read, as `ConfigError` with the file's path."""
         try:
             yield
-        except (sqlite3.Error, msgspec.MsgspecError, OSError) as error:
+        except (sqlite3.Error, msgspec.MsgspecError, OSError, TypeError) as error:
             raise self._error(f"can't be used: {error}") from error
 
     def _error(self, what: str) -> ConfigError:
