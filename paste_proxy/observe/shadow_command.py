@@ -39,4 +39,5 @@ def _fetched(address: str) -> bytes:
             return bytes(reply.read())
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise ConfigError(f"{address} can't be read: {reason}", param="url") from error
+        advice = "say with --url where the proxy listens, as in http://127.0.0.1:8700"
+        raise ConfigError(f"{address} can't be read: {reason}; {advice}", param="url") from error

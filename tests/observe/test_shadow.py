@@ -107,7 +107,7 @@ async def test_the_address_may_be_the_one_that_agents_are_given(proxy: str, path
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nothing", "http://["])
 async def test_no_proxy_there_is_one_line(url: str) -> None:
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(ConfigError, match=r"can't be read: .*; say with --url where the proxy listens"):
         await said("--url", url)
 
 
