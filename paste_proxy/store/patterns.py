@@ -7,6 +7,7 @@ Blocking; to be called off the loop. A save is one transaction: after a crash th
 nothing.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ APPLICATION_ID = 0x50535450
 """Marks the file as ours ("PSTP"), so that no other program's database is written to."""
 SCHEMA_VERSION = 2
 """Of the first, which held something else, nothing is kept: it is learnt anew."""
+log = logging.getLogger(__name__)
+
 _BUSY_TIMEOUT_S = 5.0
 """Waiting for another process that reads the file: a reader holds it for milliseconds."""
 
@@ -88,6 +91,10 @@ class PatternStore:
                 raise self._error(f"is of a newer paste-proxy (schema {version}, known: {SCHEMA_VERSION})")
             if version == SCHEMA_VERSION:
                 return
+            log.warning(
+                "store %s is of an older paste-proxy: what it holds can't be used and goes, and is learnt anew",
+                self._path,
+            )
             connection.execute("DROP TABLE contexts")
         elif connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise self._error("is another program's database")

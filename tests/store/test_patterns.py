@@ -93,7 +93,7 @@ def test_saving_is_incremental(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_an_earlier_schema_learnt_is_learnt_anew(tmp_path: Path) -> None:
+def test_what_an_earlier_schema_learnt_is_learnt_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "patterns.db"
     _make(
         path,
@@ -102,6 +102,7 @@ def test_what_an_earlier_schema_learnt_is_learnt_anew(tmp_path: Path) -> None:
         "PRAGMA user_version = 1",
     )
     store = PatternStore(str(path))
+    assert f"store {path} is of an older paste-proxy" in caplog.text
     assert len(store.load()) == 0
     learnt(ledger := store.load())
     store.save(ledger.take_changes(savable))
