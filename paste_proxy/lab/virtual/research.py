@@ -26,9 +26,8 @@ FIRST_REHEARSAL = 1_000_000
 PAGES = 10_000
 """Names of pages that a search may find; a name is found again now and then, as in the real world."""
 
-STRING: Mapping[str, Any] = {"type": "string"}
-LIMIT: Mapping[str, Any] = {"type": "integer", "minimum": 1, "maximum": 100}
-"""As `plugins/docs.py` has it: a search that is guessed with any number in sight as its limit never runs."""
+MOST_RESULTS = 100
+"""Of one search, as in `plugins/docs.py`: any number in sight may be guessed as its limit."""
 
 
 class ResearchWorld:
@@ -37,9 +36,9 @@ class ResearchWorld:
     def __init__(self, workload: Workload, sizes: Sizes, time_scale: float = 1.0) -> None:
         slots = workload.tool_slots
         self.specs: Mapping[str, ToolSpec] = {
-            SEARCH: _spec(SEARCH, {"query": STRING, "limit": LIMIT}, slots.search),
-            OPEN: _spec(OPEN, {"address": STRING}, slots.open),
-            READ: _spec(READ, {"path": STRING}, slots.open),
+            SEARCH: _spec(SEARCH, {"query": "string", "limit": "integer"}, slots.search),
+            OPEN: _spec(OPEN, {"address": "string"}, slots.open),
+            READ: _spec(READ, {"path": "string"}, slots.open),
         }
         self._sizes = sizes
         self._time_scale = time_scale
@@ -58,10 +57,10 @@ class ResearchWorld:
         return self._sizes.result(tool, arguments)
 
 
-def _spec(name: str, parameters: Mapping[str, Mapping[str, Any]], slots: int) -> ToolSpec:
+def _spec(name: str, parameters: Mapping[str, str], slots: int) -> ToolSpec:
     schema = {
         "type": "object",
-        "properties": dict(parameters),
+        "properties": {key: {"type": kind} for key, kind in parameters.items()},
         "required": [key for key in parameters if key != "limit"],
         "additionalProperties": False,
     }
@@ -71,7 +70,7 @@ def _spec(name: str, parameters: Mapping[str, Mapping[str, Any]], slots: int) ->
 def _found(query: str, limit: int) -> dict[str, Any]:
     digest = hashlib.sha256(query.encode()).digest()
     results = []
-    for place in range(1, limit + 1):
+    for place in range(1, min(limit, MOST_RESULTS) + 1):
         page = int.from_bytes(digest[place : place + 4]) % PAGES
         results.append({"address": f"{ADDRESS}page{page}{reference(query, place)}"})
     return {"results": results}
