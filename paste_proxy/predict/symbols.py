@@ -115,9 +115,8 @@ class Symbols:
         if names is self._offered:
             return
         self._offered = names
-        for name in sorted(names.difference(self._ledger.find(*CALLED) or ())):
-            if is_tool(name):
-                self._ledger.set(*CALLED, name, float(WITNESSES))
+        if new := sorted(filter(is_tool, names.difference(self._ledger.find(*CALLED) or ()))):
+            self._ledger.admit(*CALLED, new, float(WITNESSES))
 
     def learn(self, tool: str, arguments: Mapping[str, Any], session: str) -> None:
         """Its names, and which words its commands have."""

@@ -21,6 +21,7 @@ from paste_proxy.predict.ledger import (
     SavedGroup,
     frozen,
 )
+from paste_proxy.predict.symbols import Symbols
 
 
 def everything(_ledger: Ledger, key: GroupKey, group: Group) -> SavedGroup:
@@ -230,3 +231,26 @@ def test_changes_can_be_taken_a_part_at_a_time_the_oldest_first() -> None:
     assert [one.key for part in parts for one in part.saved] == [f"c{number}" for number in range(10)]
     ledger.put_back(first)
     assert ledger.take_changes(everything) == first
+
+
+def test_many_new_labels_take_the_places_of_the_least() -> None:
+    ledger = Ledger()
+    ledger.set("names", "called", "much used", 9.0)
+    for round_ in range(3):
+        ledger.admit("names", "called", [f"{round_}-{number}" for number in range(KNOWN - 1)], 5.0)
+    group = ledger.find("names", "called") or {}
+    assert list(group) == ["much used", *(f"2-{number}" for number in range(KNOWN - 1))]
+    assert len(ledger) == KNOWN
+    ledger.admit("names", "called", [f"3-{number}" for number in range(2 * KNOWN)], 5.0)
+    assert len(ledger) == KNOWN
+    assert [label for label, _ in stored(ledger.take_changes(everything))[0].labels] == list(group)
+
+
+def test_long_lists_of_names_by_turns_cost_little() -> None:
+    ledger = Ledger()
+    symbols = Symbols(ledger)
+    lists = [frozenset(f"tool_{which}_{number}" for number in range(KNOWN)) for which in range(2)]
+    start = time.process_time()
+    for turn in range(20):
+        symbols.offer(lists[turn % 2])
+    assert time.process_time() - start < 1.0  # 0.05 here; each of them took 0.4
