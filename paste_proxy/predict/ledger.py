@@ -101,7 +101,7 @@ class Ledger:
         if group is not None and label in group:
             self.set(section, key, label, group[label] + 1)
             return
-        digest = hash((section, key, label))
+        digest = hash((section, key, repr(label)))  # as numbers, -1 and -2 have one hash
         seen = self._witnesses.setdefault(digest, set())
         seen.add(session)
         if len(seen) >= WITNESSES:

@@ -13,8 +13,9 @@ import msgspec
 
 from paste_proxy.predict.values import Key, key_of
 
-Move: TypeAlias = tuple[tuple[int, str, Any, Any], ...]
-"""Of each changed item: its distance from the first one, the field, its value before and after."""
+Move: TypeAlias = tuple[tuple[int, str, Key, Key], ...]
+"""Of each changed item: its distance from the first one, the field, its value before and after. They are keys:
+False and 0 are different states, and tuples of them would be equal."""
 
 CHANGES = 3
 """Items of one move: a step that ends and one that begins, and one more."""
@@ -38,8 +39,8 @@ def move_of(before: Key, after: Key) -> Move | None:
         fields = [name for name in old[place] if old[place][name] != new[place].get(name)]
         if len(fields) != 1 or old[place].keys() != new[place].keys():
             return None
-        was, becomes = old[place][fields[0]], new[place][fields[0]]
-        if not (_is_state(was) and _is_state(becomes)):
+        was, becomes = _state(old[place][fields[0]]), _state(new[place][fields[0]])
+        if was is None or becomes is None:
             return None
         move.append((place - changed[0], fields[0], was, becomes))
     return tuple(move)
@@ -50,8 +51,8 @@ def moved(key: Key, move: Move) -> Key | None:
     """The list after a move, at the first place where it can be made."""
     records = _records(key) or ()
     for start in range(len(records) - move[-1][0]):
-        if all(_has(records[start + place], field, was) for place, field, was, _ in move):
-            changes = {start + place: {field: becomes} for place, field, _, becomes in move}
+        if all(_state(records[start + place].get(field)) == was for place, field, was, _ in move):
+            changes = {start + place: {field: becomes[1]} for place, field, _, becomes in move}
             return key_of([{**record, **changes.get(place, {})} for place, record in enumerate(records)])
     return None
 
@@ -64,8 +65,8 @@ def shifted(key: Key) -> Key | None:
         return None
     for field in records[0]:
         column = [record.get(field) for record in records]
-        kinds = {value for value in column if _is_state(value)}
-        if 1 < len(kinds) <= CHANGES and all(map(_is_state, column)) and len(kinds) < len(column):
+        kinds = set(map(_state, column))
+        if None not in kinds and 1 < len(kinds) <= CHANGES and len(kinds) < len(column):
             below = [column[0], *islice(column, len(column) - 1)]
             return key_of([{**record, field: state} for record, state in zip(records, below, strict=True)])
     return None
@@ -79,10 +80,7 @@ def _records(key: Key) -> list[dict[str, Any]] | None:
     return value if len(value) <= ITEMS and all(type(item) is dict for item in value) else None
 
 
-def _has(record: dict[str, Any], field: str, value: Any) -> bool:
-    """A state equals one of its own type alone."""
-    return type(record.get(field)) is type(value) and record[field] == value
-
-
-def _is_state(value: Any) -> bool:
-    return type(value) in (bool, int) or (type(value) is str and len(value) <= STATE)
+def _state(value: Any) -> Key | None:
+    """None for what is no state."""
+    is_state = type(value) in (bool, int) or (type(value) is str and len(value) <= STATE)
+    return key_of(value) if is_state else None

@@ -233,6 +233,13 @@ def test_changes_can_be_taken_a_part_at_a_time_the_oldest_first() -> None:
     assert ledger.take_changes(everything) == first
 
 
+def test_numbers_are_witnessed_apart() -> None:
+    ledger = Ledger()
+    for number in range(WITNESSES):
+        ledger.witness("steps", "page", -1 - number % 2, str(number))
+    assert ledger.find("steps", "page") is None
+
+
 def test_many_new_labels_take_the_places_of_the_least() -> None:
     ledger = Ledger()
     ledger.set("names", "called", "much used", 9.0)

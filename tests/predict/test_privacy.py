@@ -208,7 +208,7 @@ def test_moves_of_lists_are_known_once_many_sessions_made_them() -> None:
 
     ledger = learnt(*map(session, range(WITNESSES)))
     [(_, moves)] = [(key, group) for key, group in ledger.groups() if key[0] == "moves"]
-    assert list(moves) == [((0, "is", "open", "closed"),)]
+    assert list(moves) == [((0, "is", ("str", "open"), ("str", "closed")),)]
     assert not [group for group in exportable(ledger) if group.section == "moves"]
 
 

@@ -90,8 +90,18 @@ def test_a_change_of_content_of_many_items_or_of_the_fields_is_no_move() -> None
 
 def test_a_state_is_of_a_type() -> None:
     one, other = ([{"id": 1, "done": done}, {"id": 2, "done": 0}] for done in (False, True))
-    assert move_of(key(one), key(other)) == ((0, "done", False, True),)
-    assert moved(key(other), ((0, "done", False, True),)) is None
+    move = ((0, "done", ("bool", False), ("bool", True)),)
+    assert move_of(key(one), key(other)) == move
+    assert moved(key(other), move) is None
+
+
+def test_moves_of_equal_states_of_different_types_are_different() -> None:
+    flags, numbers = ([{"on": off}, {"on": off}] for off in (False, 0))
+    flag, number = (move_of(key(one), key([{"on": on}, one[1]])) for one, on in ((flags, True), (numbers, 1)))
+    assert flag is not None
+    assert number is not None
+    assert moved(key(flags), number) is None
+    assert moved(key(flags), flag) == key([{"on": True}, {"on": False}])
 
 
 def test_the_extractors_learn_moves_and_propose_them() -> None:
