@@ -36,6 +36,9 @@ class Heard:
         self._words: list[str] = []
         self._forgotten = 0
         self._last: dict[str, int] = {}
+        self._first: dict[str, int] = {}
+        """Of as many words as were there when somebody asked."""
+        self._asked = 0
         self.waiting = ""
         """What came and is not taken in yet."""
         self.given: set[tuple[Slot, Key]] = set()
@@ -69,6 +72,7 @@ class Heard:
     def _forget(self) -> None:
         self._forgotten += WORDS
         del self._words[:WORDS]
+        self._first, self._asked = {}, 0
         self._last = {word: place for word, place in self._last.items() if place >= self._forgotten}
 
     def end(self) -> None:
@@ -99,7 +103,14 @@ class Heard:
         words = words_of(key)
         if not words or any(word not in self._last for word in words):
             return None
-        return self._forgotten + self._words.index(words[0]), self._last[words[0]]
+        return self._first_place(words[0]), self._last[words[0]]
+
+    def _first_place(self, word: str) -> int:
+        """Kept once asked for: to search for each value anew took milliseconds in a long turn."""
+        for place, one in enumerate(self._words[self._asked :], self._forgotten + self._asked):
+            self._first.setdefault(one, place)
+        self._asked = len(self._words)
+        return self._first[word]
 
     def says(self, place: int, stems: Collection[str]) -> bool:
         """Whether one of the words just before a place has one of these stems."""
