@@ -181,13 +181,21 @@ class Expectations:
             return
         expecting.ordinal, expecting.named = ordinal, now
         expecting.told.clear()
-        if self._told(turn, expecting.predictor.named, tool) and not self._is_settled(expecting, tool):
+        try:
+            news = expecting.predictor.named(tool)
+        except Exception:  # noqa: BLE001 - boundary, as in `begin`
+            self._failed(turn)
+            return
+        if not self._is_settled(expecting, tool, news):
             self._look(turn, expecting, NAME, now)
 
-    def _is_settled(self, expecting: _Expecting, tool: str) -> bool:
-        """As many as may be are on their way already, and all of them are of this tool; or none may be."""
+    def _is_settled(self, expecting: _Expecting, tool: str, news: bool | None) -> bool:
+        """As many as may be are on their way already, all of them are of this tool, and no text since then may
+        have changed it; or none may be."""
         if tool not in expecting.tools:
             return True
+        if expecting.unseen and (expecting.news or news is not False):
+            return False
         fit = all(one[0] == tool and one in expecting.known for one in expecting.best)
         return fit and len(expecting.best) >= self.speculation.candidates
 
@@ -279,6 +287,7 @@ class Expectations:
             expecting.level, expecting.taken = level, 0
         limit = self.speculation.candidates
         if not expecting.looks or expecting.taken >= limit:
+            expecting.best = []  # of what was heard by now it is not known
             return
         expecting.looks -= 1
         for worth, candidate, arguments in self._worthy(turn, expecting, limit, now):

@@ -3,6 +3,7 @@
 import json
 
 import msgspec
+import pytest
 
 from paste_proxy.config import Config, SpeculationConfig
 from paste_proxy.core import Core
@@ -183,6 +184,73 @@ def test_a_predictor_that_says_what_is_news_is_asked_soon_after() -> None:
     predictor.after = {repr("more news"): [guess(3, "read_b")]}
     assert t.hears(ReasoningText("more news")) == []
     assert t.hears(ReasoningText("x" * LOOK_AFTER)) == ["read_b speculative"]
+
+
+def test_a_name_brings_no_look_where_all_that_may_come_is_on_its_way() -> None:
+    class Counting(Scripted):
+        looks = 0
+
+        def candidates(self, limit: int) -> list[Candidate]:
+            self.looks += 1
+            return super().candidates(limit)
+
+    predictor = Counting(*(guess(k) for k in range(3)))
+    t = talk(predictor, "shadow")
+    t.ask()
+    t.hears(CallOpened(0, "c1", "read_a"))
+    assert predictor.looks == 1
+    t.hears(CallOpened(1, "c2", "read_b"))
+    assert predictor.looks == 2
+
+
+@pytest.mark.parametrize("says", [True, None])
+def test_a_name_has_what_the_last_words_said_looked_at(says: bool | None) -> None:
+    """In fewer characters than bring a look of their own."""
+
+    class Listening(Scripted):
+        def heard(self, text: str) -> bool | None:  # type: ignore[override]
+            super().heard(text)
+            return says
+
+    predictor = Listening(*(guess(k) for k in range(3)))
+    predictor.after = {repr("k is 4"): [guess(4)]}
+    t = talk(predictor, "shadow")
+    t.ask()
+    t.hears(ContentText("k is 4"))
+    assert len(predictions(t)) == 3
+    t.hears(CallOpened(0, "c1", "read_a"))
+    assert predictions(t)[3:] == [("read_a", 4, 2, "held")]
+
+
+def test_a_name_has_words_looked_at_that_are_news_with_it_alone() -> None:
+    """The last word waits for its rest."""
+
+    class Listening(Scripted):
+        def heard(self, text: str) -> bool:  # type: ignore[override]
+            return False
+
+        def named(self, tool: str) -> bool:  # type: ignore[override]
+            super().named(tool)
+            return True
+
+    predictor = Listening(*(guess(k) for k in range(3)))
+    predictor.after = {repr("read_a"): [guess(4)]}
+    t = talk(predictor, "shadow")
+    t.ask()
+    t.hears(ContentText("k is 4"), CallOpened(0, "c1", "read_a"))
+    assert predictions(t)[3:] == [("read_a", 4, 2, "held")]
+
+
+def test_a_name_has_text_looked_at_for_which_its_level_had_no_candidates_left() -> None:
+    predictor = Scripted()
+    more = "y" * 1024
+    predictor.after = {repr(PIECE): [guess(k) for k in range(3)], repr(more): [guess(4)]}
+    t = talk(predictor, "shadow")
+    t.ask()
+    t.hears(ContentText(PIECE), ContentText(more))
+    assert len(predictions(t)) == 3
+    t.hears(CallOpened(0, "c1", "read_a"))
+    assert predictions(t)[3:] == [("read_a", 4, 2, "held")]
 
 
 def test_leads_are_learnt_where_calls_are_sealed() -> None:

@@ -106,8 +106,8 @@ class TurnPredictor(Protocol):
         say, and is asked from time to time."""
         ...
 
-    def named(self, tool: str) -> None:
-        """The name of a call is decoded."""
+    def named(self, tool: str) -> bool | None:
+        """The name of a call is decoded. As of `heard`, whether the end of the text said anything new."""
         ...
 
     def argued(self, argument: str, value: Any) -> None:

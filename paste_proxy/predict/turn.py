@@ -117,10 +117,12 @@ class Turn:
         """Whether it said something that is worth another look."""
         return self._listening.hear(text)
 
-    def named(self, tool: str) -> None:
-        self._listening.take_in(whole=True)
+    def named(self, tool: str) -> bool:
+        """Whether the text's last words said something that is worth another look."""
+        news = self._listening.take_in(whole=True)
         self._named, self._given, self._found = tool, {}, None
         self._shares.clear()
+        return news
 
     def argued(self, argument: str, value: Any) -> None:
         self._given[argument], self._found = key_of(value), None
