@@ -15,8 +15,8 @@ from paste_proxy.predict.ledger import PRIVATE, SHARED, Group, GroupKey, Ledger,
 from paste_proxy.predict.shapes import is_tool
 from paste_proxy.predict.symbols import CALLED, is_symbol
 
-_MASK = re.compile(r"(?:[\W_]|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
-"""What `values.mask_of` gives."""
+_MASK = re.compile(r"(?:[^\w\ud800-\udfff]|_|(?<![^\W_])(?:a|A|Aa|aA|0|x\d{0,2})(?![^\W_]))*")
+"""What `values.mask_of` gives; half a surrogate pair can't be stored."""
 _OURS = frozenset(("none after", *NAMES))
 """Names of features: the only ones with spaces."""
 _CONTEXTS = ("tool", "application", "last", "exact", "two", "three", "start", "ok", "error")

@@ -233,3 +233,14 @@ def test_features_of_constants_are_kept_and_not_shown() -> None:
     ledger = learnt(*([("open", {"lang": "esperanto"}, "ok")] for _ in range(3 * WITNESSES)))
     assert '["constant",["str","esperanto"]]' in text_of(kept(ledger))
     assert "esperanto" not in text_of(exportable(ledger))
+
+
+def test_what_no_file_can_hold_is_not_kept() -> None:
+    """Half of a surrogate pair, which JSON can escape."""
+    half = "\ud800"
+    sessions = [[("open", {"name": half, "as": f"{half}-{number}"}, half)] for number in range(WITNESSES)]
+    ledger = learnt(
+        *sessions, [(half, {half: 1}, "ok"), ("open", {"name": "b"}, "ok")], said=f"{half} {half}A1"
+    )
+    assert len(restarted(ledger)) > 0
+    assert text_of(exportable(ledger))
