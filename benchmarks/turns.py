@@ -97,7 +97,7 @@ class Listening:
             stream.asked(call.call)
 
     @staticmethod
-    def _told(stream: TurnPredictor, tell: Callable[..., None], *said: Any) -> None:
+    def _told(stream: TurnPredictor, tell: Callable[..., object], *said: Any) -> None:
         tell(*said)
         stream.candidates(CANDIDATES)
 
