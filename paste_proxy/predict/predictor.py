@@ -123,7 +123,7 @@ class PatternPredictor:
     def _fill(self, memory: Memory, look: Look, call: Call) -> None:
         """The slots that will be learnt from."""
         symbol, filling = self._parts.symbols.apart(call.tool, call.arguments)
-        if len(filling) > ARGUMENTS or written(call.tool, call.arguments) in memory.made.get(symbol, ()):
+        if len(call.arguments) > ARGUMENTS or written(call.tool, call.arguments) in memory.made.get(symbol, ()):
             return
         for slot in (Slot(symbol, argument) for argument, key in filling.items() if _is_learnt(key)):
             if slot not in look.filled:

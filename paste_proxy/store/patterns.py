@@ -9,7 +9,7 @@ nothing.
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -57,7 +57,7 @@ class PatternStore:
         if self._connection is None:
             return
         gone = [(_name(key),) for key in changes.dropped]
-        rows = [(_name((saved.section, saved.key)), _encode(saved)) for saved in changes.saved]
+        rows = list(_rows(changes.saved))
         with self._reported(), self._connection as transaction:
             transaction.executemany("DELETE FROM groups WHERE name = ?", gone)
             transaction.executemany("INSERT OR REPLACE INTO groups (name, labels) VALUES (?, ?)", rows)
@@ -124,8 +124,15 @@ def _decode(text: str) -> SavedGroup:
     return msgspec.json.decode(text, type=SavedGroup)
 
 
-def _encode(saved: SavedGroup) -> str:
-    return msgspec.json.encode(saved).decode()
+def _rows(groups: Iterable[SavedGroup]) -> Iterator[tuple[str, str]]:
+    """A group that JSON can't hold is left out, so that it does not keep all others from being saved."""
+    for saved in groups:
+        try:
+            yield _name((saved.section, saved.key)), msgspec.json.encode(saved).decode()
+        except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+            log.warning(
+                "patterns of section %r are not kept, since they can't be written: %s", saved.section, error
+            )
 
 
 def _name(key: object) -> str:

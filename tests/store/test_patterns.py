@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from paste_proxy.errors import ConfigError
-from paste_proxy.predict.ledger import Ledger
+from paste_proxy.predict.ledger import Changes, Ledger, SavedGroup
 from paste_proxy.predict.model import Call, History
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.predict.privacy import savable
@@ -210,4 +210,16 @@ def test_a_failed_save_keeps_the_old_state(tmp_path: Path) -> None:
     assert again == changes
     store.save(again)
     assert set(_groups(path)) >= set(before)
+    store.close()
+
+
+@pytest.mark.parametrize("label", ["\ud800", 10**5000], ids=["half a pair", "huge"])
+def test_what_json_can_not_hold_keeps_nothing_else_from_being_saved(
+    label: object, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = PatternStore(str(tmp_path / "p.sqlite"))
+    odd, good = SavedGroup("steps", "a", [(label, 1.0)]), SavedGroup("masks", "b", [("url", 2.0)])
+    store.save(Changes(saved=(odd, good)))
+    assert [key for key, _ in store.load().groups()] == [("masks", "b")]
+    assert "patterns of section 'steps' are not kept" in caplog.text
     store.close()
