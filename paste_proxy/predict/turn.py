@@ -14,9 +14,10 @@ from paste_proxy.predict.listening import Listening
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Call, Candidate
 from paste_proxy.predict.next_tool import NextTool
+from paste_proxy.predict.reasons import reason
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.symbols import Argument, Slot, Symbol, Symbols, Written
-from paste_proxy.predict.values import Key, key_of, mask_of, value_of
+from paste_proxy.predict.values import Key, key_of, value_of
 
 SYMBOLS = 8
 """Symbols that are filled, the likeliest first: their tools are right in over 90 % of turns."""
@@ -346,28 +347,10 @@ class Turn:
         if call not in reasons:
             symbol, filling = self._parts.symbols.apart(made.tool, made.arguments)
             evidence = (self._parts.ledger.find("arguments", symbol) or {}).get(TOTAL, 0.0)
-            reasons[call] = evidence, self._why(symbol, filling)
+            reasons[call] = evidence, reason(self._memory, symbol, filling)
         evidence, why = reasons[call]
         bound = self._parts.calibration.lower_bound(estimate, evidence)
         return Candidate(made.tool, made.arguments, bound, f"{why}, level {self._level}", estimate)
-
-    def _why(self, symbol: Symbol, filling: dict[Argument, Key | None]) -> str:
-        after = (
-            " then ".join(f"{one.tool} ({one.outcome})" for one in self._memory.signatures[-2:]) or "the start"
-        )
-        bound = ", ".join(f"{name} = {self._binding(key)}" for name, key in filling.items() if key is not None)
-        return f"{symbol}({bound}) after {after}"
-
-    def _binding(self, key: Key) -> str:
-        """Where a value was seen last, in words."""
-        value = self._memory.values.get(key)
-        if value is None or not value.places:
-            return f"a new {mask_of(key)}"
-        kind, tool, where = list(value.places)[-1]
-        if kind == "out":
-            from_path = "$" + "".join(f".{step}" if isinstance(step, str) else "[*]" for step in where)
-            return f"{from_path} of {tool}"
-        return {"arg": f"argument {where} of {tool}"}.get(kind, f"{where or 'text'} of {tool or kind}")
 
 
 def _call(written: Written) -> Call:

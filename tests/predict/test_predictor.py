@@ -162,7 +162,7 @@ def test_probability_is_cautious_and_explained() -> None:
     sessions = [[searched(n), call("open", {"name": f"r{n}a"})] for n in range(3)]
     candidate = predictor_of(sessions).predict(History(calls=[searched(9)]), TOOLS, 3)[0]
     assert 0 < candidate.probability < candidate.estimate < 0.9
-    assert candidate.why.startswith("open(name = $[*].name of search) after search (ok)")
+    assert candidate.why.startswith("open(name: $[*].name in search's result) after search (ok)")
 
 
 def test_only_allowed_tools_and_within_the_limit() -> None:
