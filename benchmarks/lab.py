@@ -16,6 +16,7 @@ from typing import Any
 
 from paste_proxy.events import Decision, Event
 from paste_proxy.lab.engine.presets import load_engine
+from paste_proxy.lab.garbage import rare_collections
 from paste_proxy.lab.virtual.experiment import CELLS, Cell, CellName, Plan
 from paste_proxy.lab.virtual.research import Research
 
@@ -37,7 +38,8 @@ def measure(cell: CellName, sessions: int, engines: int, virtual_s: float) -> di
 
     core.handle = counted  # type: ignore[method-assign]
     wall, cpu = time.perf_counter(), time.process_time()
-    site.time.run(lambda: site.time.now >= virtual_s)
+    with rare_collections():
+        site.time.run(lambda: site.time.now >= virtual_s)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     turns = sum(engine.ended for engine in site.fleet.engines)
     return {

@@ -13,6 +13,7 @@ import orjson
 from paste_proxy.errors import ConfigError
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
+from paste_proxy.lab.garbage import rare_collections
 from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
 from paste_proxy.lab.predict_command import predict_command
@@ -226,7 +227,8 @@ def run(
     rows: list[Row] = []
     runs: list[list[Run]] = []
     for load in loads:
-        runs.append([run_cell(source, plan, cell, load) for cell in cells])
+        with rare_collections():
+            runs.append([run_cell(source, plan, cell, load) for cell in cells])
         rows += rows_of(runs[-1], seed)
     if folder is not None:
         again = command(workload, engine, plan, loads, cells)
