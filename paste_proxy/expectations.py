@@ -36,7 +36,7 @@ CONTEXT, MENTION, NAME, ARGUMENTS = range(4)
 """The levels of evidence."""
 LOOK_AFTER = 128
 """Characters of text between two looks at the candidates, some thirty tokens: a look takes some hundred
-microseconds, a chunk one or two."""
+microseconds, hearing a chunk less than ten."""
 LOOK_EVERY = 512
 """The same, for a predictor that does not say whether it heard anything new: a hundred tokens, a few seconds of
 a turn; in long turns half of what was heard."""

@@ -11,6 +11,7 @@ from collections.abc import Hashable, Sequence
 from itertools import repeat
 from typing import TypeAlias
 
+from paste_proxy.predict.adagrad import Weights
 from paste_proxy.predict.extractors import Extractors, Found
 from paste_proxy.predict.ledger import SHARED, TOTAL, Ledger
 from paste_proxy.predict.memory import Memory, Place, Source, Value
@@ -21,8 +22,6 @@ STEP = 0.4
 """AdaGrad's step: of 0.05 to 0.4 the best on the traces' training folds."""
 SHARED_STEP = 0.12
 """A third of it for weights that all slots share, since each moves them."""
-START = 0.05
-"""Sum of squares to start from, so that the first step is no leap."""
 HOPE = 2.0
 """Times the share that was proposed so far: a slot must be tried for it to grow."""
 CLEAR = 2e-3
@@ -75,22 +74,13 @@ class Filling:
     def learn(self, slot: Slot, filled: Filled, right: Key) -> None:
         target = filled.keys.index(right) if right in filled.keys else len(filled.keys)
         self._ledger.count("proposed", slot, target < len(filled.keys))
+        own = Weights(self._ledger, "weights", "squares", slot)
+        shared = Weights(self._ledger, SHARED, "shared squares", "weights")
         for number, (mine, ours) in enumerate(filled.features):
             error = filled.chances[number] - (number == target)
             if abs(error) > CLEAR:
-                self._step("weights", "squares", slot, mine, error, STEP)
-                self._step(SHARED, "shared squares", "weights", ours, error, SHARED_STEP)
-
-    def _step(
-        self, weights: str, squares: str, key: Hashable, features: Sequence[Hashable], error: float, step: float
-    ) -> None:
-        kept, seen = self._ledger.find(weights, key) or {}, self._ledger.find(squares, key) or {}
-        moved, sums = {}, {}
-        for feature in features:
-            sums[feature] = seen.get(feature, START) + error * error
-            moved[feature] = kept.get(feature, 0.0) - step * error / math.sqrt(sums[feature])
-        self._ledger.update(squares, key, sums)
-        self._ledger.update(weights, key, moved)
+                own.move(mine, error, STEP, {})
+                shared.move(ours, error, SHARED_STEP, {})
 
 
 def _features(memory: Memory, slot: Slot, after: Hashable, found: Found) -> list[Features]:

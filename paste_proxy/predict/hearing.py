@@ -8,6 +8,7 @@ behind the argument's name; of tools, see `naming`.
 import math
 from collections.abc import Hashable, Mapping, Sequence
 
+from paste_proxy.predict.adagrad import Weights
 from paste_proxy.predict.heard import Heard, stem, stems_of
 from paste_proxy.predict.ledger import SHARED, TOTAL, Ledger
 from paste_proxy.predict.naming import Known, Naming
@@ -17,8 +18,6 @@ from paste_proxy.predict.values import Key
 STEP = 0.3
 """AdaGrad's step, and half of it for weights that all arguments share: of 0.15 to 0.6 all are alike."""
 SHARED_STEP = 0.15
-START = 0.05
-"""Sum of squares to start from, so that the first step is no leap."""
 CLEAR = 2e-3
 """Errors below teach nothing."""
 LEAST = 1e-4
@@ -135,24 +134,14 @@ class Hearing:
         target: int,
     ) -> None:
         before = self._weighed(section, slot, [max(chance, LEAST) for chance in chances], features)
+        own = Weights(self._ledger, section, f"{section} squares", slot)
+        shared = Weights(self._ledger, SHARED, "shared squares", section)
         for number, mine in enumerate(features):
             error = before[number] - (number == target)
             if abs(error) > CLEAR:
                 if slot is not None:
-                    self._step(section, f"{section} squares", slot, mine, error * STEP, error)
-                self._step(SHARED, "shared squares", section, mine, error * SHARED_STEP, error)
-
-    def _step(
-        self, weights: str, squares: str, key: Hashable, features: Sequence[Hashable], step: float, error: float
-    ) -> None:
-        kept, seen = self._ledger.find(weights, key) or {}, self._ledger.find(squares, key) or {}
-        moved, sums = {}, {}
-        for feature in features:
-            before = BEFORE.get(feature, 0.0) if weights == SHARED else 0.0
-            sums[feature] = seen.get(feature, START) + error * error
-            moved[feature] = kept.get(feature, before) - step / math.sqrt(sums[feature])
-        self._ledger.update(squares, key, sums)
-        self._ledger.update(weights, key, moved)
+                    own.move(mine, error, STEP, {})
+                shared.move(mine, error, SHARED_STEP, BEFORE)
 
 
 def likeliest(chances: Mapping[Symbol, float]) -> tuple[Symbol, ...]:
