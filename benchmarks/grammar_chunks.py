@@ -32,6 +32,7 @@ from paste_proxy.proxy.upstream import Sink
 from paste_proxy.runtime import Runtime, TurnHandle
 from paste_proxy.tools.loading import load_plugins
 from paste_proxy.tools.local import LocalExecutor
+from paste_proxy.tools.table import ToolTable
 
 CHUNKS = 500
 """Of one run: two milliseconds, so that most runs are not interrupted."""
@@ -83,7 +84,7 @@ class Bench:
 
     @classmethod
     async def open(cls) -> "Bench":
-        core = Core({}, Config(), PatternPredictor(Ledger()))
+        core = Core(ToolTable(), Config(), PatternPredictor(Ledger()))
         runtime = Runtime(core, LocalExecutor(load_plugins(()), workers=1), SystemClock())
         request = parse_request(Api.CHAT, json.dumps(REQUEST).encode())
         return cls(runtime, await runtime.admit(Identity(), request))

@@ -32,7 +32,9 @@ from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.loading import load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor
+from paste_proxy.tools.routing import RoutingExecutor
 from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import PLUGINS, ToolTable
 
 log = logging.getLogger(__name__)
 
@@ -70,13 +72,15 @@ def build(
     specs = _with_inert(config, registry.specs)
     store = PatternStore(config.store.path)
     ledger = store.load()
-    core = Core(specs, config, new_predictor(specs, ledger))
-    executor = wrap_executor(LocalExecutor(registry, workers=config.speculation.slots))
+    tools = ToolTable(specs)
+    core = Core(tools, config, new_predictor(tools, ledger))
+    local = LocalExecutor(registry, workers=config.speculation.slots)
+    executor = wrap_executor(RoutingExecutor(tools.source, {PLUGINS: local}))
     runtime = Runtime(core, executor, SystemClock())
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
     app.cleanup_ctx.append(_lifetime(runtime, store, ledger))
-    ToolPlane(runtime, specs, config).add_routes(app)
+    ToolPlane(runtime, tools, config).add_routes(app)
     ObserveRoutes(runtime, counters, Guard(config.listen.host)).add_to(app)
     LlmPlane(runtime, config, counters).add_routes(app)
     return Proxy(app, runtime, counters, config)

@@ -1,6 +1,6 @@
 """The core: all LLM turns and tool runs pass it. No I/O, no clock: `handle(event, now) -> decisions`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from paste_proxy.events import (
     RunBegan,
     RunEnded,
     TimePassed,
+    ToolsOffered,
     TurnClosed,
     TurnRequested,
     TurnSent,
@@ -34,6 +35,7 @@ from paste_proxy.sessions.table import SessionTable
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunClass, RunContext
 from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.table import ToolTable
 from paste_proxy.turns import Turns
 
 
@@ -48,10 +50,11 @@ class Caller(msgspec.Struct, frozen=True):
 class Core:
     """Deterministic: the same events at the same times give the same decisions."""
 
-    def __init__(self, specs: Mapping[str, ToolSpec], config: Config, predictor: Predictor) -> None:
+    def __init__(self, tools: ToolTable, config: Config, predictor: Predictor) -> None:
+        self.tools = tools
         self.deadlines = Deadlines()
-        self.queue = JointQueue(_capacity(specs, config))
-        self.broker = _broker(specs, config, self.queue, self.deadlines)
+        self.queue = JointQueue(_capacity(tools, config))
+        self.broker = _broker(tools, config, self.queue, self.deadlines)
         self.turns = Turns(
             self.broker,
             predictor,
@@ -71,6 +74,7 @@ class Core:
             CallRequested: self._call_requested,
             CallAbandoned: self._call_abandoned,
             RunBegan: lambda event, now: self.broker.began(event.run, now),
+            ToolsOffered: self._tools_offered,
             TimePassed: lambda event, now: self.turns.expire(now),
         }
 
@@ -147,10 +151,14 @@ class Core:
     def spec(self, tool: str) -> ToolSpec:
         """Raises `UnknownToolError`."""
         try:
-            return self.broker.specs[tool]
+            return self.tools[tool]
         except KeyError:
-            known = ", ".join(sorted(self.broker.specs)) or "none"
+            known = ", ".join(sorted(self.tools)) or "none"
             raise UnknownToolError(f"there is no tool {tool!r}; known: {known}", param=tool) from None
+
+    def _tools_offered(self, event: ToolsOffered, now: float) -> None:
+        for tool in self.tools.offer(event.source, event.specs).changed:
+            self.broker.tool_changed(tool, now)
 
     def _run_ended(self, event: RunEnded, now: float) -> None:
         self.broker.run_ended(event.run, event.output, event.error, event.fingerprint, now)
@@ -170,17 +178,20 @@ class Core:
                 return
 
 
-def _capacity(specs: Mapping[str, ToolSpec], config: Config) -> Capacity:
+def _capacity(tools: ToolTable, config: Config) -> Capacity:
+    def at_once(tool: str) -> int:
+        return tools[tool].concurrency if tool in tools else config.limits.tool_runs
+
     return Capacity(
         turns=config.backend.max_turns,
         runs=config.limits.tool_runs,
         reserve=config.limits.tool_reserve,
         speculative=config.speculation.slots,
-        per_tool={name: spec.concurrency for name, spec in specs.items()},
+        per_tool=at_once,
     )
 
 
-def _broker(specs: Mapping[str, ToolSpec], config: Config, queue: JointQueue, deadlines: Deadlines) -> Broker:
+def _broker(specs: ToolTable, config: Config, queue: JointQueue, deadlines: Deadlines) -> Broker:
     on = config.speculation.mode == "on"
     return Broker(
         specs,

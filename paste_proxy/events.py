@@ -11,6 +11,7 @@ from paste_proxy.errors import PasteError
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tools.ports import Output, Run
+from paste_proxy.tools.spec import ToolSpec
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -94,6 +95,13 @@ class RunEnded(msgspec.Struct, frozen=True):
     """Of what the run read, taken just before it started."""
 
 
+class ToolsOffered(msgspec.Struct, frozen=True):
+    """From now on these, and no others, are the tools that a source offers: a server, a client."""
+
+    source: str
+    specs: tuple[ToolSpec, ...]
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """`next_deadline()` has come."""
 
@@ -107,6 +115,7 @@ Event: TypeAlias = (
     | CallAbandoned
     | RunBegan
     | RunEnded
+    | ToolsOffered
     | TimePassed
 )
 

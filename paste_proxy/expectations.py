@@ -126,7 +126,7 @@ class Expectations:
         """The tools whose calls are worth predicting."""
         ours = set(session.names.values())
         if not self.is_shadow:
-            return frozenset(name for name in ours if self._broker.may_run_ahead(self._broker.specs[name]))
+            return frozenset(filter(self._broker.may_run_ahead, ours))
         offered = turn.request.tools if turn.request is not None else ()
         names = {session.names.get(tool.name, tool.name) for tool in offered}
         if not names:

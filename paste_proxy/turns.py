@@ -152,7 +152,8 @@ class Turns:
 
     def _writes_of(self, session: SessionState, tool: str) -> frozenset[str]:
         """The scopes that a call of `tool` (the client's name for it) writes; of unknown tools, everything."""
-        if (ours := session.names.get(tool)) is None:
+        ours = session.names.get(tool)
+        if ours is None or ours not in self._broker.specs:  # the second: it is gone since the request
             return self._client_writes.get(tool, EVERYTHING)
         spec = self._broker.specs[ours]
         return frozenset() if spec.effect is Effect.READ else spec.writes
@@ -258,8 +259,8 @@ class Turns:
 
     def _call_of_ours(self, session: SessionState, call: CallSealed) -> tuple[Call, str] | None:
         """With its canonical arguments; None if it is none of a gateway's tool."""
-        name = session.names.get(call.name)
-        if name is None or len(call.arguments) > SEALED_LIMIT:
+        name = session.names.get(call.name, "")
+        if name not in self._broker.specs or len(call.arguments) > SEALED_LIMIT:
             return None
         spec = self._broker.specs[name]
         try:

@@ -6,6 +6,7 @@ from typing import Any
 from paste_proxy.config import ClientToolConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.predict.model import Call, Candidate, History, TurnPredictor
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.talk import Talk
 
@@ -61,7 +62,7 @@ def talk(
         speculation=SpeculationConfig(mode=mode, allow=tuple(allow), min_service_s=0.0),
         client_tools={name: ClientToolConfig(writes=writes) for name, writes in client_tools.items()},
     )
-    return Talk(Core(SPECS, config, predictor))
+    return Talk(Core(ToolTable(SPECS), config, predictor))
 
 
 def predictions(t: Talk) -> list[tuple[str, int, int, str]]:

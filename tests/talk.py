@@ -19,6 +19,7 @@ from paste_proxy.events import (
 from paste_proxy.grammar.events import CallSealed, GrammarEvent, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.predict.model import Candidate, Fixed, History, TurnPredictor
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import OFFERED, SPECS
 
 NOBODY = Identity()
@@ -102,4 +103,4 @@ def talk(**client_tools: tuple[str, ...]) -> Talk:
         speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0),
         client_tools={name: ClientToolConfig(writes=writes) for name, writes in client_tools.items()},
     )
-    return Talk(Core(SPECS, config, NoPredictor()))
+    return Talk(Core(ToolTable(SPECS), config, NoPredictor()))

@@ -10,6 +10,7 @@ from paste_proxy.core import Core
 from paste_proxy.expectations import LOOK_AFTER
 from paste_proxy.grammar.events import ArgumentSealed, CallOpened, ContentText, Foreseen, ReasoningText
 from paste_proxy.predict.model import Call, Candidate, Fixed
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.guesses import Scripted, guess, predictions, talk
 from tests.talk import Talk
@@ -162,7 +163,7 @@ def test_of_a_tool_with_a_price_one_candidate_runs_per_turn_and_only_a_likely_on
 
     def of_two(probability: float) -> list[int]:
         predictor = Scripted(guess(1, probability=probability), guess(2, probability=probability))
-        t = Talk(Core({**SPECS, "read_a": paid}, config, predictor))
+        t = Talk(Core(ToolTable({**SPECS, "read_a": paid}), config, predictor))
         t.ask()
         return [k for _, k, _, _ in predictions(t)]
 

@@ -68,5 +68,5 @@ async def test_the_tool_and_its_configuration_are_served(tmp_path: Path) -> None
     proxy = build(load_config(tmp_path / "config.yaml"))
     spec = proxy.runtime.core.spec("look_up")
     assert spec.description == "Find books by title."
-    assert proxy.runtime.core.broker.may_run_ahead(spec)
+    assert proxy.runtime.core.broker.may_run_ahead(spec.name)
     await proxy.runtime.close()

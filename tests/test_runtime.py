@@ -18,6 +18,7 @@ from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredi
 from paste_proxy.runtime import Runtime, ToolCall
 from paste_proxy.tools.ports import Output, Run
 from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 SCHEMA = {"type": "object", "properties": {"k": {"type": "integer"}}, "required": ["k"]}
 SPECS = {
@@ -93,7 +94,7 @@ class Bench:
         )
         self.predictor = Guesses(*guesses)
         self.executor = FakeExecutor()
-        self.runtime = Runtime(Core(SPECS, config, self.predictor), self.executor, SystemClock())
+        self.runtime = Runtime(Core(ToolTable(SPECS), config, self.predictor), self.executor, SystemClock())
 
     def call(self, tool: str = "read", arguments: bytes = b'{"k":1}', call_id: str = "") -> asyncio.Task[Any]:
         call = ToolCall(SOMEONE, tool, arguments, call_id)

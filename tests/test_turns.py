@@ -22,6 +22,7 @@ from paste_proxy.grammar.events import (
 )
 from paste_proxy.predict.model import Candidate, Fixed, History
 from paste_proxy.tools.ports import RunClass
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import CLIENT_TOOLS, SPECS
 from tests.talk import NOBODY, Talk, talk
 
@@ -225,7 +226,7 @@ class Nonsense:
 )
 def test_a_predictor_may_answer_anything(answer: Any) -> None:
     config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0))
-    t = Talk(Core(SPECS, config, Nonsense(answer)))
+    t = Talk(Core(ToolTable(SPECS), config, Nonsense(answer)))
     t.ask()
     t.ends()
     assert t.core.broker.live == 0
@@ -233,7 +234,8 @@ def test_a_predictor_may_answer_anything(answer: Any) -> None:
 
 def test_a_predictor_that_answers_without_end_is_cut_off() -> None:
     config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0, candidates=3))
-    t = Talk(Core(SPECS, config, Nonsense(*(Candidate("read_a", {"k": k}, 0.9, "") for k in range(99)))))
+    endless = Nonsense(*(Candidate("read_a", {"k": k}, 0.9, "") for k in range(99)))
+    t = Talk(Core(ToolTable(SPECS), config, endless))
     t.ask()
     assert t.core.broker.live == 3
 
@@ -241,7 +243,7 @@ def test_a_predictor_that_answers_without_end_is_cut_off() -> None:
 def test_the_late_end_of_a_turn_does_not_end_the_guesses_of_the_next() -> None:
     guesses = (Candidate("read_a", {"k": k}, 0.9, "") for k in range(9))
     config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0, candidates=3))
-    t = Talk(Core(SPECS, config, Nonsense(*guesses)))
+    t = Talk(Core(ToolTable(SPECS), config, Nonsense(*guesses)))
     t.ask()
     first = t.turn
     t.tell(TurnStreamed(first, TurnEnded("stop")))

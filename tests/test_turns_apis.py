@@ -11,6 +11,7 @@ from paste_proxy.events import Identity, TurnClosed, TurnRequested, TurnSent, Tu
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, Malformed, ReplyNamed, TurnEnded
 from paste_proxy.grammar.requests import parse_request
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.talk import NoPredictor
 
@@ -20,7 +21,7 @@ TOOLS = [{"type": "function", "name": "edit", "parameters": {"type": "object"}}]
 class Talk:
     def __init__(self, api: Api) -> None:
         config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0))
-        self.core = Core(SPECS, config, NoPredictor())
+        self.core = Core(ToolTable(SPECS), config, NoPredictor())
         self.api = api
         self.now = 0.0
 

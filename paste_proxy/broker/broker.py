@@ -5,8 +5,6 @@ place, `_usable`: same key (tenant, session, tool, all arguments), still allowed
 read written since, and the same fingerprint where the tool has one.
 """
 
-from collections.abc import Mapping
-
 from paste_proxy.broker.contest import Contest
 from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
@@ -22,6 +20,7 @@ from paste_proxy.predict.value import ValueModel
 from paste_proxy.schedule.queue import JointQueue, Waiting
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 
 class Broker:
@@ -29,7 +28,7 @@ class Broker:
 
     def __init__(
         self,
-        specs: Mapping[str, ToolSpec],
+        specs: ToolTable,
         *,
         queue: JointQueue,
         deadlines: Deadlines,
@@ -62,12 +61,13 @@ class Broker:
 
     # -- running ahead ------------------------------------------------------------------------------------
 
-    def may_run_ahead(self, spec: ToolSpec) -> bool:
+    def may_run_ahead(self, tool: str) -> bool:
         """Default deny: the author declared `read` and the operator listed it. Known short tools stay home."""
         return (
-            spec.effect is Effect.READ
-            and spec.name in self.allowed
-            and self.ledger.service_s.get(spec.name, self._min_service_s) >= self._min_service_s
+            tool in self.specs
+            and self.specs[tool].effect is Effect.READ
+            and tool in self.allowed
+            and self.ledger.service_s.get(tool, self._min_service_s) >= self._min_service_s
         )
 
     def offer(
@@ -79,8 +79,10 @@ class Broker:
         prediction: Prediction | None = None,
     ) -> bool:
         """Take on a candidate (or a sealed call, class `decided`). False: not eligible, known, worth little."""
+        if not self.may_run_ahead(call.tool):
+            return False
         spec = self.specs[call.tool]
-        if not self.may_run_ahead(spec) or self.epochs.is_open(spec.reads):
+        if self.epochs.is_open(spec.reads):
             return False
         key = call_key(context.tenant, context.session, spec, call.arguments)
         if (known := self._live.get(key)) is not None:
@@ -101,6 +103,8 @@ class Broker:
 
     def withdraw(self, context: RunContext, call: Call, now: float) -> None:
         """What was taken on for this call will not be asked for."""
+        if call.tool not in self.specs:
+            return  # gone meanwhile, and its speculations with it
         key = call_key(context.tenant, context.session, self.specs[call.tool], call.arguments)
         if (known := self._live.get(key)) is not None:
             self._end(known, Trigger.DISCARD, now)
@@ -301,6 +305,11 @@ class Broker:
     def discard_session(self, session: str, now: float) -> None:
         for speculation in list(self._of_session.get(session, {}).values()):
             self._end(speculation, Trigger.DISCARD, now)
+
+    def tool_changed(self, tool: str, now: float) -> None:
+        """It is another one now, or gone: what the former one gave is not what this one would give."""
+        for speculation in [one for one in self._live.values() if one.spec.name == tool]:
+            self._end(speculation, Trigger.VOID, now)
 
     def discard_waiting(self, session: str, now: float) -> None:
         """The turn that the session's guesses were for is over: those that have not begun are too late."""

@@ -14,6 +14,7 @@ import msgspec
 from paste_proxy.grammar.digests import digest
 from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 WORDLESS = frozenset({"title", "description", "$schema", "additionalProperties", "strict", "examples"})
 """Schema keywords that frameworks add, drop or rewrite without changing which calls are meant."""
@@ -37,15 +38,19 @@ class Resolved(msgspec.Struct, frozen=True):
 class ToolNames:
     """Resolves the tools of requests, each distinct list once: agents send the same one with every turn."""
 
-    def __init__(self, specs: Mapping[str, ToolSpec], prefixes: Iterable[str]) -> None:
+    def __init__(self, specs: ToolTable, prefixes: Iterable[str]) -> None:
         self._specs = specs
+        self._version = specs.version
         self._prefixes = tuple(prefixes)
         self._known: OrderedDict[bytes, Resolved] = OrderedDict()
         """By digest of the list: clients send lists of any size. What is found in one has a name for each of
         ours and each prefix at most, and `NAMES_KEPT`."""
 
     def resolve(self, offered: tuple[RequestTool, ...]) -> Resolved:
-        """Equal lists give the same object."""
+        """Equal lists give the same object, for as long as our tools are the same."""
+        if self._version != self._specs.version:
+            self._version = self._specs.version
+            self._known.clear()
         key = digest(msgspec.json.encode(offered))
         if key not in self._known:
             ours = resolve_tools(offered, self._specs, self._prefixes)

@@ -55,6 +55,7 @@ from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta, too_large
 from paste_proxy.runtime import ToolAnswer, ToolCall
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 log = logging.getLogger(__name__)
 
@@ -77,11 +78,12 @@ Context = ServerRequestContext[Any, Any]
 class McpTools:
     """Handlers of `tools/list` and `tools/call`."""
 
-    def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec], arguments_limit: int) -> None:
+    def __init__(self, caller: Caller, tools: ToolTable, arguments_limit: int) -> None:
         self._caller = caller
         self._limit = arguments_limit
-        self._specs = specs
-        self._listing = ListToolsResult(tools=[describe(spec) for spec in specs.values()])
+        self._tools = tools
+        self._listing = _listing_of(tools)
+        self._listed = tools.version
 
     def server(self) -> "Server[Any]":
         server: Server[Any] = Server(
@@ -96,13 +98,15 @@ class McpTools:
         return server
 
     def _schema(self, name: str) -> Mapping[str, Any] | None:
-        spec = self._specs.get(name)
+        spec = self._tools.get(name)
         return spec.parameters if spec is not None else None
 
     async def list_tools(self, _context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         """All tools on one page; a cursor can't be ours."""
         if params is not None and params.cursor is not None:
             raise MCPError(INVALID_PARAMS, f"unknown cursor {params.cursor!r}: the list has one page")
+        if self._listed != self._tools.version:
+            self._listing, self._listed = _listing_of(self._tools), self._tools.version
         return self._listing
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
@@ -125,6 +129,10 @@ class McpTools:
             log.exception("call of tool %r failed", params.name)
             reason = f"the gateway failed on tool {params.name!r}; its log says why"
             raise MCPError(INTERNAL_ERROR, reason) from error
+
+
+def _listing_of(tools: ToolTable) -> ListToolsResult:
+    return ListToolsResult(tools=[describe(spec) for spec in tools.values()])
 
 
 class _Params(msgspec.Struct):

@@ -1,7 +1,6 @@
 """The tool plane: `/mcp` and `/v1/tools*` on the application's own port."""
 
 import asyncio
-from collections.abc import Mapping
 
 import msgspec
 from aiohttp import hdrs, web
@@ -14,7 +13,7 @@ from paste_proxy.gateway.rest import RestTools
 from paste_proxy.gateway.wire import Caller, error_meta, too_large
 from paste_proxy.guard import Guard
 from paste_proxy.tasks import TaskSet
-from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 MCP_PATHS = ("/mcp", "/mcp/")
 """With and without the slash: clients are configured both ways, and a redirect loses the body in some."""
@@ -29,12 +28,12 @@ class ToolPlane:
     caller who left reaches the runtime, as the cancellation of its call.
     """
 
-    def __init__(self, caller: Caller, specs: Mapping[str, ToolSpec], config: Config) -> None:
+    def __init__(self, caller: Caller, tools: ToolTable, config: Config) -> None:
         limits = config.limits
         self._guard = Guard(config.listen.host)
         self._limits = limits
-        self._rest = RestTools(caller, specs, guard=self._guard, arguments_limit=limits.arguments_bytes)
-        self._endpoint = McpEndpoint(McpTools(caller, specs, limits.arguments_bytes), limits)
+        self._rest = RestTools(caller, tools, guard=self._guard, arguments_limit=limits.arguments_bytes)
+        self._endpoint = McpEndpoint(McpTools(caller, tools, limits.arguments_bytes), limits)
         self._tasks = TaskSet()
 
     def add_routes(self, app: web.Application) -> None:

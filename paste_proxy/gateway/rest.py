@@ -6,7 +6,7 @@ parsed or encoded here: bytes go to the core and come from it.
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from paste_proxy.guard import Guard
 from paste_proxy.runtime import ToolCall
 from paste_proxy.sessions.identity import identify
 from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +53,13 @@ class UnsupportedEncodingError(RequestError):
 class RestTools:
     """Handlers of `/v1/tools*`. `arguments_limit` is in bytes."""
 
-    def __init__(
-        self, caller: Caller, specs: Mapping[str, ToolSpec], *, guard: Guard, arguments_limit: int
-    ) -> None:
+    def __init__(self, caller: Caller, tools: ToolTable, *, guard: Guard, arguments_limit: int) -> None:
         self._caller = caller
-        self._specs = specs
+        self._tools = tools
         self._guard = guard
         self._limit = arguments_limit
-        tools = [function_of(spec) for spec in specs.values()]
-        self._listing = msgspec.json.encode({"object": "list", "tools": tools})
+        self._listing = _listing_of(tools)
+        self._listed = tools.version
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -73,12 +72,14 @@ class RestTools:
 
     async def list_tools(self, _request: web.Request) -> web.Response:
         """`{"object": "list", "tools": [...]}`: `tools` is ready for an LLM request's `tools`."""
+        if self._listed != self._tools.version:
+            self._listing, self._listed = _listing_of(self._tools), self._tools.version
         return _json(self._listing)
 
     async def describe(self, request: web.Request) -> web.Response:
         """One element of the list. Raises `UnknownToolError`."""
         name = request.match_info["name"]
-        spec = self._specs.get(name)
+        spec = self._tools.get(name)
         if spec is None:
             raise UnknownToolError(f"there is no tool {name!r}; GET {LIST_PATH} lists them", param=name)
         return _json(msgspec.json.encode(function_of(spec)))
@@ -153,6 +154,10 @@ class RestTools:
             return response
 
         return handle
+
+
+def _listing_of(tools: ToolTable) -> bytes:
+    return msgspec.json.encode({"object": "list", "tools": [function_of(spec) for spec in tools.values()]})
 
 
 def function_of(spec: ToolSpec) -> dict[str, Any]:

@@ -51,7 +51,8 @@ class Capacity(msgspec.Struct, frozen=True):
     """Run slots that only authoritative work may use."""
     speculative: int
     """Runs ahead of their call, all tools together."""
-    per_tool: Mapping[str, int]
+    per_tool: Callable[[str], int]
+    """Of each tool's, by its name. Asked anew each time: tools come and go."""
 
 
 class JointQueue:
@@ -119,7 +120,7 @@ class JointQueue:
 
     def lane_is_full(self, lane: str) -> bool:
         """Is it the tool's own limit that is reached (rather than the overall one)?"""
-        return self._in_lane[lane] >= self._capacity.per_tool.get(lane, self._capacity.runs)
+        return self._in_lane[lane] >= self._capacity.per_tool(lane)
 
     def pressure(self, lane: str) -> float:
         """The share of slots for runs, those of the lane or those of all, that authoritative work has or waits
@@ -127,7 +128,7 @@ class JointQueue:
         limits = self._capacity
         own = self._in_lane[lane] - self._ahead_in_lane[lane]
         wanted = self._in_class[RunClass.AUTHORITATIVE] + self._runs_waiting[RunClass.AUTHORITATIVE]
-        return max(own / limits.per_tool.get(lane, limits.runs), wanted / limits.runs)
+        return max(own / limits.per_tool(lane), wanted / limits.runs)
 
     @property
     def speculative_limit(self) -> int:
@@ -156,7 +157,7 @@ class JointQueue:
             return not limits.turns or self._in_lane[TURNS] < limits.turns
         ahead = item.run_class is not RunClass.AUTHORITATIVE
         runs = sum(self._in_class.values())
-        of_tool = limits.per_tool.get(item.lane, limits.runs)
+        of_tool = limits.per_tool(item.lane)
         if runs >= limits.runs - (limits.reserve if ahead else 0):
             return False
         if self._in_lane[item.lane] >= of_tool - (min(1, of_tool - 1) if ahead else 0):

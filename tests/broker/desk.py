@@ -14,6 +14,7 @@ from paste_proxy.predict.model import Call
 from paste_proxy.schedule.queue import Capacity, JointQueue
 from paste_proxy.tools.ports import Output, RunClass, RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 S1 = RunContext("tenant", "s1")
 S2 = RunContext("tenant", "s2")
@@ -51,9 +52,11 @@ class Desk:
         self.prompt = True
         """Runs begin as soon as they are started; else the test says when."""
         self.deadlines = Deadlines()
-        self.queue = JointQueue(Capacity(0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1}))
+        self.queue = JointQueue(
+            Capacity(0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1}.__getitem__)
+        )
         self.broker = Broker(
-            SPECS,
+            ToolTable(SPECS),
             queue=self.queue,
             deadlines=self.deadlines,
             staging=StagingLimits(**{"result": 100, "session": 150, "total": 200, **caps}),

@@ -6,6 +6,7 @@ from typing import Any
 from paste_proxy.broker.naming import NAMES_KEPT, REMEMBERED, ToolNames, resolve_tools, same_schema
 from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -54,7 +55,7 @@ def test_requirements_matter_in_any_order_and_none_is_as_good_as_an_empty_list()
 
 
 def test_a_list_s_names_are_those_of_its_tools_and_arguments_and_one_object() -> None:
-    names = ToolNames(SPECS, ["mcp__"])
+    names = ToolNames(ToolTable(SPECS), ["mcp__"])
     offered = (RequestTool("mcp__open", SCHEMA), RequestTool("other", {"properties": 1}))
     resolved = names.resolve(offered)
     assert resolved.offered == {"open", "other", *SCHEMA["properties"]}
@@ -64,7 +65,7 @@ def test_a_list_s_names_are_those_of_its_tools_and_arguments_and_one_object() ->
 
 
 def test_lists_of_any_size_are_remembered_in_little_space() -> None:
-    names = ToolNames(SPECS, [])
+    names = ToolNames(ToolTable(SPECS), [])
     tracemalloc.start()
     try:
         for number in range(2 * REMEMBERED):

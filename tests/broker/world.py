@@ -40,6 +40,7 @@ from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 SCOPES = ("a", "b")
 SCHEMA = {"type": "object", "properties": {"k": {"type": "integer"}}, "required": ["k"]}
@@ -383,7 +384,7 @@ def play(
 ) -> tuple[dict[str, Agent], Simulation]:
     """Play the tasks to their end; the agents with their transcripts, and what happened."""
     agents = {name: Agent(name, turns, in_text) for name, turns in tasks.items()}
-    core = Core(SPECS, config, HostilePredictor(guess))
+    core = Core(ToolTable(SPECS), config, HostilePredictor(guess))
     simulation = Simulation(
         core, list(agents.values()), random, impatient=impatient, failing=failing, foresight=foresight
     )

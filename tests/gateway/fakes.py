@@ -19,6 +19,7 @@ from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.runtime import ToolAnswer, ToolCall
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable
 from tests.gateway.servers import serving
 
 WORDS = {"type": "object", "properties": {"words": {"type": "string"}}, "required": ["words"]}
@@ -88,6 +89,6 @@ async def gateway(
 ) -> AsyncIterator[str]:
     """The base address of a served tool plane."""
     app = web.Application()
-    ToolPlane(runtime, SPECS, Config(limits=limits or LimitsConfig())).add_routes(app)
+    ToolPlane(runtime, ToolTable(SPECS), Config(limits=limits or LimitsConfig())).add_routes(app)
     async with serving(app, port=port) as base:
         yield base

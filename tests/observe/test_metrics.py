@@ -8,12 +8,13 @@ from paste_proxy.core import Core
 from paste_proxy.observe.metrics import OUTCOMES, exposition, stats
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.test_runtime import FakeExecutor, Guesses
 
 
 def core() -> Core:
-    return Core(SPECS, Config(), Guesses())
+    return Core(ToolTable(SPECS), Config(), Guesses())
 
 
 def test_used_is_reused_and_joined_but_never_promoted() -> None:

@@ -17,6 +17,7 @@ from paste_proxy.guard import Guard
 from paste_proxy.observe.routes import LISTED, ObserveRoutes
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.gateway.servers import serving
 from tests.test_runtime import FakeExecutor, Guesses
@@ -32,7 +33,7 @@ STRANGERS = [
 async def asked(path: str, headers: dict[str, str], *, listen_host: str = "127.0.0.1") -> tuple[int, str]:
     """Status and text."""
     clock: Any = None
-    runtime = Runtime(Core(SPECS, Config(), Guesses()), FakeExecutor(), clock)
+    runtime = Runtime(Core(ToolTable(SPECS), Config(), Guesses()), FakeExecutor(), clock)
     app = web.Application()
     ObserveRoutes(runtime, RelayCounters(), Guard(listen_host)).add_to(app)
     async with (
@@ -76,7 +77,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC).timestamp()
 async def listed() -> AsyncIterator[Callable[[str], Awaitable[tuple[int, Any]]]]:
     """Asks for the list, by its query. Session n began at n seconds, 0 was heard of last, at a minute."""
     clock = VirtualClock()
-    runtime = Runtime(Core(SPECS, Config(), Guesses()), FakeExecutor(), clock)
+    runtime = Runtime(Core(ToolTable(SPECS), Config(), Guesses()), FakeExecutor(), clock)
     body = b'{"model": "m", "messages": [{"role": "user", "content": "go"}]}'
     for number in (*range(LISTED + 2), 0):
         request = parse_chat_request(body.replace(b"go", b"go %d" % number))

@@ -10,7 +10,7 @@ AUTHORITATIVE, DECIDED, SPECULATIVE = RunClass
 
 
 def queue(turns: int = 0, runs: int = 4, reserve: int = 1, speculative: int = 2, **per_tool: int) -> JointQueue:
-    return JointQueue(Capacity(turns, runs, reserve, speculative, per_tool))
+    return JointQueue(Capacity(turns, runs, reserve, speculative, lambda lane: per_tool.get(lane, runs)))
 
 
 def started(queue: JointQueue) -> list[str]:
@@ -106,11 +106,14 @@ steps = st.lists(
 )
 
 
+PER_TOOL = {"t0": 1, "t1": 2, "t2": 3}
+
+
 @given(steps)
 def test_limits_hold_and_no_authoritative_run_waits_beside_a_free_slot(
     history: list[tuple[str, int, RunClass]],
 ) -> None:
-    limits = Capacity(2, 4, 1, 2, {"t0": 1, "t1": 2, "t2": 3})
+    limits = Capacity(2, 4, 1, 2, PER_TOOL.__getitem__)
     q = JointQueue(limits)
     waiting: dict[str, tuple[str, RunClass]] = {}
     running: dict[str, tuple[str, RunClass]] = {}
@@ -147,10 +150,10 @@ def _check(
     turns = len(running) - len(runs)
     assert turns <= limits.turns
     assert len(runs) <= limits.runs
-    for lane, limit in limits.per_tool.items():
+    for lane, limit in PER_TOOL.items():
         assert runs.count(lane) <= limit
     for lane, run_class in waiting.values():
         if run_class is AUTHORITATIVE and lane != TURNS:
-            assert len(runs) >= limits.runs or runs.count(lane) >= limits.per_tool[lane]
+            assert len(runs) >= limits.runs or runs.count(lane) >= PER_TOOL[lane]
         if lane == TURNS:
             assert turns >= limits.turns

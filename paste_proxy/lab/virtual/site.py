@@ -16,6 +16,7 @@ from paste_proxy.lab.virtual.time import VirtualTime
 from paste_proxy.lab.virtual.world import World
 from paste_proxy.predict.model import Predictor
 from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable
 
 
 class VirtualSite:
@@ -39,7 +40,7 @@ class VirtualSite:
         self.fleet = Fleet(engine, engines, self.time)
         specs = _scaled(world.specs, engines)
         config = _config(specs, settings or {}, speculates=predictor is not None)
-        core = Core(specs, config, predictor or Silent())
+        core = Core(ToolTable(specs), config, predictor or Silent())
         self.shell = Shell(core, self.world, self.time, hides_tools=hides_tools)
 
 

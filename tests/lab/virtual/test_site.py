@@ -7,12 +7,12 @@ from tests.lab.virtual.small import ENGINE, SmallWorld
 
 def test_without_a_predictor_nothing_may_run_ahead() -> None:
     broker = VirtualSite(SmallWorld(), ENGINE, None).shell.core.broker
-    assert not any(broker.may_run_ahead(spec) for spec in broker.specs.values())
+    assert not any(broker.may_run_ahead(name) for name in broker.specs)
 
 
 def test_with_one_all_that_reads_may() -> None:
     broker = VirtualSite(SmallWorld(), ENGINE, Silent()).shell.core.broker
-    assert [name for name, spec in broker.specs.items() if broker.may_run_ahead(spec)] == ["look", "break"]
+    assert [name for name in broker.specs if broker.may_run_ahead(name)] == ["look", "break"]
 
 
 def test_several_engines_have_as_many_times_the_slots_of_tools() -> None:
