@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -69,7 +69,7 @@ def build(
     """
     registry = load_plugins(config.plugins)
     _check_allowed(config, registry.specs)
-    specs = _with_inert(config, registry.specs)
+    specs = _as_declared(config, registry.specs)
     store = PatternStore(config.store.path)
     ledger = store.load()
     tools = ToolTable(specs)
@@ -99,18 +99,25 @@ def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
         raise ConfigError(f"speculation.allow: {reason}", param="speculation.allow")
 
 
-def _with_inert(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
+def _as_declared(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
     """With what the operator says of arguments. A name that is none is a mistake here, too."""
     declared = dict(specs)
+    for tool, network in config.speculation.network.items():
+        _check_arguments(specs, "network", tool, network.free)
+        declared[tool] = msgspec.structs.replace(declared[tool], network=True)
     for tool, arguments in config.speculation.inert.items():
-        if tool not in specs:
-            raise ConfigError(f"speculation.inert: there is no tool {tool!r}", param="speculation.inert")
-        for argument in arguments:
-            if argument not in specs[tool].parameters["properties"]:
-                reason = f"{tool} has no argument {argument!r}"
-                raise ConfigError(f"speculation.inert: {reason}", param="speculation.inert")
-        declared[tool] = msgspec.structs.replace(specs[tool], inert=specs[tool].inert.union(arguments))
+        _check_arguments(specs, "inert", tool, arguments)
+        declared[tool] = msgspec.structs.replace(declared[tool], inert=specs[tool].inert.union(arguments))
     return declared
+
+
+def _check_arguments(specs: Mapping[str, ToolSpec], key: str, tool: str, arguments: Iterable[str]) -> None:
+    key = f"speculation.{key}"
+    if tool not in specs:
+        raise ConfigError(f"{key}: there is no tool {tool!r}", param=key)
+    for argument in arguments:
+        if argument not in specs[tool].parameters["properties"]:
+            raise ConfigError(f"{key}: {tool} has no argument {argument!r}", param=key)
 
 
 def _lifetime(

@@ -72,6 +72,16 @@ class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where relative paths in `options` count from; set by `load_config` to the file's folder."""
 
 
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a tool that reaches a network may be told ahead of the model: `broker/egress.py`."""
+
+    hosts: tuple[HostName, ...] = ()
+    """Hosts that addresses may name, as in `docs.python.org`; `*.python.org` for all below it; `*` for any.
+    Empty: none (default deny)."""
+    free: tuple[str, ...] = ()
+    """Arguments whose numbers may be any: pages, limits. Others are copied, or choices of the schema."""
+
+
 class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may run ahead of the model."""
 
@@ -82,6 +92,9 @@ class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     inert: dict[str, tuple[str, ...]] = {}
     """By tool, arguments that the operator declares to have no influence on results, beside those that the
     tool's author does."""
+    network: dict[str, NetworkConfig] = {}
+    """By tool, what may leave ahead of the model. A tool that is listed here counts as one that reaches a
+    network, whatever its author says."""
     candidates: CountOrNone = 3
     """Predictions per turn and level at most: 69 % of pages opened after a search are among the first three."""
     min_probability: Probability = 0.025

@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from paste_proxy.broker.broker import Broker
+from paste_proxy.broker.egress import refusal
 from paste_proxy.broker.keys import canonical_text
-from paste_proxy.config import ClientToolConfig, SpeculationConfig
+from paste_proxy.config import ClientToolConfig, NetworkConfig, SpeculationConfig
 from paste_proxy.errors import InvalidArgumentsError
 from paste_proxy.grammar.digests import digest
 from paste_proxy.grammar.events import CallSealed
@@ -76,8 +77,10 @@ class _Expecting:
     """Of the call that is being written."""
     named: float | None = None
     """When its name came."""
-    told: set[str] = field(default_factory=set)
-    """Its arguments that are known."""
+    told: dict[str, Any] = field(default_factory=dict)
+    """Its arguments that are known: the model's own words."""
+    kept_back: set[tuple[str, str]] = field(default_factory=set)
+    """Tools whose candidates the egress rule held back, and why."""
     best: list[tuple[str, str]] = field(default_factory=list)
     """What was found likeliest at the last look, by tool and canonical arguments."""
 
@@ -105,6 +108,8 @@ class Expectations:
         client_tools: Mapping[str, ClientToolConfig],
     ) -> None:
         self.failures = 0
+        self.kept_back = 0
+        """Candidates that the egress rule held back, by tool, reason and turn."""
         self.listens = speculation.mode == "shadow" or (speculation.mode == "on" and bool(speculation.allow))
         """Whether anybody asks what turns say beside their calls."""
         self.shadow = Shadow(self.reads, broker.values.served)
@@ -204,7 +209,7 @@ class Expectations:
         expecting = self._turns.get(turn)
         if expecting is None or ordinal != expecting.ordinal or argument in expecting.told:
             return
-        expecting.told.add(argument)
+        expecting.told[argument] = value
         if self._told(turn, expecting.predictor.argued, argument, value):
             self._look(turn, expecting, ARGUMENTS, now)
 
@@ -224,6 +229,7 @@ class Expectations:
         self._sealed(expecting, call.tool, now)
         expecting.ordinal = max(expecting.ordinal, said.ordinal)
         expecting.known.add((call.tool, arguments))
+        expecting.told.clear()
         expecting.taken = 0
         if self._told(turn, expecting.predictor.asked, call):
             self._look(turn, expecting, CONTEXT, now)
@@ -363,6 +369,8 @@ class Expectations:
     ) -> bool:
         if (paid := self._is_paid(candidate.tool)) and expecting.paid >= PAID:
             return False
+        if not self._may_leave(expecting, candidate, now):
+            return False
         session, level = expecting.session, expecting.level
         prediction = session.new_prediction(now, candidate, level, worth)
         if self.is_shadow:
@@ -373,6 +381,20 @@ class Expectations:
             session.predictions.append(prediction)
             expecting.paid += paid
         return taken
+
+    def _may_leave(self, expecting: _Expecting, candidate: Candidate, now: float) -> bool:
+        """The egress rule, for tools that hand their arguments to others."""
+        spec = self._broker.specs.get(candidate.tool)
+        if spec is None or not spec.network:
+            return True
+        rule = self.speculation.network.get(candidate.tool, NetworkConfig())
+        history = expecting.session.history.history
+        refused = refusal(spec, candidate.arguments, expecting.told, history, rule)
+        if refused and (candidate.tool, refused) not in expecting.kept_back:
+            expecting.kept_back.add((candidate.tool, refused))
+            expecting.session.note(now, "kept back", tool=candidate.tool, why=refused)
+            self.kept_back += 1
+        return not refused
 
     def _offer(self, expecting: _Expecting, candidate: Candidate, prediction: Prediction, now: float) -> bool:
         session, values = expecting.session, self._broker.values
@@ -387,7 +409,7 @@ class Expectations:
 
 def _is_written(expecting: _Expecting, candidate: Candidate) -> bool:
     """All its arguments are told: the call is complete in a moment, and starts then without a guess."""
-    return expecting.level == ARGUMENTS and candidate.arguments.keys() <= expecting.told
+    return expecting.level == ARGUMENTS and candidate.arguments.keys() <= expecting.told.keys()
 
 
 def _application(turn: Turn) -> bytes:

@@ -1,6 +1,8 @@
 """Settings, metrics, paths and commands that are not documented fail here."""
 
+import json
 import re
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,10 +26,17 @@ def settings(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[s
         key = prefix + field.name
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from settings(field.type, key + ".")
-        elif key == "client_tools":
-            yield "client_tools.NAME.writes", ["*"]
+        elif (kind := _kind_of_entries(field.type)) is not None:
+            yield from settings(kind, key + ".NAME.")
         else:
             yield key, field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+
+
+def _kind_of_entries(kind: object) -> type[msgspec.Struct] | None:
+    """Of a mapping from names to structs."""
+    entry = typing.get_args(kind)[1:]
+    is_struct = bool(entry) and isinstance(entry[0], type) and issubclass(entry[0], msgspec.Struct)
+    return entry[0] if is_struct else None
 
 
 def documented() -> dict[str, str]:
@@ -45,7 +54,7 @@ def _written(default: object) -> str:
         return ""
     if isinstance(default, float) and default == int(default):
         return str(int(default))
-    return str(default).replace("'", '"') if isinstance(default, list) else str(default).replace("()", "[]")
+    return json.dumps(default) if isinstance(default, list | tuple) else str(default)
 
 
 def test_every_metric_is_documented() -> None:

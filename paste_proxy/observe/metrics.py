@@ -45,6 +45,7 @@ def stats(core: Core) -> dict[str, Any]:
         "open_writes": core.broker.open_scopes,
         "sessions": len(core.turns.sessions),
         "predictor_failures": core.turns.expectations.failures,
+        "kept_back": core.turns.expectations.kept_back,
     }
 
 
@@ -67,6 +68,8 @@ class ProxyCollector(Collector):
         )
         failures = core.turns.expectations.failures
         yield _counter("paste_predictor_failures", "Predictions lost to a bug", failures)
+        kept_back = core.turns.expectations.kept_back
+        yield _counter("paste_kept_back", "Candidates that the egress rule held back", kept_back)
         yield from _shadow_metrics(core)
         yield from _relay_metrics(self._relay)
 

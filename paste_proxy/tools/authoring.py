@@ -71,6 +71,8 @@ class Declaration(TypedDict, total=False):
     concurrency: int
     price: float
     inert: Iterable[str]
+    network: bool
+    """The tool hands its arguments to others: what it is told ahead of the model is held to the egress rule."""
     result_limit: int
     isolated: bool
     """Run in a worker process always, not only ahead of the model: for code that may hang, crash or hold the
@@ -99,6 +101,7 @@ class _Checked(msgspec.Struct, forbid_unknown_fields=True):
     concurrency: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
     price: Annotated[float, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
     inert: frozenset[str] | msgspec.UnsetType = msgspec.UNSET
+    network: bool | msgspec.UnsetType = msgspec.UNSET
     result_limit: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
 
 

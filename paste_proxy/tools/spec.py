@@ -39,6 +39,8 @@ class ToolSpec(msgspec.Struct, frozen=True):
     """Cost of one run, in any one currency; reported, and a reason to speculate less."""
     inert: frozenset[str] = frozenset()
     """Arguments declared to have no influence on the result: left out when calls are compared."""
+    network: bool = False
+    """Its arguments leave the house: ahead of the model the egress rule holds (`broker/egress.py`)."""
     result_limit: int = 16 * 1024 * 1024
     """A larger result is an error. 16 MiB: more than any model's context."""
     has_fingerprint: bool = False
