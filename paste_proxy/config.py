@@ -23,6 +23,8 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
 """Above 0, since a timeout of 0 lets nothing pass; up to 30 days, in effect none."""
 SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Ratio = Annotated[float, msgspec.Meta(ge=0, le=1000)]
+Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 HostName = Annotated[str, msgspec.Meta(min_length=1)]
 """Not empty: that would open every address of the machine."""
 
@@ -82,6 +84,26 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments whose numbers may be any: pages, limits. Others are copied, or choices of the schema."""
 
 
+class BudgetConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much may run ahead of the model. 0: no limit of its own; the load and the others limit it already."""
+
+    concurrent: CountOrNone = 0
+    """Predicted runs at once."""
+    per_minute: CountOrNone = 0
+    """Predicted runs begun a minute; as many may come at once after a minute of rest."""
+    price_per_hour: Money = 0.0
+    """What they may cost, in the currency of the tools' `price`."""
+
+
+class BudgetsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Budgets for predicted runs: all together, and of each tenant, session and tool."""
+
+    overall: BudgetConfig = BudgetConfig()
+    tenant: BudgetConfig = BudgetConfig()
+    session: BudgetConfig = BudgetConfig()
+    tool: BudgetConfig = BudgetConfig()
+
+
 class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may run ahead of the model."""
 
@@ -102,6 +124,13 @@ class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     costs 1 % of the saving and a fifth of the waste."""
     min_service_s: SecondsOrNone = 0.02
     """Tools known to be faster are not run ahead: their start costs more than it saves."""
+    budgets: BudgetsConfig = BudgetsConfig()
+    waste: Ratio = 4.0
+    """Unused runs per authoritative call, above which a tool stays at home for a while. With three candidates
+    a turn an ordinary tool wastes one to two; 0: no cap."""
+    sample: Probability = 0.01
+    """The share of hits that are run again and compared with what was released: one in a hundred costs little
+    and finds a tool that is often wrong within a day. 0: none."""
     slots: CountOrNone = 16
     """Speculative runs at once, all tools together."""
 

@@ -6,9 +6,13 @@ from typing import Any
 import msgspec
 
 from paste_proxy.broker.broker import Broker
+from paste_proxy.broker.budgets import Budgets
 from paste_proxy.broker.keys import canonical_text
+from paste_proxy.broker.permits import Permits
+from paste_proxy.broker.sampling import Sampling
 from paste_proxy.broker.speculation import PendingCall
 from paste_proxy.broker.staging import StagingLimits
+from paste_proxy.broker.waste import WasteCap
 from paste_proxy.config import Config
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, UnknownToolError
@@ -22,6 +26,7 @@ from paste_proxy.events import (
     FailCall,
     RunBegan,
     RunEnded,
+    SpeculationSwitched,
     TimePassed,
     ToolsOffered,
     TurnClosed,
@@ -75,6 +80,7 @@ class Core:
             CallAbandoned: self._call_abandoned,
             RunBegan: lambda event, now: self.broker.began(event.run, now),
             ToolsOffered: self._tools_offered,
+            SpeculationSwitched: lambda event, now: self.broker.switch(event.tool, now, on=event.on),
             TimePassed: lambda event, now: self.turns.expire(now),
         }
 
@@ -202,7 +208,12 @@ def _broker(specs: ToolTable, config: Config, queue: JointQueue, deadlines: Dead
             config.limits.staged_session_bytes,
             config.limits.staged_total_bytes,
         ),
-        allowed=frozenset(config.speculation.allow) if on else frozenset(),
+        permits=Permits(
+            frozenset(config.speculation.allow) if on else frozenset(),
+            Budgets(msgspec.structs.asdict(config.speculation.budgets)),
+            WasteCap(config.speculation.waste),
+        ),
+        sampling=Sampling(config.speculation.sample),
         min_service_s=config.speculation.min_service_s,
         queued_calls=config.limits.queued_calls,
     )

@@ -102,6 +102,13 @@ class ToolsOffered(msgspec.Struct, frozen=True):
     specs: tuple[ToolSpec, ...]
 
 
+class SpeculationSwitched(msgspec.Struct, frozen=True):
+    """The operator switches running ahead off or on, of one tool or (empty) of all."""
+
+    on: bool
+    tool: str = ""
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """`next_deadline()` has come."""
 
@@ -115,6 +122,7 @@ Event: TypeAlias = (
     | CallAbandoned
     | RunBegan
     | RunEnded
+    | SpeculationSwitched
     | ToolsOffered
     | TimePassed
 )

@@ -120,7 +120,14 @@ BOUNDS: dict[str, tuple[float, float, tuple[float, ...]]] = {
     "speculation.candidates": (0, 1_000_000, ()),
     "speculation.min_probability": (0, 1, (1.01,)),
     "speculation.min_service_s": (0, MONTH_S, ()),
+    "speculation.waste": (0, 1000, ()),
+    "speculation.sample": (0, 1, (1.01,)),
     "speculation.slots": (0, 1_000_000, ()),
+    **{
+        f"speculation.budgets.{level}.{key}": (0, most, ())
+        for level in ("overall", "tenant", "session", "tool")
+        for key, most in (("concurrent", 10**6), ("per_minute", 10**6), ("price_per_hour", 10**9))
+    },
     "limits.tool_runs": (1, 1_000_000, (0,)),
     "limits.tool_reserve": (0, 63, ()),
     "limits.queued_calls": (1, 1_000_000, (0,)),
@@ -136,16 +143,22 @@ BOUNDS: dict[str, tuple[float, float, tuple[float, ...]]] = {
 
 
 def numbers() -> Iterator[str]:
-    for section, value in msgspec.to_builtins(Config()).items():
-        for key, default in value.items() if isinstance(value, dict) else ():
-            if isinstance(default, int | float):
-                yield f"{section}.{key}"
+    yield from _numbers(msgspec.to_builtins(Config()), "")
+
+
+def _numbers(section: dict[str, Any], prefix: str) -> Iterator[str]:
+    for key, default in section.items():
+        if isinstance(default, dict):
+            yield from _numbers(default, f"{prefix}{key}.")
+        elif isinstance(default, int | float):
+            yield f"{prefix}{key}"
 
 
 def with_value(folder: Path, path: str, value: Any) -> Path:
-    section, _, key = path.partition(".")
+    *sections, key = path.split(".")
     reserve = ", tool_reserve: 0" if key == "tool_runs" else ""
-    return written(folder, f"{section}: {{{key}: {value}{reserve}}}")
+    opened = "".join(f"{section}: {{" for section in sections)
+    return written(folder, f"{opened}{key}: {value}{reserve}{'}' * len(sections)}")
 
 
 def test_every_number_has_bounds() -> None:

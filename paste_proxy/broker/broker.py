@@ -9,6 +9,8 @@ from paste_proxy.broker.contest import Contest
 from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.broker.lifecycle import State, Trigger
+from paste_proxy.broker.permits import EVERY_TOOL, Permits
+from paste_proxy.broker.sampling import START_WITHIN_S, Sample, Sampling
 from paste_proxy.broker.scopes import Epochs, overlap
 from paste_proxy.broker.speculation import PendingCall, RunRecord, Speculation
 from paste_proxy.broker.staging import Staging, StagingLimits
@@ -19,7 +21,7 @@ from paste_proxy.predict.model import Call, Prediction
 from paste_proxy.predict.value import ValueModel
 from paste_proxy.schedule.queue import JointQueue, Waiting
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
-from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.spec import ToolSpec
 from paste_proxy.tools.table import ToolTable
 
 
@@ -33,12 +35,14 @@ class Broker:
         queue: JointQueue,
         deadlines: Deadlines,
         staging: StagingLimits,
-        allowed: frozenset[str],
+        permits: Permits,
+        sampling: Sampling,
         min_service_s: float,
         queued_calls: int,
     ) -> None:
         self.specs = specs
-        self.allowed = allowed
+        self.permits = permits
+        self.sampling = sampling
         self.epochs = Epochs()
         self.ledger = Ledger()
         self.values = ValueModel()
@@ -56,17 +60,18 @@ class Broker:
         """The live ones whose run has a slot, by its id."""
         self._contest = Contest(queue.speculative_limit)
         self._runs: dict[str, RunRecord] = {}
+        self._samples: dict[str, RunRecord] = {}
+        """Those among them that look at a hit again."""
         self._calls: dict[str, PendingCall] = {}
         self._run_number = 0
 
     # -- running ahead ------------------------------------------------------------------------------------
 
     def may_run_ahead(self, tool: str) -> bool:
-        """Default deny: the author declared `read` and the operator listed it. Known short tools stay home."""
+        """Known short tools stay home."""
         return (
             tool in self.specs
-            and self.specs[tool].effect is Effect.READ
-            and tool in self.allowed
+            and self.permits.allows(self.specs[tool])
             and self.ledger.service_s.get(tool, self._min_service_s) >= self._min_service_s
         )
 
@@ -88,6 +93,9 @@ class Broker:
         if (known := self._live.get(key)) is not None:
             self._hurry(known, run_class)
             return False
+        predicted = run_class is RunClass.SPECULATIVE
+        if predicted and not self.permits.admits(spec, context, now):
+            return False
         if prediction is not None and not self._contest.admits(prediction.value_s):
             return False
         record = self._new_run(spec, call.arguments, context)
@@ -96,6 +104,8 @@ class Broker:
         self._of_session.setdefault(key.session, {})[key] = speculation
         self._queue.add(record.id, spec.name, run_class, speculation.worth)
         self._contest.enter(speculation)
+        if predicted:
+            self.permits.budgets.begin(record.id, spec, context, now)
         self._expire_later(speculation)
         if (loser := self._contest.loser()) is not None:
             self._end(loser, Trigger.DISCARD, now)
@@ -115,6 +125,7 @@ class Broker:
             return
         known.run_class = run_class
         self._contest.leave(known.id)
+        self.permits.budgets.end(known.id, started=False)
         self._expire_later(known)
         if not self._runs[known.id].handed_over:
             self._queue.remove(known.id)
@@ -125,6 +136,7 @@ class Broker:
     def call(self, call: PendingCall, now: float) -> None:
         """Serve an authoritative call: from a speculation of the same key, else by a run of its own."""
         self._calls[call.id] = call
+        self.permits.waste.called(call.spec.name, call.context.tenant, now)
         call.timer = self._deadlines.at(call.issued + call.spec.timeout, lambda at: self._time_out(call, at))
         if self._claim(call, now):
             return
@@ -159,7 +171,7 @@ class Broker:
         return True
 
     def _usable(self, speculation: Speculation, call: PendingCall) -> bool:
-        if call.spec.effect is not Effect.READ or call.spec.name not in self.allowed:
+        if not self.permits.allows(call.spec):
             return False
         if speculation.state is State.QUEUED:
             return True
@@ -182,7 +194,7 @@ class Broker:
         else:
             call.outcome = "reused"
             service = speculation.completed - speculation.started
-            self._answer(call, output or Output(b""), service, service)
+            self._answer(call, output or Output(b""), service, service, now)
 
     def _execute(self, call: PendingCall) -> None:
         record = self._new_run(call.spec, call.arguments, call.context)
@@ -220,6 +232,10 @@ class Broker:
     def preempt(self, starved: Waiting, now: float) -> bool:
         """Cancel one speculation whose slot `starved` can use: of the lowest class, worth least, the newest."""
         same_tool = self._queue.lane_is_full(starved.lane)
+        for sample in list(self._samples.values()):
+            if sample.handed_over and (not same_tool or sample.spec.name == starved.lane):
+                self._drop(sample)
+                return True
         victims = [
             speculation
             for speculation in self._in_slots.values()
@@ -244,7 +260,9 @@ class Broker:
         if output is not None:
             self.ledger.served(record.spec.name, now - record.started)
             self.values.served(record.spec.name, now - record.started)
-        if record.speculation is not None:
+        if record.sample is not None:
+            self._compare(record, record.sample, output, now)
+        elif record.speculation is not None:
             self._stage(record.speculation, output, fingerprint, now)
         elif record.call is not None:
             self._finish(record, record.call, output, error, fingerprint, now)
@@ -254,6 +272,7 @@ class Broker:
     ) -> None:
         """A speculative run has ended: keep its result aside. An error is never kept."""
         speculation.completed = now
+        self.permits.budgets.end(speculation.id, started=True)
         if output is None:
             self._end(speculation, Trigger.FAIL, now)
             return
@@ -279,12 +298,12 @@ class Broker:
     ) -> None:
         service = now - record.started
         if record.joined is not None and (output is None or fingerprint != call.fingerprint):
-            self.ledger.run_unused(record.joined, service, len(output.body) if output is not None else 0)
+            self._unused(record.spec, record.context.tenant, record.joined, service, output, now)
             call.outcome, call.decided = "executed", False
             self._execute(call)
         elif output is not None:
             saved = max(0.0, call.issued - record.started) if record.joined is not None else 0.0
-            self._answer(call, output, service, saved)
+            self._answer(call, output, service, saved, now)
         else:
             self._fail(call, error or ToolError("the run ended without a result", param=call.spec.name))
 
@@ -308,8 +327,22 @@ class Broker:
 
     def tool_changed(self, tool: str, now: float) -> None:
         """It is another one now, or gone: what the former one gave is not what this one would give."""
-        for speculation in [one for one in self._live.values() if one.spec.name == tool]:
-            self._end(speculation, Trigger.VOID, now)
+        self.permits.volatile.discard(tool)
+        self._end_all_of(tool, Trigger.VOID, now)
+
+    def switch(self, tool: str, now: float, *, on: bool) -> None:
+        """The operator's switch, for one tool or for all (`EVERY_TOOL`)."""
+        if on:
+            self.permits.switched_off.discard(tool)
+        else:
+            self.permits.switched_off.add(tool)
+            self._end_all_of(tool, Trigger.DISCARD, now)
+
+    def _end_all_of(self, tool: str, trigger: Trigger, now: float) -> None:
+        for speculation in [one for one in self._live.values() if tool in (one.spec.name, EVERY_TOOL)]:
+            self._end(speculation, trigger, now)
+        for sample in [one for one in self._samples.values() if tool in (one.spec.name, EVERY_TOOL)]:
+            self._drop(sample)
 
     def discard_waiting(self, session: str, now: float) -> None:
         """The turn that the session's guesses were for is over: those that have not begun are too late."""
@@ -322,7 +355,12 @@ class Broker:
         was = speculation.move(trigger)
         self._forget(speculation)
         self._deadlines.cancel(speculation.timer)
-        self.ledger.speculation_ended(speculation, was, now)
+        self.permits.budgets.end(speculation.id, started=was is not State.QUEUED)
+        self.ledger.speculation_ended(speculation)
+        if was is not State.QUEUED and speculation.state not in (State.REUSED, State.JOINED):
+            ended = speculation.completed if was is State.READY else now
+            seconds, tenant = ended - speculation.started, speculation.key.tenant
+            self._unused(speculation.spec, tenant, speculation.run_class, seconds, speculation.output, now)
         if was is State.READY:
             self.staging.remove(speculation)
             return was
@@ -344,6 +382,7 @@ class Broker:
     def _drop(self, record: RunRecord) -> None:
         """A run ahead that nobody wants: it only reads, and can be ended at once, so its slot is free."""
         del self._runs[record.id]
+        self._samples.pop(record.id, None)
         if record.handed_over:
             self._queue.release(record.id)
             self.out.append(CancelRun(record.id))
@@ -357,7 +396,7 @@ class Broker:
             return
         record.call = None
         if record.joined is not None:
-            self.ledger.run_unused(record.joined, now - record.started)
+            self._unused(record.spec, record.context.tenant, record.joined, now - record.started, None, now)
         if not record.handed_over:
             self._queue.remove(record.id)
             del self._runs[record.id]
@@ -369,10 +408,49 @@ class Broker:
         limit = f"{call.spec.timeout:g} s"
         self._fail(call, ToolTimeoutError(f"{call.spec.name} gave no result in {limit}", param=call.spec.name))
 
-    def _answer(self, call: PendingCall, output: Output, service_s: float, saved_s: float) -> None:
+    def _answer(self, call: PendingCall, output: Output, service_s: float, saved_s: float, now: float) -> None:
         self._settle(call)
         self.ledger.call_answered(call, saved_s)
         self.out.append(AnswerCall(call.id, call.outcome, output, service_s, saved_s))
+        if call.outcome in ("reused", "joined") and self.sampling.is_due(call.spec.name):
+            self._look_again(call, output, now)
+
+    def _unused(
+        self,
+        spec: ToolSpec,
+        tenant: str,
+        run_class: RunClass,
+        seconds: float,
+        output: Output | None,
+        now: float,
+    ) -> None:
+        """A run ahead has served nobody; also one that was joined, and then failed or was left alone."""
+        self.ledger.run_unused(spec, run_class, seconds, len(output.body) if output is not None else 0)
+        self.permits.waste.unused(spec.name, tenant, now)
+
+    # -- a second look ------------------------------------------------------------------------------------
+
+    def _look_again(self, call: PendingCall, output: Output, now: float) -> None:
+        """Run a hit once more, on slack, to compare what was released with what the call gives now."""
+        record = self._new_run(call.spec, call.arguments, call.context)
+        stamp = self.epochs.stamp(call.spec.reads)
+        record.sample = Sample(call.spec, output, stamp)
+        self._samples[record.id] = record
+        self._queue.add(record.id, call.spec.name, RunClass.SPECULATIVE)
+        self._deadlines.at(now + START_WITHIN_S, lambda _now: self._drop_late(record))
+
+    def _drop_late(self, record: RunRecord) -> None:
+        if record.id in self._samples and not record.handed_over:
+            self._drop(record)
+
+    def _compare(self, record: RunRecord, sample: Sample, output: Output | None, now: float) -> None:
+        """A difference that an observed write explains says nothing."""
+        del self._samples[record.id]
+        if output is None or not self.epochs.is_current(sample.stamp):
+            return
+        if self.sampling.compare(sample, output):
+            self.permits.volatile.add(record.spec.name)
+            self._end_all_of(record.spec.name, Trigger.VOID, now)
 
     def _fail(self, call: PendingCall, error: PasteError) -> None:
         self._settle(call)

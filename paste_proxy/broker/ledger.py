@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from paste_proxy.broker.lifecycle import State
 from paste_proxy.broker.speculation import PendingCall, Speculation
 from paste_proxy.tools.ports import RunClass
+from paste_proxy.tools.spec import ToolSpec
 
 SERVICE_WEIGHT = 0.2
 """Weight of the newest service time in the running mean: follows a change within about ten calls."""
@@ -25,7 +25,11 @@ class Ledger:
     unused: Counter[str] = field(default_factory=Counter)
     """Runs ahead that were started and served nobody, by class."""
     wasted_worker_s: float = 0.0
+    unused_of: Counter[str] = field(default_factory=Counter)
+    """The same by tool."""
     wasted_bytes: int = 0
+    wasted_price: float = 0.0
+    """What unused runs cost, in the currency of the tools' `price`."""
     saved_s: float = 0.0
     calls_failed: int = 0
     calls_abandoned: int = 0
@@ -40,21 +44,17 @@ class Ledger:
     def run_started(self, run_class: RunClass) -> None:
         self.started[run_class.name.lower()] += 1
 
-    def speculation_ended(self, speculation: Speculation, was: State, now: float) -> None:
-        """`was` is the state before the last: what was queued has cost nothing."""
+    def speculation_ended(self, speculation: Speculation) -> None:
         if speculation.run_class is RunClass.SPECULATIVE:
             self.ended[speculation.state.value] += 1
-        if was is State.QUEUED or speculation.state in (State.REUSED, State.JOINED):
-            return
-        until = speculation.completed if was is State.READY else now
-        size = len(speculation.output.body) if speculation.output is not None else 0
-        self.run_unused(speculation.run_class, until - speculation.started, size)
 
-    def run_unused(self, run_class: RunClass, seconds: float, size: int = 0) -> None:
-        """A run ahead has served nobody; also one that was joined, and then failed or was left alone."""
+    def run_unused(self, spec: ToolSpec, run_class: RunClass, seconds: float, size: int) -> None:
+        """A run ahead was started and served nobody."""
         self.unused[run_class.name.lower()] += 1
+        self.unused_of[spec.name] += 1
         self.wasted_worker_s += seconds
         self.wasted_bytes += size
+        self.wasted_price += spec.price
 
     def served(self, tool: str, seconds: float) -> None:
         before = self.service_s.get(tool, seconds)

@@ -5,6 +5,7 @@ from typing import Any
 
 from paste_proxy.broker.keys import CallKey
 from paste_proxy.broker.lifecycle import LIVE, State, Trigger, transition
+from paste_proxy.broker.sampling import Sample
 from paste_proxy.broker.scopes import Stamp
 from paste_proxy.deadlines import Timer
 from paste_proxy.predict.model import Prediction
@@ -96,6 +97,8 @@ class RunRecord:
     context: RunContext
     call: PendingCall | None = None
     speculation: Speculation | None = None
+    sample: Sample | None = None
+    """It looks again at what was released."""
     handed_over: bool = False
     """The executor has it; it may wait there for a worker still."""
     started: float = 0.0

@@ -40,12 +40,30 @@ def stats(core: Core) -> dict[str, Any]:
         "unused_per_used": round(unused / used, 3) if used else None,
         "wasted_worker_s": round(ledger.wasted_worker_s, 3),
         "wasted_bytes": ledger.wasted_bytes,
+        "wasted_price": round(ledger.wasted_price, 6),
+        "tools": _by_tool(core),
         "saved_s": round(ledger.saved_s, 3),
         "staged_bytes": core.broker.staging.total_bytes,
         "open_writes": core.broker.open_scopes,
         "sessions": len(core.turns.sessions),
         "predictor_failures": core.turns.expectations.failures,
         "kept_back": core.turns.expectations.kept_back,
+    }
+
+
+def _by_tool(core: Core) -> dict[str, dict[str, Any]]:
+    """Of each tool: unused runs, hits that were run again and that differed, and why it is put off."""
+    unused, tallies = core.broker.ledger.unused_of, core.broker.sampling.tallies
+    reasons = core.broker.permits.reasons()
+    return {
+        tool: {
+            "unused": unused[tool],
+            "sampled": tallies[tool].taken if tool in tallies else 0,
+            "differed": tallies[tool].differed if tool in tallies else 0,
+            "put_off": reasons.get(tool, ""),
+        }
+        for tool in sorted({*unused, *tallies, *reasons})
+        if tool
     }
 
 
@@ -59,6 +77,7 @@ class ProxyCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         core = self._runtime.core
         yield from _broker_metrics(core.broker.ledger)
+        yield from _tool_metrics(core)
         yield _gauge("paste_speculations_live", "Speculations queued, running or staged", core.broker.live)
         yield _gauge("paste_staged_bytes", "Bytes of staged results", core.broker.staging.total_bytes)
         yield _gauge("paste_open_writes", "Scopes with a write open on them", core.broker.open_scopes)
@@ -113,6 +132,28 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
     yield _counter("paste_saved_seconds", "Tool time that passed before the call came", ledger.saved_s)
     yield _counter("paste_wasted_worker_seconds", "Time of unused runs", ledger.wasted_worker_s)
     yield _counter("paste_wasted_bytes", "Bytes of unused results", ledger.wasted_bytes)
+    yield _counter("paste_wasted_price", "What unused runs cost", ledger.wasted_price)
+
+
+def _tool_metrics(core: Core) -> Iterator[Metric]:
+    """By tool: as many as there are."""
+    tallies = core.broker.sampling.tallies
+    yield _counters(
+        "paste_samples",
+        "Hits that were run again and compared",
+        "tool",
+        ((tool, tally.taken) for tool, tally in tallies.items()),
+    )
+    yield _counters(
+        "paste_samples_differed",
+        "Those that gave something else",
+        "tool",
+        ((tool, tally.differed) for tool, tally in tallies.items()),
+    )
+    family = GaugeMetricFamily("paste_put_off", "Tools that stay at home for now", labels=["tool", "reason"])
+    for tool, reason in core.broker.permits.reasons().items():
+        family.add_metric([tool or "*", reason], 1.0)
+    yield family
 
 
 def _relay_metrics(relay: RelayCounters) -> Iterator[Metric]:

@@ -1,5 +1,5 @@
 """The proxy's own pages: /paste/health, /paste/metrics, /paste/v1/stats, /paste/v1/shadow,
-/paste/v1/sessions, /paste/v1/sessions/{id}.
+/paste/v1/speculation, /paste/v1/sessions, /paste/v1/sessions/{id}.
 
 Those about sessions tell what agents do: web pages are kept away from them, as from the tools. Health and
 metrics are open to any `Host` and `Origin`: probes and Prometheus ask by the address of a pod or a service,
@@ -22,6 +22,7 @@ from paste_proxy.events import Note, TimePassed
 from paste_proxy.guard import Guard
 from paste_proxy.observe.metrics import exposition, stats
 from paste_proxy.observe.shadow import shadow_report
+from paste_proxy.observe.switch import standing, switch
 from paste_proxy.predict.model import LEVELS, Prediction
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
@@ -63,6 +64,8 @@ class ObserveRoutes:
         app.router.add_get("/paste/metrics", self.metrics)
         app.router.add_get("/paste/v1/stats", self._guarded(self.stats))
         app.router.add_get("/paste/v1/shadow", self._guarded(self.shadow))
+        app.router.add_get("/paste/v1/speculation", self._guarded(self.speculation))
+        app.router.add_post("/paste/v1/speculation", self._guarded(self.switch))
         app.router.add_get("/paste/v1/sessions", self._guarded(self.sessions))
         app.router.add_get("/paste/v1/sessions/{id}", self._guarded(self.session))
         app.router.add_route("*", "/paste/{rest:.*}", self._guarded(self.unknown))
@@ -95,6 +98,13 @@ class ObserveRoutes:
     async def shadow(self, request: web.Request) -> web.Response:
         self._runtime.tell(TimePassed())
         return _json(shadow_report(self._runtime.core))
+
+    async def speculation(self, request: web.Request) -> web.Response:
+        return _json(standing(self._runtime.core))
+
+    async def switch(self, request: web.Request) -> web.Response:
+        """Switch running ahead off or on, at once: of all tools, or of one (`observe/switch.py`)."""
+        return _json(await switch(request, self._runtime))
 
     async def sessions(self, request: web.Request) -> web.Response:
         """Those heard of last come first."""

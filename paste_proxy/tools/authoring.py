@@ -71,6 +71,7 @@ class Declaration(TypedDict, total=False):
     concurrency: int
     price: float
     inert: Iterable[str]
+    volatility: float
     network: bool
     """The tool hands its arguments to others: what it is told ahead of the model is held to the egress rule."""
     result_limit: int
@@ -101,6 +102,7 @@ class _Checked(msgspec.Struct, forbid_unknown_fields=True):
     concurrency: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
     price: Annotated[float, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
     inert: frozenset[str] | msgspec.UnsetType = msgspec.UNSET
+    volatility: Annotated[float, msgspec.Meta(ge=0, le=1)] | msgspec.UnsetType = msgspec.UNSET
     network: bool | msgspec.UnsetType = msgspec.UNSET
     result_limit: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
 

@@ -39,6 +39,8 @@ class ToolSpec(msgspec.Struct, frozen=True):
     """Cost of one run, in any one currency; reported, and a reason to speculate less."""
     inert: frozenset[str] = frozenset()
     """Arguments declared to have no influence on the result: left out when calls are compared."""
+    volatility: float = 0.0
+    """The share of calls whose result may be another when it is run again at once: 0, it is the same."""
     network: bool = False
     """Its arguments leave the house: ahead of the model the egress rule holds (`broker/egress.py`)."""
     result_limit: int = 16 * 1024 * 1024

@@ -1,12 +1,18 @@
 """A desk to play the broker at: its queue, a virtual clock, and decisions as short words."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from paste_proxy.broker.broker import Broker
+from paste_proxy.broker.budgets import Budgets
+from paste_proxy.broker.permits import Permits
+from paste_proxy.broker.sampling import Sampling
 from paste_proxy.broker.speculation import PendingCall
 from paste_proxy.broker.staging import StagingLimits
+from paste_proxy.broker.waste import WasteCap
+from paste_proxy.config import BudgetConfig
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import ToolError
 from paste_proxy.events import AnswerCall, CancelRun, FailCall, PromoteRun, StartRun
@@ -46,6 +52,9 @@ class Desk:
         speculative: int = 3,
         queued: int = 9,
         min_service_s: float = 0.0,
+        budgets: Mapping[str, BudgetConfig] | None = None,
+        waste: float = 0.0,
+        sample: float = 0.0,
         **caps: int,
     ):
         self.now = 0.0
@@ -60,7 +69,8 @@ class Desk:
             queue=self.queue,
             deadlines=self.deadlines,
             staging=StagingLimits(**{"result": 100, "session": 150, "total": 200, **caps}),
-            allowed=frozenset(allowed.split()),
+            permits=Permits(frozenset(allowed.split()), Budgets(budgets or {}), WasteCap(waste)),
+            sampling=Sampling(sample),
             min_service_s=min_service_s,
             queued_calls=queued,
         )

@@ -93,7 +93,7 @@ def test_permission_is_checked_again_at_release() -> None:
     desk = Desk()
     desk.guess()
     desk.ended("run-1")
-    desk.broker.allowed = frozenset()
+    desk.broker.permits.switched_off.add("read")
     assert desk.call("c") == ["start run-2 read authoritative"]
 
 

@@ -57,7 +57,10 @@ def _config(specs: Mapping[str, ToolSpec], settings: Mapping[str, Any], *, specu
     slots = sum(spec.concurrency for spec in specs.values())
     base: dict[str, Any] = {
         "limits": {"tool_runs": slots, "sessions": 1_000_000, "queued_calls": 1_000_000},
-        "speculation": {"mode": "on", "allow": readers, "slots": slots} if speculates else {"mode": "off"},
+        # No hit is looked at again: the lab's tools give the same result each time.
+        "speculation": {"mode": "on", "allow": readers, "slots": slots, "sample": 0.0}
+        if speculates
+        else {"mode": "off"},
     }
     for key, value in settings.items():
         base[key] = base.get(key, {}) | value if isinstance(value, Mapping) else value

@@ -1,0 +1,45 @@
+"""Which tools may run ahead now: those that the operator allowed, less what was put off since."""
+
+from collections.abc import Container
+
+from paste_proxy.broker.budgets import Budgets
+from paste_proxy.broker.waste import WasteCap
+from paste_proxy.tools.ports import RunContext
+from paste_proxy.tools.spec import Effect, ToolSpec
+
+EVERY_TOOL = ""
+"""In the place of a tool's name: all of them."""
+
+
+class Permits:
+    def __init__(self, allowed: Container[str], budgets: Budgets, waste: WasteCap) -> None:
+        self.budgets = budgets
+        self.waste = waste
+        self.volatile: set[str] = set()
+        """Tools that gave other results than declared when hits were run again. Until the next start."""
+        self.switched_off: set[str] = set()
+        """Tools that the operator switched off while running; `EVERY_TOOL` for all."""
+        self._allowed = allowed
+
+    def allows(self, spec: ToolSpec) -> bool:
+        """Default deny: its author declared `read`, the operator listed it, and nothing has put it off."""
+        return (
+            spec.effect is Effect.READ
+            and spec.name in self._allowed
+            and spec.name not in self.volatile
+            and self.switched_off.isdisjoint((spec.name, EVERY_TOOL))
+        )
+
+    def admits(self, spec: ToolSpec, context: RunContext, now: float) -> bool:
+        """Whether one more predicted run of it is within the budgets and the cap on waste."""
+        return self.budgets.admits(spec, context, now) and not self.waste.puts_off(
+            spec.name, context.tenant, now
+        )
+
+    def reasons(self) -> dict[str, str]:
+        """Tools that are put off, and why; `EVERY_TOOL` among them where all are."""
+        return {
+            **dict.fromkeys(self.waste.off, "waste"),
+            **dict.fromkeys(sorted(self.volatile), "volatile"),
+            **dict.fromkeys(sorted(self.switched_off), "switched off"),
+        }

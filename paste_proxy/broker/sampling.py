@@ -1,0 +1,76 @@
+"""Is what was released still what the call would return? A share of the hits is run again, and compared.
+
+Writes by third parties can't be seen (DESIGN's second promise); this is how they are measured. A tool whose
+results differ more often than its author declared (`volatility`) runs ahead no more until the next start.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from paste_proxy.broker.scopes import Stamp
+from paste_proxy.tools.ports import Output
+from paste_proxy.tools.spec import ToolSpec
+
+START_WITHIN_S = 2.0
+"""A second look is worth something at the moment of the first: one that found no slot by then is left out."""
+
+
+@dataclass(eq=False, slots=True)
+class Sample:
+    """A hit that is run again: what was released, and of which state of the world."""
+
+    spec: ToolSpec
+    released: Output
+    stamp: Stamp
+
+
+@dataclass(slots=True)
+class Tally:
+    hits: int = 0
+    taken: int = 0
+    differed: int = 0
+
+
+class Sampling:
+    def __init__(self, share: float) -> None:
+        """`share` of the hits is looked at again; 0: none."""
+        self._every = round(1 / share) if share else 0
+        self.tallies: dict[str, Tally] = {}
+        """By tool: as many as there are tools."""
+
+    def is_due(self, tool: str) -> bool:
+        """A hit of the tool: whether it is run again. The first is, so that a clock is found out at once."""
+        tally = self.tallies.setdefault(tool, Tally())
+        tally.hits += 1
+        return self._every > 0 and tally.hits % self._every == 1 % self._every
+
+    def compare(self, sample: Sample, now: Output) -> bool:
+        """What the second run gave. True: the tool is more volatile than declared."""
+        tally = self.tallies.setdefault(sample.spec.name, Tally())
+        tally.taken += 1
+        tally.differed += not _is_same(sample.released, now)
+        return _is_beyond(tally, sample.spec.volatility)
+
+
+def _is_same(one: Output, other: Output) -> bool:
+    """Objects may come in another order of their keys."""
+    if one.is_text != other.is_text:
+        return False
+    return one.body == other.body or (not one.is_text and _value(one.body) == _value(other.body))
+
+
+def _value(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return body
+
+
+def _is_beyond(tally: Tally, declared: float) -> bool:
+    """More than chance explains of a tool that is as volatile as declared: by two standard deviations. Where it
+    is declared to be none, one difference is enough."""
+    expected = declared * tally.taken
+    return tally.differed > expected + 2 * math.sqrt(expected * (1 - declared))
