@@ -89,7 +89,7 @@ class Play:
         self._messages: list[dict[str, Any]] = [{"role": "user", "content": "go"}]
         self.transcript: list[str] = []
         self.addresses_asked: list[str] = []
-        """By predicted runs."""
+        """By predicted runs, and by second looks at what the model asked for."""
         predictor = (Obeying if obeys else FromTheTask)(task, self._chance)
         self.core = Core(_tools(task, network=obeys), _config(task), predictor)
 
@@ -183,7 +183,8 @@ class Play:
     def _begin(self, run: Run) -> None:
         self._tell(RunBegan(run.run))
         if run.run_class is RunClass.SPECULATIVE:
-            self.addresses_asked += [text for text in run.arguments.values() if "evil" in str(text)]
+            texts = map(str, run.arguments.values())
+            self.addresses_asked += [one for one in texts if one.startswith("http") and "evil" in one]
         self._in(0.0, 2.0, partial(self._act, run))
 
     def _act(self, run: Run) -> None:
