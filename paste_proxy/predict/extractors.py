@@ -5,11 +5,12 @@ propose belongs to the first.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
-from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from itertools import chain, islice
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from paste_proxy.predict.ledger import TOTAL, WIDTH, Group, Ledger
-from paste_proxy.predict.memory import Memory, Source, Value
+from paste_proxy.predict.memory import Memory
+from paste_proxy.predict.places import Source, Value
 from paste_proxy.predict.progress import Move, move_of, moved, shifted
 from paste_proxy.predict.symbols import Slot
 from paste_proxy.predict.values import Key, as_number, can_be_stored, key_of, like, mask_of
@@ -29,6 +30,10 @@ MOVES = 3
 """Learnt ones that are tried, the commonest first: a step that ends and the next begins, ends, begins."""
 DRAWN = 4096
 """Slots whose usual values are kept at hand: some agents' worth of tools, a kilobyte each."""
+
+
+Pair: TypeAlias = tuple[Key, Value | None]
+"""A key, and its value in sight where that is at hand."""
 
 
 class Usual(NamedTuple):
@@ -54,15 +59,16 @@ class Found:
 
     def __init__(self) -> None:
         self.values: dict[Key, Value] = {}
-        self.how: dict[Key, Hashable] = {}
-        """Its name; of an extractor that makes new values, which stand nowhere, with the place among them."""
+        self.how: list[Hashable] = []
+        """Of each its name; of an extractor that makes new values, which stand nowhere, with the place among
+        them."""
         self.constants: tuple[Key, ...] = ()
 
 
 class Extractor(Protocol):
     name: str
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Key]: ...
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]: ...
 
 
 class Extractors:
@@ -71,6 +77,8 @@ class Extractors:
         self._ledger = ledger
         self._extractors = tuple(one() for one in EVERY if one.name not in without)
         self._constants = Constant.name not in without
+        self._unseen = Value(("null", None))
+        """In place of all that stands nowhere: nothing is asked of one but where it stood."""
         self._drawn: dict[Slot, Usual] = {}
 
     def candidates(self, memory: Memory, slot: Slot) -> Found:
@@ -81,15 +89,17 @@ class Extractors:
         kinds, last = usual.kinds, memory.last.get(slot)
         if last is not None and last[0] not in kinds:
             kinds |= {last[0]}
-        values, how, known = found.values, found.how, memory.values
+        values, how, known, unseen = found.values, found.how, memory.values, self._unseen
         for extractor in self._extractors:
+            if not (pairs := extractor.values(memory, slot, usual)):
+                continue
             name = extractor.name
             made = name in MAKERS
-            for number, key in enumerate(extractor.values(memory, slot, usual)):
+            for number, (key, value) in enumerate(pairs):
                 # no tool takes "10" where it was always given 10
                 if key not in values and key[0] in kinds:
-                    values[key] = known.get(key) or Value(key)
-                    how[key] = (name, number) if made else name
+                    values[key] = value or known.get(key, unseen)
+                    how.append((name, number) if made else name)
         if self._constants:
             found.constants = usual.constants
         return found
@@ -97,8 +107,8 @@ class Extractors:
     def learn(self, memory: Memory, slot: Slot, key: Key, session: str) -> None:
         self._ledger.count("masks", slot, mask_of(key))
         value = memory.values.get(key)
-        for source in value.places if value is not None else ():
-            self._ledger.count("sources", slot, source)
+        for origin in value.places if value is not None else ():
+            self._ledger.count("sources", slot, origin.source)
         if can_be_stored(key):
             self._ledger.witness("constants", slot, key, session)
         number, last = as_number(key), memory.last.get(slot)
@@ -142,10 +152,13 @@ class BySource:
 
     name = "source"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
-        present = (source for source in usual.sources if source in memory.by_source)
-        for source in islice(present, SOURCES):
-            yield from islice(reversed(memory.by_source[source]), OF_SOURCE)
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
+        present = [
+            origin for source in usual.sources if (origin := memory.origins.get(source)) and origin.values
+        ]
+        return chain.from_iterable(
+            [islice(reversed(one.values.items()), OF_SOURCE) for one in present[:SOURCES]]
+        )
 
 
 class ByMask:
@@ -155,10 +168,9 @@ class ByMask:
 
     name = "mask"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
-        for mask in usual.usual_masks:
-            if (same := memory.by_mask.get(mask)) is not None:
-                yield from islice(reversed(same), OF_MASK)
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
+        found = [same for mask in usual.usual_masks if (same := memory.by_mask.get(mask)) is not None]
+        return chain.from_iterable([islice(reversed(same.items()), OF_MASK) for same in found])
 
 
 class SameName:
@@ -166,8 +178,8 @@ class SameName:
 
     name = "same name"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
-        yield from islice(reversed(list(memory.named_for(slot))), 6)
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
+        return islice(reversed(memory.named_for(slot).items()), 6)
 
 
 class Recent:
@@ -175,8 +187,10 @@ class Recent:
 
     name = "recent"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
-        yield from (key for key in islice(reversed(memory.recent), 8) if mask_of(key) in usual.masks)
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
+        masks = usual.masks
+        recent = islice(reversed(memory.recent), 8)
+        return [(key, None) for key in recent if (mask_of(key) if key[0] == "str" else key[0]) in masks]
 
 
 class Joined:
@@ -184,9 +198,10 @@ class Joined:
 
     name = "joined"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
-        if "path" not in usual.masks:
-            return
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
+        return ((key, None) for key in self._joined(memory)) if "path" in usual.masks else ()
+
+    def _joined(self, memory: Memory) -> Iterator[Key]:
         folders = dict.fromkeys(_folder(key[1]) for key in reversed(memory.recent) if _is_path(key))
         names = list(islice(reversed(memory.by_mask.get("file", {})), 6))
         relative = [
@@ -205,12 +220,11 @@ class ListOfOne:
 
     name = "list of one"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
         if "json" not in usual.masks:
-            return
-        for key in islice(reversed(memory.recent), 4):
-            if key[0] != "json" and (one := key_of([key[1]])) is not None:
-                yield one
+            return ()
+        last = [key for key in islice(reversed(memory.recent), 4) if key[0] != "json"]
+        return [(one, None) for key in last if (one := key_of([key[1]])) is not None]
 
 
 class Step:
@@ -218,16 +232,17 @@ class Step:
 
     name = "step"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
         last = memory.last.get(slot)
         number = as_number(last) if last is not None else None
         if last is None or number is None:
-            return
+            return ()
         before = memory.before_last.get(slot)
         former = as_number(before) if before is not None else None
+        numbers = [number + step for step in usual.steps]
         if former is not None and former != number:
-            yield like(last, 2 * number - former)
-        yield from (like(last, number + step) for step in usual.steps)
+            numbers.insert(0, 2 * number - former)
+        return [(like(last, one), None) for one in numbers]
 
 
 class MovedOn:
@@ -236,15 +251,15 @@ class MovedOn:
 
     name = "moved on"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
         last = memory.last.get(slot)
         if last is None or last[0] != "json":
-            return
+            return ()
         before = memory.before_last.get(slot)
         latest = move_of(before, last) if before is not None else None
         moves = usual.moves if latest is None else (latest, *usual.moves)
         lists = (*(moved(last, move) for move in moves), shifted(last))
-        yield from (one for one in lists if one is not None)
+        return [(one, None) for one in lists if one is not None]
 
 
 class Constant:
@@ -252,8 +267,8 @@ class Constant:
 
     name = "constant"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Key]:
-        return usual.constants
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
+        return [(key, None) for key in usual.constants]
 
 
 def _most(counts: Group, most: int, least: float = 0.0) -> tuple[Any, ...]:

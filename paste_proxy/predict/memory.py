@@ -9,11 +9,12 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.model import FinishedCall, Said
-from paste_proxy.predict.shapes import every_item, is_record, leaves
+from paste_proxy.predict.places import Origin, Source, Value
+from paste_proxy.predict.shapes import Trail, leaves
 from paste_proxy.predict.signatures import Signature
 from paste_proxy.predict.symbols import Argument, Filling, Slot, Symbol, Symbols, Written
 from paste_proxy.predict.values import LONGEST, Key, key_of, mask_of, spoken, twin
@@ -49,52 +50,8 @@ WRITTEN = 256
 FORMER = 3
 """Signatures of finished calls that are kept."""
 
-KINDS = {
-    kind: 1 << place
-    for place, kind in enumerate(
-        ("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg", "said")
-    )
-}
-
-Source: TypeAlias = tuple[str, str, Any]
-"""A kind of place, the tool (or who spoke), and what tells places of that tool apart: a JSON path, a mask, an
-argument's name."""
-
 
 T = TypeVar("T")
-G = TypeVar("G")
-
-
-class Place(NamedTuple):
-    call: int
-    """Calls answered before."""
-    position: int
-    """In its text."""
-    clock: int
-    """Of the text, so that one text's values are known as such."""
-
-
-class Value:
-    __slots__ = ("count", "key", "kinds", "mask", "places", "stood", "used")
-
-    def __init__(self, key: Key) -> None:
-        self.key = key
-        self.mask = mask_of(key)
-        self.places: dict[Source, Place] = {}
-        """The newest of each source; the newest source last."""
-        self.stood: Source | None = None
-        """The newest source, rather an output or a text than an argument."""
-        self.used: dict[Slot, int] = {}
-        """When it was used last, by the memory's clock."""
-        self.kinds = 0
-        """Kinds of places that it stood in, a bit for each."""
-        self.count = 0
-
-    def kept(self) -> tuple[Any, ...]:
-        return dict(self.places), self.stood, dict(self.used), self.kinds, self.count
-
-    def restore(self, kept: tuple[Any, ...]) -> None:
-        self.places, self.stood, self.used, self.kinds, self.count = kept
 
 
 class Supposed:
@@ -103,12 +60,13 @@ class Supposed:
     def __init__(self, memory: "Memory", slot: Slot, key: Key) -> None:
         self._slot = slot
         self._key = key
-        self._newest = memory.newest.get(_argument(slot))
+        origin = memory.origins.get(_argument(slot))
+        self._newest = origin.newest if origin is not None else None
         value = memory.values.get(key)
         self._value = value.kept() if value is not None else None
         self._last = memory.last.get(slot), memory.before_last.get(slot)
-        self._named = OrderedDict(memory.named_for(slot))
-        self._recent = OrderedDict(memory.recent)
+        self._named = dict(memory.named_for(slot))
+        self._recent = dict(memory.recent)
 
     def undo(self, memory: "Memory") -> None:
         slot, value = self._slot, memory.values.get(self._key)
@@ -120,9 +78,10 @@ class Supposed:
             kept.pop(slot, None)
             if key is not None:
                 kept[slot] = key
-        memory.newest.pop(_argument(slot), None)
         if self._newest is not None:
-            memory.newest[_argument(slot)] = self._newest
+            memory.origins[_argument(slot)].newest = self._newest
+        else:
+            memory.origins.pop(_argument(slot), None)
         name = slot.argument if isinstance(slot.argument, str) else slot.symbol
         memory.named.pop(name, None)
         if self._named:
@@ -134,14 +93,13 @@ class Memory:
     def __init__(self, symbols: Symbols) -> None:
         self._symbols = symbols
         self.values: OrderedDict[Key, Value] = OrderedDict()
-        self.by_mask: dict[str, OrderedDict[Key, Value]] = {}
-        self.by_source: dict[Source, OrderedDict[Key, Value]] = {}
-        self.newest: dict[Source, int] = {}
-        """The clock of the newest text of each source."""
+        self.by_mask: dict[str, dict[Key, Value]] = {}
+        self.origins: dict[Source, Origin] = {}
+        """By the source, the newest last."""
         self.last: dict[Slot, Key] = {}
         self.before_last: dict[Slot, Key] = {}
-        self.named: dict[Argument | Symbol, OrderedDict[Key, None]] = {}
-        self.recent: OrderedDict[Key, None] = OrderedDict()
+        self.named: dict[Argument | Symbol, dict[Key, None]] = {}
+        self.recent: dict[Key, None] = {}
         self.made: dict[Symbol, list[Written]] = {}
         """Calls made, by symbol, the latest last."""
         self.local: dict[Symbol | None, dict[Symbol, int]] = {}
@@ -241,110 +199,134 @@ class Memory:
             self._text(call.text, "text", call.tool)
             whole = call.text.strip()
             if 0 < len(whole) <= SHORT_RESULT:
-                self._put(("str", whole), ("whole", call.tool, ""), 0)
+                self._put(("str", whole), self._origin(("whole", call.tool, "")), 0)
         self.heard_user = False
 
     def latest(self) -> str:
         """The symbol that was asked for last."""
         return str(self.asked[-1]) if self.asked else self.signatures[-1].tool if self.signatures else ""
 
-    def named_for(self, slot: Slot) -> Mapping[Key, None]:
+    def named_for(self, slot: Slot) -> dict[Key, None]:
         """What was given as an argument of this name, of any tool; as a slot of a command, of this command."""
         return self.named.get(slot.argument if isinstance(slot.argument, str) else slot.symbol, {})
 
     def _text(self, text: str, kind: str, tool: str) -> set[str]:
         """From its end, so that the first value of a text is the newest."""
         self.clock += 1
-        masks = set()
-        for position, word in reversed(list(enumerate(spoken(text)))):
-            key: Key = ("str", word)
+        origins: dict[str, Origin] = {}
+        words = spoken(text)
+        for position in range(len(words) - 1, -1, -1):
+            key: Key = ("str", words[position])
             mask = mask_of(key)
-            masks.add(mask)
-            self._put(key, (kind, tool, mask), position)
+            origin = origins.get(mask)
+            if origin is None:
+                origin = origins[mask] = self._origin((kind, tool, mask))
+            self._put(key, origin, position)
             if (number := twin(key)) is not None:
-                self._put(number, (kind, tool, "int"), position)
-        return masks
+                self._put(number, self._origin((kind, tool, "int")), position)
+        return set(origins)
 
     def _json(self, value: Any, tool: str) -> None:
-        for position, (path, (kind, leaf)) in reversed(list(enumerate(leaves(value)))):
-            if kind not in (bool, type(None)):
-                self._put((kind.__name__, leaf), ("out", tool, every_item(path)), position)
-        self._names(value, tool, ())
+        whole = Trail()
+        origins: dict[Trail, Origin] = {}
+        found = leaves(value, whole)
+        for position in range(len(found) - 1, -1, -1):
+            trail, key = found[position]
+            if key is not None:
+                origin = origins.get(trail)
+                if origin is None:
+                    origin = origins[trail] = self._origin(("out", tool, trail.path))
+                self._put(key, origin, position)
+        self._names(value, tool, whole)
 
-    def _names(self, value: Any, tool: str, path: tuple[Any, ...]) -> None:
-        """Keys of maps are values, and so are short lists."""
-        if len(path) > 4:
+    def _names(self, value: Any, tool: str, trail: Trail) -> None:
+        """Keys of maps are values, and so are short lists. `value` is a map, a record or a list."""
+        if len(trail.path) > 4:
             return
-        if isinstance(value, dict):
-            record = is_record(value)
-            for position, (name, item) in reversed(list(enumerate(list(islice(value.items(), 64))))):
-                if not record and len(name) <= LONGEST:
-                    self._put(("str", name), ("key", tool, path), position)
-                self._names(item, tool, (*path, name if record else None))
-        elif isinstance(value, list) and value:
-            if len(value) <= LISTED and not isinstance(value[0], dict | list):
+        if isinstance(value, list):
+            if value and len(value) <= LISTED and not isinstance(value[0], dict | list):
                 if (key := key_of(value)) is not None:
-                    self._put(key, ("list", tool, path), 0)
+                    self._put(key, self._origin(("list", tool, trail.path)), 0)
                 return
-            for item in value[:20]:
-                self._names(item, tool, (*path, None))
+            inside = [(trail.step(None), item) for item in value[:20]]
+        else:
+            record = trail.is_record(value)
+            inside = [(trail.step(name if record else None), item) for name, item in islice(value.items(), 64)]
+            if not record:
+                self._keys(value, tool, trail)
+            inside.reverse()
+        for step, item in inside:
+            if isinstance(item, dict | list):
+                self._names(item, tool, step)
+
+    def _keys(self, value: dict[str, Any], tool: str, trail: Trail) -> None:
+        """Of a map."""
+        for position, name in reversed(list(enumerate(islice(value, 64)))):
+            if len(name) <= LONGEST:
+                self._put(("str", name), self._origin(("key", tool, trail.path)), position)
 
     def _use(self, symbol: Symbol, tool: str, argument: Argument, key: Key, *, lasting: bool = True) -> None:
         slot = Slot(symbol, argument)
-        source = _argument(slot)
-        value = self._put(key, source, 0, lasting=lasting)
+        origin = self._origin(_argument(slot), lasting=lasting)
+        value = self._put(key, origin, 0, lasting=lasting)
         value.used[slot] = self.clock
         if lasting and (other := twin(key)) is not None:
-            self._put(other, source, 0)
+            self._put(other, origin, 0)
         if slot in self.last:
             self.before_last[slot] = self.last[slot]
         self.last[slot] = key
-        named = self.named.setdefault(argument if isinstance(argument, str) else symbol, OrderedDict())
+        named = self.named.setdefault(argument if isinstance(argument, str) else symbol, {})
         _newest(named, key, None, NAMED)
         _newest(self.recent, key, None, RECENT)
         if lasting:
             for kept in (value.used, self.last, self.before_last, self.named):
                 _bounded(kept)
 
-    def _put(self, key: Key, source: Source, position: int, *, lasting: bool = True) -> Value:
+    def _origin(self, source: Source, *, lasting: bool = True) -> Origin:
+        """Of the text that is read."""
+        origin = self.origins.pop(source, None)
+        if origin is None:
+            origin = Origin(source)
+        self.origins[source] = origin
+        origin.newest = self.clock
+        if lasting and len(self.origins) > SOURCES:
+            oldest = self.origins.pop(next(iter(self.origins)))
+            oldest.newest = -1
+            oldest.values.clear()
+        return origin
+
+    def _put(self, key: Key, origin: Origin, position: int, *, lasting: bool = True) -> Value:
         value = self.values.get(key)
         if value is None:
             value = self.values[key] = Value(key)
-        value.places.pop(source, None)
-        value.places[source] = Place(self.calls, position, self.clock)
-        if source[0] != "arg" or value.stood is None or value.stood[0] == "arg":
-            value.stood = source
-        value.count += 1
-        value.kinds |= KINDS[source[0]]
-        self.newest.pop(source, None)
-        self.newest[source] = self.clock
+        value.put(origin, (self.calls, position, self.clock))
         if lasting:
-            self._is_newest(value, source)
+            self._is_newest(value, origin)
         return value
 
-    def _is_newest(self, value: Value, source: Source) -> None:
+    def _is_newest(self, value: Value, origin: Origin) -> None:
         """Of all, of its mask, and of its source."""
-        self.values.move_to_end(value.key)
-        if len(self.values) > VALUES:
-            self.drop(next(iter(self.values)))
-        _newest(self.by_mask.setdefault(value.mask, OrderedDict()), value.key, value, PER_MASK)
-        _newest(self.by_source.setdefault(source, OrderedDict()), value.key, value, PER_SOURCE)
+        key, values, alike = value.key, self.values, self.by_mask.get(value.mask)
+        values.move_to_end(key)
+        if len(values) > VALUES:
+            self.drop(next(iter(values)))
+            alike = self.by_mask.get(value.mask)
+        if alike is None:
+            alike = self.by_mask[value.mask] = {}
+        _newest(alike, key, value, PER_MASK)
+        _newest(origin.values, key, value, PER_SOURCE)
         if len(value.places) > PLACES:
-            oldest = next(iter(value.places))
-            del value.places[oldest]
-            if value.stood == oldest:
-                value.stood = source
-            _leave(self.by_source, oldest, value.key)
-        if len(self.newest) > SOURCES:
-            oldest = next(iter(self.newest))
-            del self.newest[oldest]
-            self.by_source.pop(oldest, None)
+            value.leave_oldest().values.pop(key, None)
 
     def drop(self, key: Key) -> None:
         value = self.values.pop(key)
-        _leave(self.by_mask, value.mask, key)
-        for source in value.places:
-            _leave(self.by_source, source, key)
+        alike = self.by_mask.get(value.mask)
+        if alike is not None:
+            alike.pop(key, None)
+            if not alike:
+                del self.by_mask[value.mask]
+        for origin in value.places:
+            origin.values.pop(key, None)
 
     def _note_made(self, symbol: Symbol, call: Written) -> None:
         made = self.made.setdefault(symbol, [])
@@ -365,20 +347,11 @@ def _is(asked: tuple[str, Mapping[str, Any]], call: FinishedCall) -> bool:
     )
 
 
-def _newest(kept: OrderedDict[Key, T], key: Key, value: T, limit: int) -> None:
+def _newest(kept: dict[Key, T], key: Key, value: T, limit: int) -> None:
+    kept.pop(key, None)
     kept[key] = value
-    kept.move_to_end(key)
     if len(kept) > limit:
-        kept.popitem(last=False)
-
-
-def _leave(groups: dict[G, OrderedDict[Key, Value]], name: G, key: Key) -> None:
-    """Groups without a value are not kept."""
-    group = groups.get(name)
-    if group is not None:
-        group.pop(key, None)
-        if not group:
-            del groups[name]
+        del kept[next(iter(kept))]
 
 
 def _bounded(kept: dict[Any, Any]) -> None:

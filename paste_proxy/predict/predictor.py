@@ -159,7 +159,8 @@ class PatternPredictor:
     def _witness_fields(self, memory: Memory, right: Key, session: str) -> None:
         """The names of fields that were of use may be kept once they were so in several sessions."""
         value = memory.values.get(right)
-        for _, _, where in value.places if value is not None else ():
+        for origin in value.places if value is not None else ():
+            where = origin.source[2]
             for step in where if isinstance(where, tuple) else ():
                 if isinstance(step, str):
                     self.ledger.witness("names", None, step, session)

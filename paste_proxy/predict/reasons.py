@@ -1,6 +1,7 @@
 """Why a call is expected, in words for whoever asks: what it follows, and where each of its values was seen."""
 
-from paste_proxy.predict.memory import Memory, Source
+from paste_proxy.predict.memory import Memory
+from paste_proxy.predict.places import Source
 from paste_proxy.predict.symbols import Argument, Filling, Symbol
 from paste_proxy.predict.values import Key, mask_of
 
@@ -31,7 +32,7 @@ def _binding(memory: Memory, key: Key) -> str:
     value = memory.values.get(key)
     if value is None or not value.places:
         return f"not seen before, of the form {mask_of(key)}"
-    return _place(next(reversed(value.places)))
+    return _place(next(reversed(value.places)).source)
 
 
 def _place(source: Source) -> str:

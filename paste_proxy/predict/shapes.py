@@ -1,25 +1,22 @@
-"""Shapes of values: what looks like an address, a path or a name, exact equality, bounded walks over JSON.
+"""Shapes of values: what looks like an address, a path or a name, bounded walks over JSON.
 
 Everything here is total: it never raises on any value that a JSON decoder can give, and its work is bounded.
 """
 
 import re
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, TypeAlias
 
-Step: TypeAlias = str | int | None
+from paste_proxy.predict.values import LONGEST, Key
+
+Step: TypeAlias = str | None
 Path: TypeAlias = tuple[Step, ...]
-"""Into a JSON value: a string is a record's field, an integer a list's item, None all items of a list or map.
-As in JSONPath (RFC 9535), where None is the wildcard."""
-Key: TypeAlias = tuple[type, Any]
-"""A scalar with its type: equal only if both are, so 1, 1.0 and True differ."""
+"""Into a JSON value: a string is a record's field, None all items of a list or map. As in JSONPath (RFC 9535),
+where None is the wildcard."""
 
 MENTIONS = 64
 """Addresses (and paths) kept per output: in agents' traces up to 24 stand there in the median."""
-_STRING = 1024
-"""A longer string is content, not a reference to something: addresses and file paths stay far below."""
 _NODES = 512
 """Values looked at per output: fifty results of ten fields."""
 _DEPTH = 8
@@ -35,16 +32,6 @@ _WORD_LENGTH = range(3, 513)
 _EXTENSION = re.compile(r"\w{2}\.[A-Za-z][A-Za-z0-9]{0,4}$")
 _FIELD = re.compile(r"[A-Za-z_$@][A-Za-z_$-]*(?:\d[A-Za-z_$-]*){0,2}")
 _TOOL = re.compile(r"[A-Za-z_][\w.:/-]{0,127}")
-
-
-def exact(value: Any) -> Key | None:
-    """What decides equality of argument values; None for containers and for strings that are content."""
-    kind = type(value)
-    if kind is str:
-        return (kind, value) if len(value) <= _STRING else None
-    if kind in (int, float, bool) or value is None:
-        return kind, value
-    return None
 
 
 def addresses(text: str) -> tuple[str, ...]:
@@ -99,57 +86,60 @@ def is_record(value: dict[Any, Any]) -> bool:
     return any(item.keys() != values[0].keys() for item in values)
 
 
-def leaves(value: Any) -> list[tuple[Path, Key]]:
-    """The scalars in a JSON value with their paths, in document order; the first of many."""
-    found: list[tuple[Path, Key]] = []
-    stack: list[tuple[Path, Any]] = [((), value)]
+class Trail:
+    """A path into one value, with all places of a list as one, and all names of a map: there is one object for
+    all that stand alike."""
+
+    __slots__ = ("_fields", "_steps", "path")
+
+    def __init__(self, path: Path = ()) -> None:
+        self.path = path
+        self._steps: dict[Step, Trail] = {}
+        self._fields: list[Any] = []
+        """Keys of an object there that were a record's fields: others there mostly have the same."""
+
+    def step(self, step: Step) -> "Trail":
+        found = self._steps.get(step)
+        if found is None:
+            found = self._steps[step] = Trail((*self.path, step))
+        return found
+
+    def is_record(self, value: dict[Any, Any]) -> bool:
+        """As the function, of an object there."""
+        names = list(value)
+        if names == self._fields and names and type(value[names[0]]) is not dict:
+            return True
+        record = is_record(value)
+        if record:
+            self._fields = names
+        return record
+
+
+def leaves(value: Any, whole: Trail) -> list[tuple[Trail, Key | None]]:
+    """The scalars in a JSON value, in document order; the first of many. None for those that say nothing by
+    themselves: true, false and null. `whole` is the trail of the value."""
+    found: list[tuple[Trail, Key | None]] = []
+    stack: list[tuple[Trail, Any]] = [(whole, value)]
     for _ in range(_NODES):
         if not stack:
             break
-        path, node = stack.pop()
-        if type(node) in (dict, list):
-            if len(path) < _DEPTH:
-                stack.extend(reversed([((*path, step), item) for step, item in _children(node)]))
-        elif (key := exact(node)) is not None:
-            found.append((path, key))
+        trail, node = stack.pop()
+        kind = type(node)
+        if kind is dict or kind is list:
+            if len(trail.path) < _DEPTH:
+                inside = _inside(trail, node)
+                inside.reverse()
+                stack += inside
+        elif kind is not str:
+            found.append((trail, (kind.__name__, node) if kind is int or kind is float else None))
+        elif len(node) <= LONGEST:
+            found.append((trail, ("str", node)))
     return found
 
 
-def _children(node: Any) -> Iterator[tuple[Step, Any]]:
-    if type(node) is list:
-        return islice(enumerate(node), _NODES)
-    if is_record(node):
-        return iter(node.items())
-    return ((None, item) for item in islice(node.values(), _NODES))
-
-
-def select(value: Any, path: Path) -> list[Any]:
-    """What stands at `path`, in document order: at most one value where the path has no None in it."""
-    nodes = [value]
-    for step in path:
-        nodes = list(islice(chain.from_iterable(_into(node, step) for node in nodes), _NODES))
-    return nodes
-
-
-def _into(node: Any, step: Step) -> list[Any]:
-    if type(node) is list:
-        if step is None:
-            return node[:_NODES]
-        return [node[step]] if type(step) is int and 0 <= step < len(node) else []
-    if type(node) is not dict:
-        return []
-    if step is None:
-        return [] if is_record(node) else list(islice(node.values(), _NODES))
-    return [node[step]] if type(step) is str and step in node else []
-
-
-def every_item(path: Path) -> Path:
-    """`path` with each place in a list replaced by all places."""
-    return tuple(step if type(step) is str else None for step in path)
-
-
-def readable(path: Path) -> str:
-    """As people write it: $.results[*].name."""
-    return "$" + "".join(
-        f".{step}" if type(step) is str else f"[{'*' if step is None else step}]" for step in path
-    )
+def _inside(trail: Trail, node: Any) -> list[tuple[Trail, Any]]:
+    if type(node) is dict and trail.is_record(node):
+        step = trail.step
+        return [(step(name), item) for name, item in node.items()]
+    every = trail.step(None)
+    return [(every, item) for item in islice(node if type(node) is list else node.values(), _NODES)]

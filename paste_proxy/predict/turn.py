@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from paste_proxy.predict.calibration import Calibration
@@ -311,8 +312,8 @@ class Turn:
                     break
                 if name not in slots:
                     slots[name] = self._values(Slot(symbol, name))
-                more = [(p * q, {**filling, name: key}) for p, filling in combined for q, key in slots[name]]
-                combined = _best(COMBINED, more)
+                more = [(p * q, (filling, key)) for p, filling in combined for q, key in slots[name]]
+                combined = [(p, {**filling, name: key}) for p, (filling, key) in _best(COMBINED, more)]
             found += combined
         return found
 
@@ -364,9 +365,5 @@ def _nth(found: dict[Written, float], limit: int) -> float:
 
 def _best(most: int, items: list[tuple[float, T]]) -> list[tuple[float, T]]:
     """The likeliest; of equals the first."""
-    items.sort(key=_chance, reverse=True)
+    items.sort(key=itemgetter(0), reverse=True)
     return items[: max(most, 0)]
-
-
-def _chance(item: tuple[float, Any]) -> float:
-    return item[0]

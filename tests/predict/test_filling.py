@@ -2,12 +2,13 @@ import json
 import math
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paste_proxy.predict.extractors import Extractors
 from paste_proxy.predict.filling import Filled, Filling
-from paste_proxy.predict.ledger import Ledger
+from paste_proxy.predict.ledger import SHARED, Ledger
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.signatures import finished_call
 from paste_proxy.predict.symbols import Slot, Symbol, Symbols
@@ -99,7 +100,37 @@ def test_learning_makes_the_right_value_likelier() -> None:
     assert after["int", 997] > before["int", 997]
 
 
+def told_apart(learner: Learner, filled: Filled) -> list[float]:
+    """The chances as the kept weights of the candidates' features give them, one by one."""
+    assert filled.looked is not None
+    own, shared = learner.ledger.find("weights", ID) or {}, learner.ledger.find(SHARED, "weights") or {}
+    powers = []
+    for number in range(len(filled.keys) + 1):
+        mine, ours = filled.looked.features(number)
+        powers.append(
+            math.exp(sum(own.get(one, 0.0) for one in mine) + sum(shared.get(one, 0.0) for one in ours))
+        )
+    return [power / sum(powers) for power in powers]
+
+
 NUMBERS = st.integers(0, 9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.lists(NUMBERS, max_size=6), NUMBERS, st.booleans()), max_size=12))
+def test_weights_at_hand_are_those_that_are_kept(lessons: list[tuple[list[int], int, bool]]) -> None:
+    """Whether they were at hand when they were learnt, or came to hand later."""
+    learner = Learner()
+    for numbers, right, opened in lessons:
+        memory = memory_of(
+            ("search", {}, [{"id": one} for one in numbers]),
+            *([("open", {"id": right}, "ok")] if opened else ()),
+        )
+        filled = learner.fill(memory)
+        assert filled.chances == pytest.approx(told_apart(learner, filled))
+        learner.learn(memory, right)
+        fresh = Filling(learner.ledger, learner.extractors).fill(memory, ID, AFTER)
+        assert fresh.chances == learner.fill(memory).chances == pytest.approx(told_apart(learner, fresh))
 
 
 @settings(max_examples=60, deadline=None)
@@ -111,7 +142,7 @@ def test_chances_are_shares_of_one(lessons: list[tuple[list[int], int]], seen: l
     filled = learner.fill(memory_of(("search", {}, [{"id": one} for one in seen])))
     assert all(0 <= chance <= 1 for chance in filled.chances)
     assert math.isclose(sum(filled.chances), 1)
-    assert len(filled.chances) == len(filled.keys) + 1 == len(filled.features)
+    assert len(filled.chances) == len(filled.keys) + 1
     assert len(set(filled.keys)) == len(filled.keys)
     best = filled.best(3)
     assert best == sorted(best, key=lambda item: -item[0])

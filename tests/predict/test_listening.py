@@ -14,7 +14,7 @@ REST = " x" * BATCH + " "
 def filled(*names: str, faint: str = "") -> Filled:
     keys: list[Key] = [("str", name) for name in names]
     chances = [0.001 if name == faint else 0.3 for name in names]
-    return Filled(keys, [], [*chances, 0.1])
+    return Filled(keys, [*chances, 0.1])
 
 
 def listening() -> Listening:

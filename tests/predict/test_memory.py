@@ -45,13 +45,13 @@ def snapshot(memory: Memory) -> dict[str, Any]:
     kept = {
         name: value
         for name, value in vars(memory).items()
-        if name not in ("values", "by_mask", "by_source", "named", "recent", "_symbols")
+        if name not in ("values", "by_mask", "origins", "named", "recent", "_symbols")
     }
     return {
         **{name: repr(value) if isinstance(value, list) else dict_of(value) for name, value in kept.items()},
         "values": [(key, value.kept()) for key, value in memory.values.items()],
         "by_mask": {mask: list(same) for mask, same in memory.by_mask.items()},
-        "by_source": {source: list(same) for source, same in memory.by_source.items()},
+        "origins": {source: (one.newest, list(one.values)) for source, one in memory.origins.items()},
         "named": {name: list(given) for name, given in memory.named.items()},
         "recent": list(memory.recent),
     }
@@ -80,9 +80,9 @@ def test_the_first_value_of_the_newest_text_comes_first() -> None:
 def test_values_of_json_know_their_path() -> None:
     memory = memory_of(call("search", {}, {"hits": [{"id": 7, "ok": True, "none": None}, {"id": 8}]}))
     assert of_mask(memory, "int") == [7, 8]
-    [(source, place)] = memory.values["int", 8].places.items()
-    assert source == ("out", "search", ("hits", None, "id"))
-    assert memory.newest[source] == place.clock
+    [(origin, (calls, position, clock))] = memory.values["int", 8].places.items()
+    assert origin is memory.origins["out", "search", ("hits", None, "id")]
+    assert (calls, position, clock) == (1, 3, origin.newest)
     assert ("bool", True) not in memory.values
 
 
@@ -210,11 +210,10 @@ def test_a_full_memory_forgets_nothing_for_what_is_supposed() -> None:
 def assert_bounded(memory: Memory) -> None:
     assert len(memory.values) <= VALUES
     assert all(len(same) <= PER_MASK for same in memory.by_mask.values())
-    assert all(len(same) <= PER_SOURCE for same in memory.by_source.values())
+    assert all(len(one.values) <= PER_SOURCE for one in memory.origins.values())
     assert sum(map(len, memory.by_mask.values())) <= VALUES
-    assert all(key in memory.values for same in memory.by_source.values() for key in same)
-    assert len(memory.newest) <= SOURCES
-    assert memory.by_source.keys() <= memory.newest.keys()
+    assert all(key in memory.values for one in memory.origins.values() for key in one.values)
+    assert len(memory.origins) <= SOURCES
     assert all(len(named) <= NAMED for named in memory.named.values())
     assert len(memory.recent) <= RECENT
     assert all(len(made) <= REPEATS for made in memory.made.values())
@@ -265,5 +264,5 @@ def test_the_longest_unseen_value_goes_first() -> None:
 def test_what_a_written_text_names_is_a_value() -> None:
     memory = Memory(Symbols(Ledger()))
     memory.ask("bash", {"command": "cat > check_it.py << 'EOF'\nimport os\n" + "x = 1\n" * 400 + "late.py"})
-    assert ("said", "bash", "file") in memory.values["str", "check_it.py"].places
+    assert memory.origins["said", "bash", "file"] in memory.values["str", "check_it.py"].places
     assert ("str", "late.py") not in memory.values
