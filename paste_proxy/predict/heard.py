@@ -18,6 +18,8 @@ GIVEN = 256
 """Arguments of the turn's calls that are remembered: parallel calls are a handful."""
 LABEL = 4
 """Words before a value that may say what it is: `the user id is`."""
+NAME = 256
+"""Characters of a name whose words count. It bounds what is kept of names, which models make up."""
 STEM = 5
 """Letters that tell words apart whatever their ending: cancel and cancelling, baggage and baggages."""
 ENDINGS = ("ations", "ation", "ing", "ion", "ies", "ed", "es", "s", "e", "y")
@@ -151,13 +153,17 @@ def stem(word: str) -> str:
     return word[:STEM]
 
 
-@lru_cache(maxsize=8192)
 def stems_of(name: str) -> tuple[str, ...]:
     """Of the words in a name or a text's word, and of all in one where there is a hyphen: find_user and
     findUser are find, user; one-stop is one, stop, onest."""
+    return _stems_of(name[:NAME])
+
+
+@lru_cache(maxsize=8192)
+def _stems_of(name: str) -> tuple[str, ...]:
     if name.isalpha() and name.islower():
         return (stem(name),)
-    parts = _LETTERS.findall(_CASES.sub(r"\1 \2", name[:256]))
+    parts = _LETTERS.findall(_CASES.sub(r"\1 \2", name))
     if "-" in name and len(parts) > 1:
         parts.append("".join(parts))
     return tuple(dict.fromkeys(map(stem, parts)))

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Hashable, Sequence
 from functools import lru_cache
 
-from paste_proxy.predict.heard import Heard, stems_of
+from paste_proxy.predict.heard import NAME, Heard, stems_of
 from paste_proxy.predict.symbols import Symbol
 
 WINDOW = 8
@@ -66,13 +66,16 @@ def _shares(worth: Sequence[tuple[str, float]]) -> tuple[tuple[str, float], ...]
     return tuple((stem, one / whole) for stem, one in worth)
 
 
-@lru_cache(maxsize=512)
 def vocabulary(symbols: tuple[Symbol, ...]) -> Vocabulary:
-    """Cached: an agent has the same tools in each turn."""
+    """Kept, since an agent has the same tools in each turn; but not of names of any length."""
+    return _kept(symbols) if all(len(one.tool) <= NAME for one in symbols) else Vocabulary(symbols)
+
+
+@lru_cache(maxsize=512)
+def _kept(symbols: tuple[Symbol, ...]) -> Vocabulary:
     return Vocabulary(symbols)
 
 
-@lru_cache(maxsize=4096)
 def _stems(symbol: Symbol) -> tuple[str, ...]:
     """Of the words of its name, and of its command."""
     texts = (symbol.tool, *(part for part in symbol.parts if isinstance(part, str)))

@@ -5,10 +5,10 @@ Bell's rule, 1991): n / (n + NEW * kinds) for the context's own. The session's o
 """
 
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import islice
 
+from paste_proxy.predict.heard import NAME
 from paste_proxy.predict.ledger import TOTAL, Group, Ledger
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.signatures import START, Signature
@@ -64,9 +64,11 @@ class NextTool:
     def likely(self, memory: Memory, least: float = 0.0) -> dict[Symbol, float]:
         """Symbols with their probabilities; what is left of one: the turn ends without a further call. None if
         that leaves `least` or less for all of them."""
-        if (goes_on := 1 - self._ends(memory)) <= least:
+        contexts = list(_contexts(memory))
+        if (goes_on := 1 - self._ends(contexts)) <= least:
             return {}
-        contexts = islice(_contexts(memory), SHORT if "long contexts" in self._without else None)
+        if "long contexts" in self._without:
+            del contexts[SHORT:]
         groups = [self._ledger.find("next", context) for context in contexts]
         local = memory.local.get(memory.former[-1] if memory.former else None) or {}
         chances = dict.fromkeys(_considered(groups, local), 0.0)
@@ -79,11 +81,11 @@ class NextTool:
             self._hear(chances, memory)
         return {symbol: chance * goes_on for symbol, chance in chances.items()}
 
-    def _ends(self, memory: Memory) -> float:
+    def _ends(self, contexts: Iterable[Hashable]) -> float:
         """Apart from what comes: a context that nearly always ends a turn must not hide what follows if it does
         not."""
         share = 0.5
-        for context in _contexts(memory):
+        for context in contexts:
             counts = self._ledger.find("ends", context) or {}
             share = (counts.get(True, 0.0) + WEIGHT * share) / (counts.get(TOTAL, 0.0) + WEIGHT)
         return share
@@ -121,7 +123,6 @@ def _contexts(memory: Memory) -> Iterator[Hashable]:
     yield ("three", _pair(third), _pair(second), _pair(last), user, asked)
 
 
-@lru_cache(maxsize=4096)
 def _coarse(symbol: str) -> tuple[str, str]:
     """A symbol's tool, and the tool with its command's first word: commands differ too much to be told apart
     alone."""
@@ -175,8 +176,12 @@ def _habit(chances: dict[Symbol, float], local: Mapping[Symbol, int]) -> dict[Sy
     }
 
 
-@lru_cache(maxsize=4096)
 def name_words(tool: str) -> tuple[str, ...]:
     """find_user_id and findUserId: find, user (ids are in every text)."""
+    return _name_words(tool[:NAME])
+
+
+@lru_cache(maxsize=4096)
+def _name_words(tool: str) -> tuple[str, ...]:
     spaced = re.sub(r"([a-z])([A-Z])", r"\1 \2", tool).lower()
     return tuple(word for word in re.findall(r"[a-z]+", spaced) if len(word) > 2)

@@ -26,6 +26,9 @@ CALLS = 12
 """Calls of one turn that are learnt from: parallel calls are a handful, and each takes a few milliseconds."""
 ARGUMENTS = 12
 """A call with more is not learnt from: the calls that can be bound have one to four."""
+RANKED = 1024
+"""Values that are ranked to learn from a turn's calls, beside those of its looks, some 20 ms: turns of agents
+have a few hundred. Of arguments beyond it is learnt that they come, not where from."""
 PARTS = (*NAMES, *LEFT_OUT, "repeats", "shared weights")
 """What can be left out, to see what it is worth."""
 
@@ -104,11 +107,12 @@ class PatternPredictor:
         """What was expected of each call of the turn, and of one more: as it was, or found anew where nobody
         asked then."""
         looks, memory.looks = memory.looks, []
+        left = RANKED
         for place in range(len(calls) + 1):
             if place >= len(looks):
                 looks.append(self._look(memory))
             if place < len(calls):
-                self._fill(memory, looks[place], calls[place])
+                left -= self._fill(memory, looks[place], calls[place], left)
             if place + 1 < len(calls) or (place + 1 == len(calls) == len(looks)):
                 memory.suppose(calls[place].tool, calls[place].arguments)
         memory.settle()
@@ -120,14 +124,17 @@ class PatternPredictor:
         turn.expected(JUDGED)
         return turn.looks[0]
 
-    def _fill(self, memory: Memory, look: Look, call: Call) -> None:
-        """The slots that will be learnt from."""
+    def _fill(self, memory: Memory, look: Look, call: Call, most: int) -> int:
+        """The slots that will be learnt from. How many values were ranked: no further slot beyond `most`."""
         symbol, filling = self._parts.symbols.apart(call.tool, call.arguments)
         if len(call.arguments) > ARGUMENTS or written(call.tool, call.arguments) in memory.made.get(symbol, ()):
-            return
+            return 0
+        ranked = 0
         for slot in (Slot(symbol, argument) for argument, key in filling.items() if _is_learnt(key)):
-            if slot not in look.filled:
+            if slot not in look.filled and ranked < most:
                 look.filled[slot] = self._parts.fill(memory, slot)
+                ranked += len(look.filled[slot].keys)
+        return ranked
 
     def _learn_call(self, memory: Memory, look: Look, call: Call, session: str) -> None:
         if len(call.arguments) > ARGUMENTS or not is_tool(call.tool):
@@ -141,7 +148,8 @@ class PatternPredictor:
         if not again:
             for argument, key in filling.items():
                 slot = Slot(symbol, argument)
-                # Not looked at: the turn's call before made a word common, which makes another symbol of it.
+                # Not looked at: the turn's call before made a word common, which makes another symbol of it; or
+                # enough values were ranked.
                 if key is not None and _is_learnt(key) and slot in look.filled:
                     self._learn_slot(memory, look, slot, key, session)
         memory.heard.gave(symbol, filling)

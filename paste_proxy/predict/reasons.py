@@ -15,9 +15,13 @@ PLACES = {
 
 def reason(memory: Memory, symbol: Symbol, filling: Filling) -> str:
     """`get_order(id: $.orders[*].id in get_user's result) after get_user (ok)`."""
-    after = " then ".join(f"{one.tool} ({one.outcome})" for one in memory.signatures[-2:])
+    after = " then ".join([f"{one.tool} ({one.outcome})" for one in memory.signatures[-2:]])
     bound = ", ".join(
-        f"{_called(argument)}: {_binding(memory, key)}" for argument, key in filling.items() if key is not None
+        [
+            f"{_called(argument)}: {_binding(memory, key)}"
+            for argument, key in filling.items()
+            if key is not None
+        ]
     )
     return f"{symbol}({bound}) {f'after {after}' if after else 'at the start'}"
 

@@ -106,6 +106,8 @@ class Trail:
 
     def is_record(self, value: dict[Any, Any]) -> bool:
         """As the function, of an object there."""
+        if len(value) > _FIELDS:
+            return False
         names = list(value)
         if names == self._fields and names and type(value[names[0]]) is not dict:
             return True

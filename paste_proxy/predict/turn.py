@@ -261,6 +261,8 @@ class Turn:
                 found[call] = chance * share
         fresh = max(0.02, 1 - sum(again.values())) if again else 1.0
         for combined, filling in self._fillings(symbol, chance * fresh, bar):
+            if combined <= bar:
+                continue
             call_ = self._parts.symbols.together(symbol, filling)
             if call_ is not None and call_ not in again:
                 found[call_] = found.get(call_, 0.0) + combined

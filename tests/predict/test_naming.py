@@ -2,7 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paste_proxy.predict.heard import Heard
-from paste_proxy.predict.naming import FULL, TEXT, WINDOW, Known, Naming
+from paste_proxy.predict.naming import FULL, TEXT, WINDOW, Known, Naming, vocabulary
 from paste_proxy.predict.symbols import Symbol
 
 USER, ORDER, CANCEL, FIND = (
@@ -115,3 +115,9 @@ def test_without_symbols_there_is_nothing_to_name() -> None:
     assert not found.read(heard("cancel it"))
     assert found.features() == []
     assert Naming([Symbol("_")], Known()).features() == [[("words", "best", 0)]]
+
+
+def test_names_of_any_length_are_not_kept() -> None:
+    long = Symbol("find_" * 1000)
+    assert vocabulary((long,)) is not vocabulary((long,))
+    assert vocabulary((Symbol("find"),)) is vocabulary((Symbol("find"),))

@@ -5,7 +5,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paste_proxy.predict.ledger import Ledger
+from paste_proxy.predict.ledger import TOTAL, Ledger
 from paste_proxy.predict.model import Call, Candidate, FinishedCall, History, Predictor
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.predict.signatures import finished_call
@@ -254,3 +254,19 @@ def test_what_is_learnt_does_not_depend_on_what_was_asked(
                 history.calls.extend(calls[:turn])
             calls = calls[turn:]
     assert dict(asked.ledger.groups()) == dict(silent.ledger.groups())
+
+
+def test_a_turn_of_many_calls_is_learnt_from_in_bounds() -> None:
+    """Of each argument that it comes; not where its value is from, once enough values were ranked."""
+    places = {f"a{letter}": f"X{number}" for number, letter in enumerate("abcdefghijkl")}
+    listed = finished_call("list", {}, json.dumps([{"id": f"X{n}"} for n in range(60)]))
+    predictor = PatternPredictor(Ledger())
+    for session in "ab":
+        calls = [Call(f"tool_{letter}", places) for letter in "abcdefghijkl"]
+        predictor.learn(History(calls=[listed], session=session), calls)
+    learnt, told = (
+        sum(group[TOTAL] for key, group in predictor.ledger.groups() if key[0] == section)
+        for section in ("proposed", "arguments")
+    )
+    assert told == 2 * 12
+    assert 12 * 12 < learnt < 2 * 12 * 12
