@@ -19,10 +19,9 @@ from paste_proxy.errors import ConfigError
 from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.guard import Guard
 from paste_proxy.observe.routes import ObserveRoutes
-from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import Predictor
-from paste_proxy.predict.predictor import PatternPredictor
-from paste_proxy.predict.privacy import savable
+from paste_proxy.predict.tables import Tables
+from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.plane import LlmPlane
 from paste_proxy.proxy.server import SHUTDOWN_S, make_runner
@@ -54,13 +53,13 @@ class Proxy:
     config: Config
 
 
-NewPredictor = Callable[[Mapping[str, ToolSpec], Ledger], Predictor]
+NewPredictor = Callable[[Mapping[str, ToolSpec], Tables], Predictor]
 
 
 def build(
     config: Config,
     wrap_executor: Callable[[Executor], Executor] = lambda executor: executor,
-    new_predictor: NewPredictor = lambda _specs, ledger: PatternPredictor(ledger),
+    new_predictor: NewPredictor = lambda _specs, tables: TenantPredictor(tables),
 ) -> Proxy:
     """Wire the parts. Raises `ConfigError` and `PluginError`; starts nothing.
 
@@ -71,15 +70,15 @@ def build(
     _check_allowed(config, registry.specs)
     specs = _as_declared(config, registry.specs)
     store = PatternStore(config.store.path)
-    ledger = store.load()
+    tables = store.load()
     tools = ToolTable(specs)
-    core = Core(tools, config, new_predictor(tools, ledger))
+    core = Core(tools, config, new_predictor(tools, tables))
     local = LocalExecutor(registry, workers=config.speculation.slots)
     executor = wrap_executor(RoutingExecutor(tools.source, {PLUGINS: local}))
     runtime = Runtime(core, executor, SystemClock())
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
-    app.cleanup_ctx.append(_lifetime(runtime, store, ledger))
+    app.cleanup_ctx.append(_lifetime(runtime, store, tables))
     ToolPlane(runtime, tools, config).add_routes(app)
     ObserveRoutes(runtime, counters, Guard(config.listen.host)).add_to(app)
     LlmPlane(runtime, config, counters).add_routes(app)
@@ -121,27 +120,27 @@ def _check_arguments(specs: Mapping[str, ToolSpec], key: str, tool: str, argumen
 
 
 def _lifetime(
-    runtime: Runtime, store: PatternStore, ledger: Ledger
+    runtime: Runtime, store: PatternStore, tables: Tables
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(_app: web.Application) -> AsyncIterator[None]:
         runtime.warm_up()
         tasks = TaskSet()
         stop = asyncio.Event()
-        saver = tasks.spawn(_save_regularly(store, ledger, stop), name="save patterns")
+        saver = tasks.spawn(_save_regularly(store, tables, stop), name="save patterns")
         yield
         # Not cancelled: a save runs in a thread, which would go on beside the last one.
         stop.set()
         await asyncio.wait({saver})
         await runtime.close()
-        await _save(store, ledger)
+        await _save(store, tables)
         store.close()
 
     return run
 
 
-async def _save_regularly(store: PatternStore, ledger: Ledger, stop: asyncio.Event) -> None:
+async def _save_regularly(store: PatternStore, tables: Tables, stop: asyncio.Event) -> None:
     while not await _set_within(stop, SAVE_EVERY_S):
-        await _save(store, ledger)
+        await _save(store, tables)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:
@@ -152,16 +151,16 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
         return False
 
 
-async def _save(store: PatternStore, ledger: Ledger) -> None:
+async def _save(store: PatternStore, tables: Tables) -> None:
     """A disk that is full costs nothing but persistence: what could not be saved is tried again next time."""
     more = True
     while more:
-        changes = ledger.take_changes(savable, SAVED_AT_ONCE)
-        more = ledger.unsaved
+        changes = tables.take_changes(SAVED_AT_ONCE)
+        more = tables.unsaved
         try:
             await asyncio.to_thread(store.save, changes)
         except ConfigError as error:
-            ledger.put_back(changes)
+            tables.put_back(changes)
             log.error("patterns could not be saved: %s", error.message)
             return
 

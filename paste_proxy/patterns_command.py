@@ -1,4 +1,4 @@
-"""`paste-proxy patterns export` and `import`: what was learnt, as a file that people can read and pass on."""
+"""`paste-proxy patterns`: what was learnt, as a file that people can read and pass on, or without a tenant."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import click
 import msgspec
 
 from paste_proxy.errors import ConfigError
-from paste_proxy.predict.ledger import Changes, Ledger, SavedGroup
-from paste_proxy.predict.privacy import exportable, savable
+from paste_proxy.predict.ledger import SavedGroup
+from paste_proxy.predict.tables import Tables
 from paste_proxy.store.patterns import PatternStore
 
 FORMAT = 1
@@ -43,7 +43,7 @@ def export_command(*, store: Path, output: Path) -> None:
         raise ConfigError(f"{store} is not there", param="store")
     opened = PatternStore(str(store))
     try:
-        groups = exportable(opened.load())
+        groups = opened.load().exported()
     finally:
         opened.close()
     text = msgspec.json.format(msgspec.json.encode(Exported(FORMAT, groups)), indent=1)
@@ -54,11 +54,32 @@ def export_command(*, store: Path, output: Path) -> None:
     click.echo(f"wrote {output}: {sum(len(group.labels) for group in groups)} patterns")
 
 
+@patterns.command("forget")
+@STORE
+@click.option("--tenant", required=True, metavar="NAME", help="Whose table is to go.")
+def forget_command(*, store: Path, tenant: str) -> None:
+    """Remove what one tenant's sessions taught: its counts, constants and words.
+
+    Shapes that an export would show may have become everybody's, and stay."""
+    if not store.exists():
+        raise ConfigError(f"{store} is not there", param="store")
+    opened = PatternStore(str(store))
+    try:
+        tables = opened.load()
+        known = ", ".join(sorted(tables.tenants)) or "none"
+        if not tables.forget(tenant):
+            raise ConfigError(f"{store} holds nothing of a tenant {tenant!r}; known: {known}", param="tenant")
+        opened.save_all(tables)
+    finally:
+        opened.close()
+    click.echo(f"{store}: nothing of {tenant} is left")
+
+
 @patterns.command("import")
 @click.argument("exported", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @STORE
 def import_command(*, exported: Path, store: Path) -> None:
-    """Begin a new store with what another one exported: what is learnt is added to it."""
+    """Begin a new store with what another one exported: every tenant begins with it."""
     if store.exists():
         raise ConfigError(f"{store} is there already: name another file, or move it away", param="store")
     try:
@@ -68,15 +89,14 @@ def import_command(*, exported: Path, store: Path) -> None:
     if read.paste_proxy_patterns != FORMAT:
         reason = f"is of format {read.paste_proxy_patterns}; known: {FORMAT}"
         raise ConfigError(f"{exported} {reason}", param="FILE")
-    ledger = Ledger()
+    tables = Tables()
     try:
-        ledger.load(read.groups)
+        tables.add(read.groups)
     except TypeError as error:
         raise ConfigError(f"{exported} is no export of patterns: {error}", param="FILE") from error
-    ledger.put_back(Changes(tuple(read.groups)))
     opened = PatternStore(str(store))
     try:
-        opened.save(ledger.take_changes(savable))
+        wrote = opened.save_all(tables)
     finally:
         opened.close()
-    click.echo(f"wrote {store}: {len(ledger)} patterns")
+    click.echo(f"wrote {store}: {wrote} patterns")

@@ -9,9 +9,8 @@ from click.testing import CliRunner, Result
 from paste_proxy.cli import commands
 from paste_proxy.errors import ConfigError
 from paste_proxy.predict.model import Call, History
-from paste_proxy.predict.predictor import PatternPredictor
-from paste_proxy.predict.privacy import savable
 from paste_proxy.predict.signatures import finished_call
+from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.store.patterns import PatternStore
 
 HISTORY = [finished_call("find", {"query": "x"}, '[{"name": "new"}]')]
@@ -20,8 +19,8 @@ HISTORY = [finished_call("find", {"query": "x"}, '[{"name": "new"}]')]
 def store(path: Path) -> Path:
     """Of an agent that finds, opens what it found, and runs a command."""
     opened = PatternStore(str(path))
-    ledger = opened.load()
-    predictor = PatternPredictor(ledger)
+    tables = opened.load()
+    predictor = TenantPredictor(tables)
     for number in range(12):
         history = History(calls=[], session=str(number))
         for tool, arguments, text in (
@@ -32,7 +31,7 @@ def store(path: Path) -> Path:
             predictor.learn(history, [Call(tool, arguments)])
             history.calls.append(finished_call(tool, arguments, text))
         predictor.learn(history, [])
-    opened.save(ledger.take_changes(savable))
+    opened.save_all(tables)
     opened.close()
     return path
 
@@ -48,7 +47,7 @@ def test_what_is_exported_can_be_imported_and_predicts(tmp_path: Path) -> None:
     assert json.loads(exported.read_bytes())["paste_proxy_patterns"] == 1
     result = run("import", exported, "--store", taken)
     assert result.exit_code == 0, result.output
-    predictor = PatternPredictor(PatternStore(str(taken)).load())
+    predictor = TenantPredictor(PatternStore(str(taken)).load())
     names = [one.tool for one in predictor.predict(History(calls=HISTORY), ["open", "find"], 1)]
     assert names in ([], ["open"]), "its constant stays with whoever learnt it"
     assert predictor.begin(History(calls=HISTORY), ["open"]).candidates(3) is not None
@@ -95,3 +94,23 @@ def test_stores_that_are_there_or_not(tmp_path: Path) -> None:
     assert isinstance(refused, ConfigError)
     assert f"{nowhere} can't be written" in str(refused)
     assert "there already" in str(run("import", tmp_path / "patterns.json", "--store", there).exception)
+
+
+def test_what_one_tenant_taught_can_be_forgotten(tmp_path: Path) -> None:
+    there = store(tmp_path / "one.db")
+    refused = run("forget", "--store", there, "--tenant", "acme").exception
+    assert isinstance(refused, ConfigError)
+    assert "nothing of a tenant 'acme'; known: default" in str(refused)
+    result = run("forget", "--store", there, "--tenant", "default")
+    assert result.output == f"{there}: nothing of default is left\n"
+    assert b"frobnicate" not in there.read_bytes()
+    assert "not there" in str(run("forget", "--store", tmp_path / "x", "--tenant", "a").exception)
+
+
+def test_an_import_holds_no_words_whatever_its_file_says(tmp_path: Path) -> None:
+    exported = tmp_path / "patterns.json"
+    groups = [["words", ["shell", "command"], [["frobnicate", 9.0]]], ["constants", [], [["hidden", 5.0]]]]
+    exported.write_text(json.dumps({"paste_proxy_patterns": 1, "groups": groups}))
+    run("import", exported, "--store", tmp_path / "new.db")
+    tables = PatternStore(str(tmp_path / "new.db")).load()
+    assert len(tables) == 0

@@ -34,9 +34,8 @@ from paste_proxy.lab.sglang_server import (
 from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes
 from paste_proxy.lab.summary import Ahead, Outcome, summarize
 from paste_proxy.lab.workload import Workload, load_workload
-from paste_proxy.predict.ledger import Ledger
-from paste_proxy.predict.predictor import PatternPredictor
-from paste_proxy.predict.privacy import savable
+from paste_proxy.predict.tables import Tables
+from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tasks import TaskSet
 
@@ -156,15 +155,15 @@ class Demo:
 
     async def learn(self) -> None:
         """Play tasks that are not measured, and leave the patterns to the proxies that run ahead."""
-        ledger = Ledger()
+        tables = Tables()
         tasks = range(FIRST_LEARNT, FIRST_LEARNT + self._settings.learn_tasks)
         service = remote.Service(self.sizes)
         try:
-            await learn(self.policy, tasks, service.answer, PatternPredictor(ledger))
+            await learn(self.policy, tasks, service.answer, TenantPredictor(tables))
         finally:
             await service.close()
         store = PatternStore(str(self._patterns))
-        store.save(ledger.take_changes(savable))
+        store.save_all(tables)
         store.close()
 
     @property

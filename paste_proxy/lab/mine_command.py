@@ -8,10 +8,10 @@ import click
 
 from paste_proxy.errors import ConfigError
 from paste_proxy.lab.prediction.influence import Influence
-from paste_proxy.lab.prediction.lessons import new_table, teach
+from paste_proxy.lab.prediction.lessons import teach
 from paste_proxy.lab.prediction.sessions import Session, read_sessions, trace_files
-from paste_proxy.predict.predictor import PatternPredictor
-from paste_proxy.predict.privacy import savable
+from paste_proxy.predict.tables import Tables
+from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.store.patterns import PatternStore
 
 TOOLS = 8
@@ -37,21 +37,20 @@ def mine(*, traces: Path, output: Path) -> None:
     _check(output)
     files = trace_files(traces)
     sessions = {name: read_sessions(path, ()) for name, path in files.items()}
-    table = new_table()
-    predictor = PatternPredictor(table)
+    tables = Tables()
+    predictor = TenantPredictor(tables)
     influence = Influence()
     for name, several in sessions.items():
         for session in several:
             teach(predictor, session)
             influence.see(session)
         click.echo(_learnt(name, several))
-    changes = table.take_changes(savable)
     store = PatternStore(str(output))
     try:
-        store.save(changes)
+        wrote = store.save_all(tables)
     finally:
         store.close()
-    click.echo(f"wrote {output}: {sum(len(group.labels) for group in changes.saved)} patterns")
+    click.echo(f"wrote {output}: {wrote} patterns")
     for line in suggestions(influence):
         click.echo(line)
 

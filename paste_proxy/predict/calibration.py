@@ -18,7 +18,7 @@ EDGE = 12
 
 class Calibration:
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self._ledger = ledger.common
 
     def learn(self, stated: float, *, right: bool) -> None:
         self._ledger.count("calibration", _bin(stated), right)

@@ -72,7 +72,7 @@ class Filling:
         return own
 
     def _shared_now(self) -> Shared:
-        group = self._ledger.find(SHARED, "weights") if self._shares else None
+        group = self._ledger.common.find(SHARED, "weights") if self._shares else None
         shared = self._shared
         if shared is None or (shared.group is not group and (group is not None or shared.group)):
             shared = self._shared = Shared({} if group is None else group)
@@ -90,7 +90,7 @@ class Filling:
         if (looked := filled.looked) is None:
             return
         own = Weights(self._ledger, "weights", "squares", slot)
-        shared = Weights(self._ledger, SHARED, "shared squares", "weights")
+        shared = Weights(self._ledger.common, SHARED, "shared squares", "weights")
         moved: tuple[dict[Hashable, None], dict[Hashable, None]] = {}, {}
         for number, chance in enumerate(filled.chances):
             error = chance - (number == target)

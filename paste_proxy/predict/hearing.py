@@ -88,7 +88,7 @@ class Hearing:
         """By what the odds change that a call comes: what agents say to people has no call behind it."""
         shares = []
         for goes_on in (True, False):
-            counts = self._ledger.find("goes on", goes_on) or {}
+            counts = self._ledger.common.find("goes on", goes_on) or {}
             shares.append((counts.get(kind, 0.0) + 1) / (counts.get(TOTAL, 0.0) + KINDS))
         return shares[0] / shares[1]
 
@@ -100,7 +100,7 @@ class Hearing:
         top = {symbol: chances[symbol] for symbol in naming.symbols}
         for part in PARTS:
             naming.read(heard, math.ceil(len(heard) * part))
-            self._ledger.count("goes on", right is not None, naming.kind())
+            self._ledger.common.count("goes on", right is not None, naming.kind())
             if right is not None and right in top and naming.says_any:
                 target = naming.symbols.index(right)
                 self._learn("naming", None, list(top.values()), naming.features(), target)
@@ -115,7 +115,7 @@ class Hearing:
         features: Sequence[Sequence[Hashable]],
     ) -> list[float]:
         own = (self._ledger.find(section, slot) if slot is not None else None) or {}
-        shared = self._ledger.find(SHARED, section) or {}
+        shared = self._ledger.common.find(SHARED, section) or {}
         powers = []
         for chance, mine in zip(chances, features, strict=True):
             score = 0.0
@@ -135,7 +135,7 @@ class Hearing:
     ) -> None:
         before = self._weighed(section, slot, [max(chance, LEAST) for chance in chances], features)
         own = Weights(self._ledger, section, f"{section} squares", slot)
-        shared = Weights(self._ledger, SHARED, "shared squares", section)
+        shared = Weights(self._ledger.common, SHARED, "shared squares", section)
         for number, mine in enumerate(features):
             error = before[number] - (number == target)
             if abs(error) > CLEAR:

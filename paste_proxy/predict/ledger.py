@@ -1,7 +1,8 @@
 """What is learnt, as numbers by section, key and label: counts that decay, and weights. Bounded.
 
 All parts of the predictor write here and nowhere else, so what they learn has one size, one way of forgetting
-and one form on disk. A *group* is the labels of one section and key.
+and one form on disk. A *group* is the labels of one section and key. A tenant's ledger stands on one that all
+tenants share (`tables`): a group that it has not written itself is read there, and copied when it is written.
 """
 
 import heapq
@@ -14,6 +15,8 @@ import msgspec
 GroupKey: TypeAlias = tuple[str, Hashable]
 Group: TypeAlias = dict[Any, float]
 
+LIMIT = 400_000
+"""Labels of all groups together, some 150 bytes each with their keys (docs/design.md, bounds)."""
 TOTAL = ""
 """The label under which a group of counts keeps their sum."""
 HORIZON = 512
@@ -27,7 +30,7 @@ FAINT = 0.5
 WITNESSES = 5
 """Tasks in which a word or constant must have come before it is learnt (docs/design.md, privacy)."""
 PRIVATE = ("words", "constants", "steps", "moves")
-"""Sections that hold values of sessions: kept per tenant, and in no export."""
+"""Sections that hold values of sessions: each tenant has its own, and they are in no export."""
 SHARED = "shared"
 """The section that holds for all tools: it is never forgotten."""
 
@@ -43,6 +46,10 @@ class Changes(msgspec.Struct, frozen=True):
 
     saved: tuple[SavedGroup, ...] = ()
     dropped: tuple[GroupKey, ...] = ()
+    tenant: str = ""
+    """Whose they are; empty: everybody's."""
+    gone: bool = False
+    """Nothing that the tenant had is kept."""
 
 
 Savable: TypeAlias = Callable[["Ledger", GroupKey, Group], SavedGroup | None]
@@ -51,9 +58,12 @@ Savable: TypeAlias = Callable[["Ledger", GroupKey, Group], SavedGroup | None]
 class Ledger:
     """`limit` bounds the labels of all groups together; the group that was written longest ago goes first."""
 
-    def __init__(self, limit: int = 400_000) -> None:
+    def __init__(self, limit: int = LIMIT, common: "Ledger | None" = None) -> None:
         self._limit = limit
         self._groups: dict[GroupKey, Group] = {}
+        self.common = self if common is None else common
+        """What holds for all tools is written there: it tells nobody's values."""
+        self._prior: Mapping[GroupKey, Group] = {} if common is None else common._groups
         self._size = 0
         self._changed: dict[GroupKey, None] = {}
         self._witnesses: dict[int, set[str]] = {}
@@ -62,9 +72,15 @@ class Ledger:
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def waiting(self) -> int:
+        """Values that too few sessions had yet."""
+        return len(self._witnesses)
+
     def find(self, section: str, key: Hashable) -> Group | None:
         """To be read, not written."""
-        return self._groups.get((section, key))
+        group = self._groups.get((section, key))
+        return self._prior.get((section, key)) if group is None and self._prior else group
 
     def count(self, section: str, key: Hashable, label: Hashable, amount: float = 1.0) -> None:
         group = self._group((section, key))
@@ -95,9 +111,15 @@ class Ledger:
         if self._size > self._limit:
             self._forget(group)
 
+    def replace(self, section: str, key: Hashable, group: Group) -> None:
+        """The whole group anew."""
+        self._size += len(group) - len(self._group((section, key)))
+        self._groups[section, key] = group
+        self._forget(group)
+
     def witness(self, section: str, key: Hashable, label: Hashable, session: str) -> None:
         """`label` came in `session`. Told of from `WITNESSES` sessions on, with how often it came since."""
-        group = self._groups.get((section, key))
+        group = self.find(section, key)
         if group is not None and label in group:
             self.set(section, key, label, group[label] + 1)
             return
@@ -107,13 +129,21 @@ class Ledger:
         if len(seen) >= WITNESSES:
             del self._witnesses[digest]
             self.set(section, key, label, float(WITNESSES))
-        while len(self._witnesses) > self._limit // 8:
+        self.forget_waiting(self._limit // 8)
+
+    def forget_waiting(self, most: int) -> None:
+        while len(self._witnesses) > most:
             del self._witnesses[next(iter(self._witnesses))]
+
+    def shrink(self, size: int) -> None:
+        """Forget the oldest groups until that many labels are left."""
+        self._forget({}, size)
 
     def _group(self, key: GroupKey) -> Group:
         group = self._groups.pop(key, None)
         if group is None:
-            group = {}
+            group = dict(self._prior.get(key, ()))
+            self._size += len(group)
         self._groups[key] = group
         self._changed.pop(key, None)
         self._changed[key] = None
@@ -129,8 +159,8 @@ class Ledger:
                 self._forget(group)
         group[label] = value
 
-    def _forget(self, keep: Group) -> None:
-        while self._size > self._limit:
+    def _forget(self, keep: Group, limit: int | None = None) -> None:
+        while self._size > (self._limit if limit is None else limit):
             oldest = next(
                 (key for key, group in self._groups.items() if key[0] != SHARED and group is not keep), None
             )
@@ -167,6 +197,10 @@ class Ledger:
             taken.append(key)
             del self._changed[key]
         return taken
+
+    def save_again(self) -> None:
+        """All of it is to be told by `take_changes`, as if it had changed."""
+        self._changed = dict.fromkeys(self._groups)
 
     @property
     def unsaved(self) -> bool:

@@ -6,6 +6,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+TENANT = "default"
+"""Whose everything is, until keys exist."""
+
 
 class FinishedCall(msgspec.Struct, frozen=True):
     """A call of the session and its result, as the model saw it."""
@@ -40,6 +43,8 @@ class History(msgspec.Struct):
     session: str = ""
     """An opaque id: what was right in one session alone is not stored. Empty: the first call tells sessions
     apart."""
+    tenant: str = TENANT
+    """Whose it is: what it teaches that is not just shapes is learnt for nobody else."""
     origin: str = ""
     """Of a session that goes on from others: the first of them, since all of them are one task."""
     said: list[Said] = []

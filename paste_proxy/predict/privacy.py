@@ -3,7 +3,7 @@
 Names of tools and arguments must look like names, and have been offered by a request or have come in five
 sessions: models make up others. A field of an output must have been useful in five sessions, since objects also
 have data for keys, as in {"ann": {"mail": ...}}. Words of commands and constants come in five sessions before
-they are learnt at all; they are kept for their tenant, and exported to nobody.
+they are learnt at all; they are kept for their tenant, and shown to nobody: in no export, to no other tenant.
 """
 
 import re
@@ -45,15 +45,19 @@ def savable(ledger: Ledger, key: GroupKey, group: Group) -> SavedGroup | None:
     return SavedGroup(key[0], key[1], labels)
 
 
+def shareable(saved: SavedGroup) -> SavedGroup | None:
+    """Of what may be stored, what others may see, too."""
+    if saved.section in PRIVATE or _has_words(saved.key):
+        return None
+    labels = [(label, value) for label, value in saved.labels if not _has_words(label)]
+    return SavedGroup(saved.section, saved.key, labels) if labels or saved.section == SHARED else None
+
+
 def exportable(ledger: Ledger) -> list[SavedGroup]:
     """Everything that may be shown to others."""
-    found = []
-    for key, group in ledger.groups():
-        if key[0] not in PRIVATE and not _has_words(key[1]):
-            saved = savable(ledger, key, {k: v for k, v in group.items() if not _has_words(k)})
-            if saved is not None and (saved.labels or key[0] == SHARED):
-                found.append(saved)
-    return found
+    groups = (savable(ledger, key, group) for key, group in ledger.groups())
+    shown = (shareable(saved) for saved in groups if saved is not None)
+    return [saved for saved in shown if saved is not None]
 
 
 def _is_shape(ledger: Ledger, value: Any) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from paste_proxy.grammar.requests import Message, MessageCall
-from paste_proxy.predict.model import Call, FinishedCall, History, Said
+from paste_proxy.predict.model import TENANT, Call, FinishedCall, History, Said
 from paste_proxy.predict.signatures import finished_call
 
 CALLS_KEPT = 64
@@ -48,8 +48,8 @@ class SessionHistory:
     The two are apart so that nothing is read while a request waits to be sent.
     """
 
-    def __init__(self, session: str = "") -> None:
-        self.history = History(calls=[], session=session)
+    def __init__(self, session: str = "", tenant: str = TENANT) -> None:
+        self.history = History(calls=[], session=session, tenant=tenant)
         """Bounded in calls and in texts; up to the last `read`."""
         self.unanswered: dict[str, Asked] = {}
         """Calls that the history asks for and gives no result of, by call id."""

@@ -16,9 +16,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
 from paste_proxy.events import Identity
-
-TENANT = "default"
-"""Whose everything is, until keys exist."""
+from paste_proxy.predict.model import TENANT
 
 NAME_LIMIT = 256
 """Characters of a name that is kept as it is; agents send UUIDs. A longer one is kept as its digest."""

@@ -43,7 +43,7 @@ class SessionState:
     history: SessionHistory = field(init=False)
 
     def __post_init__(self) -> None:
-        self.history = SessionHistory(self.id)
+        self.history = SessionHistory(self.id, self.tenant)
 
     def note(self, at: float, what: str, **detail: Any) -> None:
         if not self.notes:

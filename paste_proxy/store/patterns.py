@@ -1,7 +1,8 @@
 """Learnt patterns in an SQLite file, so that a restart keeps them.
 
-One row per group of the ledger, its labels and numbers as JSON, readable with any SQLite tool. Shapes and
-counts; and, in the sections that `ledger.PRIVATE` names, words and constants that came in several sessions.
+One row per group of a tenant's ledger, its labels and numbers as JSON, readable with any SQLite tool. Shapes
+and counts; and words and constants that came in several sessions of the tenant. What is everybody's has no
+tenant, and nothing that an export would not show.
 
 Blocking; to be called off the loop. A save is one transaction: after a crash the file holds all of it or
 nothing.
@@ -9,19 +10,26 @@ nothing.
 
 import logging
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from paste_proxy.errors import ConfigError
-from paste_proxy.predict.ledger import Changes, Ledger, SavedGroup
+from paste_proxy.predict.ledger import SHARED, Changes, SavedGroup
+from paste_proxy.predict.model import TENANT
+from paste_proxy.predict.tables import COMMON, Tables
 
 APPLICATION_ID = 0x50535450
 """Marks the file as ours ("PSTP"), so that no other program's database is written to."""
-SCHEMA_VERSION = 2
-"""Of the first, which held something else, nothing is kept: it is learnt anew."""
+SCHEMA_VERSION = 3
+"""Of the first, which held something else, nothing is kept: it is learnt anew. The second knew no tenants:
+all that it held was of the one that there was."""
+FORMER_COMMON = (SHARED, "shared squares", "calibration", "goes on")
+"""Sections that the second schema kept among the others, and all tenants share."""
 log = logging.getLogger(__name__)
 
 _BUSY_TIMEOUT_S = 5.0
@@ -32,7 +40,7 @@ class PatternStore:
     """Opens or makes the file. Raises `ConfigError` where it can't be used; `path` is in the message and in
     `param`.
 
-    `path` "" or ":memory:" keeps nothing: `load` gives an empty ledger, `save` does nothing.
+    `path` "" or ":memory:" keeps nothing: `load` gives empty tables, `save` does nothing.
     One process at a time may write; any thread may call, one after another.
     """
 
@@ -43,24 +51,45 @@ class PatternStore:
             with self._reported():
                 self._connection = self._open()
 
-    def load(self) -> Ledger:
-        """A ledger with what is stored. Raises `ConfigError` for rows that are not ours."""
-        ledger = Ledger()
+    def load(self) -> Tables:
+        """Tables with what is stored, the tenant seen last as such. Raises `ConfigError` for rows that are not
+        ours."""
+        tables = Tables()
         if self._connection is not None:
             with self._reported():
-                rows = self._connection.execute("SELECT labels FROM groups ORDER BY rowid").fetchall()
-                ledger.load([_decode(row[0]) for row in rows])
-        return ledger
+                rows = self._connection.execute("SELECT tenant, labels FROM groups ORDER BY rowid").fetchall()
+                groups: dict[str, list[SavedGroup]] = {COMMON: []}
+                for tenant, labels in rows:
+                    groups.setdefault(tenant, []).append(_decode(labels))
+                tables.load(COMMON, groups[COMMON])
+                latest = dict.fromkeys(tenant for tenant, _ in reversed(rows) if tenant != COMMON)
+                for tenant in reversed(latest):
+                    tables.load(tenant, groups[tenant])
+        return tables
 
     def save(self, changes: Changes) -> None:
-        """Write what changed since the last time (`Ledger.take_changes`). Raises `ConfigError`."""
+        """Write what changed since the last time (`Tables.take_changes`). Raises `ConfigError`."""
         if self._connection is None:
             return
-        gone = [(_name(key),) for key in changes.dropped]
-        rows = list(_rows(changes.saved))
+        tenant = changes.tenant
+        dropped = [(tenant, _name(key)) for key in changes.dropped]
+        rows = [(tenant, *row) for row in _rows(changes.saved)]
         with self._reported(), self._connection as transaction:
-            transaction.executemany("DELETE FROM groups WHERE name = ?", gone)
-            transaction.executemany("INSERT OR REPLACE INTO groups (name, labels) VALUES (?, ?)", rows)
+            if changes.gone:
+                transaction.execute("DELETE FROM groups WHERE tenant = ?", (tenant,))
+            transaction.executemany("DELETE FROM groups WHERE tenant = ? AND name = ?", dropped)
+            transaction.executemany(
+                "INSERT OR REPLACE INTO groups (tenant, name, labels) VALUES (?, ?, ?)", rows
+            )
+
+    def save_all(self, tables: Tables) -> int:
+        """Write what no store has yet; how many numbers. Raises `ConfigError`."""
+        wrote = 0
+        while tables.unsaved:
+            changes = tables.take_changes(sys.maxsize)
+            self.save(changes)
+            wrote += sum(len(group.labels) for group in changes.saved)
+        return wrote
 
     def close(self) -> None:
         """Close the file; safe to call twice."""
@@ -78,6 +107,7 @@ class PatternStore:
                 self._prepare(connection)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is not left in free pages
         except BaseException:
             connection.close()
             raise
@@ -91,14 +121,23 @@ class PatternStore:
                 raise self._error(f"is of a newer paste-proxy (schema {version}, known: {SCHEMA_VERSION})")
             if version == SCHEMA_VERSION:
                 return
-            log.warning(
-                "store %s is of an older paste-proxy: what it holds can't be used and goes, and is learnt anew",
-                self._path,
-            )
-            connection.execute("DROP TABLE contexts")
+            if version == 1:
+                advice = "what it holds can't be used and goes, and is learnt anew"
+                log.warning("store %s is of an older paste-proxy: %s", self._path, advice)
+                connection.execute("DROP TABLE contexts")
+            else:
+                connection.execute("ALTER TABLE groups RENAME TO former")
         elif connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise self._error("is another program's database")
-        connection.execute("CREATE TABLE groups (name TEXT PRIMARY KEY, labels TEXT NOT NULL)")
+        connection.execute(
+            "CREATE TABLE groups (tenant TEXT NOT NULL, name TEXT NOT NULL, labels TEXT NOT NULL,"
+            " PRIMARY KEY (tenant, name))"
+        )
+        if version == 2:
+            rows = connection.execute("SELECT name, labels FROM former ORDER BY rowid").fetchall()
+            moved = [(_former_tenant(name), name, labels) for name, labels in rows]
+            connection.executemany("INSERT INTO groups (tenant, name, labels) VALUES (?, ?, ?)", moved)
+            connection.execute("DROP TABLE former")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -118,6 +157,11 @@ class PatternStore:
 def _pragma(connection: sqlite3.Connection, name: str) -> int:
     value = connection.execute(f"PRAGMA {name}").fetchone()[0]
     return int(value)
+
+
+def _former_tenant(name: str) -> str:
+    section = msgspec.json.decode(name, type=list[Any])[0]
+    return COMMON if section in FORMER_COMMON else TENANT
 
 
 def _decode(text: str) -> SavedGroup:

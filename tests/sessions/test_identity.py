@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.events import Identity
-from paste_proxy.sessions.identity import NAME_LIMIT, TENANT, identify, tenant_of
+from paste_proxy.predict.model import TENANT
+from paste_proxy.sessions.identity import NAME_LIMIT, identify, tenant_of
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
+import json
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from paste_proxy.errors import ConfigError
-from paste_proxy.predict.ledger import Changes, Ledger, SavedGroup
-from paste_proxy.predict.model import Call, History
+from paste_proxy.predict.ledger import WITNESSES, Changes, Ledger, SavedGroup
+from paste_proxy.predict.model import TENANT, Call, History
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.predict.privacy import savable
 from paste_proxy.predict.signatures import finished_call
-from paste_proxy.store.patterns import APPLICATION_ID, SCHEMA_VERSION, PatternStore
+from paste_proxy.predict.tables import Tables
+from paste_proxy.store.patterns import APPLICATION_ID, FORMER_COMMON, SCHEMA_VERSION, PatternStore
 
 SECRETS = ["Ann", "ann@example.org", "4421", "sk-hidden", "https://private.example/x", "src/private.py", "Bob"]
 OFFERED = frozenset(("find_user", "query", "get_user", "name", "get_order", "id", "mail", "to", "open", "url"))
@@ -25,6 +28,10 @@ def learnt(ledger: Ledger, sessions: int = 4) -> PatternPredictor:
             history.calls.append(finished_call(tool, arguments, text))
         predictor.learn(history, [])
     return predictor
+
+
+def own(tables: Tables) -> Ledger:
+    return tables.of("acme")
 
 
 def _calls(number: int) -> list[tuple[str, dict[str, object], str]]:
@@ -45,15 +52,15 @@ def _calls(number: int) -> list[tuple[str, dict[str, object], str]]:
 def test_a_restart_keeps_what_was_learnt(tmp_path: Path) -> None:
     path = str(tmp_path / "patterns.db")
     store = PatternStore(path)
-    ledger = store.load()
-    predictor = learnt(ledger)
-    store.save(ledger.take_changes(savable))
+    tables = store.load()
+    predictor = learnt(own(tables))
+    store.save_all(tables)
     store.close()
 
     again = PatternStore(path)
     history = History(calls=[finished_call("find_user", {"query": "x"}, '[{"name": "Eve"}]')])
     before = predictor.predict(history, ["get_user"], 3)
-    after = PatternPredictor(again.load()).predict(history, ["get_user"], 3)
+    after = PatternPredictor(own(again.load())).predict(history, ["get_user"], 3)
     assert [(c.tool, c.arguments) for c in after] == [("get_user", {"name": "Eve"})]
     assert [(c.tool, c.arguments) for c in before] == [(c.tool, c.arguments) for c in after]
     again.close()
@@ -61,11 +68,11 @@ def test_a_restart_keeps_what_was_learnt(tmp_path: Path) -> None:
 
 def test_no_value_of_a_session_is_in_the_file(tmp_path: Path) -> None:
     store = PatternStore(str(tmp_path / "patterns.db"))
-    ledger = store.load()
-    learnt(ledger, sessions=1)
-    store.save(ledger.take_changes(savable))
-    learnt(ledger)
-    store.save(ledger.take_changes(savable))
+    tables = store.load()
+    learnt(own(tables), sessions=1)
+    store.save_all(tables)
+    learnt(own(tables))
+    store.save_all(tables)
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"find_user" in kept
     assert b"get_user" in kept
@@ -104,10 +111,77 @@ def test_what_an_earlier_schema_learnt_is_learnt_anew(tmp_path: Path, caplog: py
     store = PatternStore(str(path))
     assert f"store {path} is of an older paste-proxy" in caplog.text
     assert len(store.load()) == 0
-    learnt(ledger := store.load())
-    store.save(ledger.take_changes(savable))
+    learnt(own(tables := store.load()))
+    store.save_all(tables)
     store.close()
     assert _groups(path)
+
+
+def test_what_the_schema_without_tenants_learnt_is_the_one_tenant_s(tmp_path: Path) -> None:
+    path, ledger = tmp_path / "patterns.db", Ledger()
+    learnt(ledger)
+    kept = ledger.take_changes(savable).saved
+    rows = [(json.dumps([one.section, one.key]), msgspec.json.encode(one).decode()) for one in kept]
+    _make(
+        path,
+        "CREATE TABLE groups (name TEXT PRIMARY KEY, labels TEXT NOT NULL)",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        "PRAGMA user_version = 2",
+    )
+    with sqlite3.connect(path) as connection:
+        connection.executemany("INSERT INTO groups VALUES (?, ?)", rows)
+    connection.close()
+    store = PatternStore(str(path))
+    tables = store.load()
+    assert list(tables.tenants) == [TENANT]
+    assert {key[0] for key, _ in tables.common.groups()} == set(FORMER_COMMON) & {
+        key[0] for key, _ in ledger.groups()
+    }
+    found = {**dict(tables.common.groups()), **dict(tables.of(TENANT).groups())}
+    assert found.keys() == {(one.section, one.key) for one in kept}
+    history = History(calls=[finished_call("find_user", {"query": "x"}, '[{"name": "Eve"}]')])
+    former = Ledger()
+    former.load(kept)
+    expected = PatternPredictor(former).predict(history, ["get_user"], 3)
+    history.memory = None
+    assert PatternPredictor(tables.of(TENANT)).predict(history, ["get_user"], 3) == expected
+    store.close()
+    assert PatternStore(str(path)).load().tenants == tables.tenants
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.db"
+    _make(
+        path,
+        "CREATE TABLE groups (name TEXT PRIMARY KEY, labels TEXT NOT NULL)",
+        """INSERT INTO groups VALUES ('["next",1]', '["next",1,[]]'), ('no json', '')""",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        "PRAGMA user_version = 2",
+    )
+    with pytest.raises(ConfigError, match=r"patterns\.db can't be used"):
+        PatternStore(str(path))
+    assert _groups(path) == ['["next",1]', "no json"]
+
+
+def test_tenants_are_apart_in_the_file_and_one_can_be_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "patterns.db"
+    store = PatternStore(str(path))
+    tables = store.load()
+    for tenant in ("acme", "beta"):
+        for number in range(WITNESSES):
+            tables.of(tenant).witness("constants", (), f"{tenant}-constant", str(number))
+        tables.of(tenant).count("calibration", 1, True)
+    store.save_all(tables)
+    again = store.load()
+    assert list(again.tenants) == ["acme", "beta"]
+    assert again.of("beta").find("constants", ()) == {"beta-constant": WITNESSES}
+    assert again.of("new").find("constants", ()) is None
+    assert again.of("new").find("calibration", 1) is not None
+    assert again.forget("acme")
+    store.save_all(again)
+    assert set(store.load().tenants) == {"beta"}
+    assert b"acme-constant" not in b"".join(str(row).encode() for row in sqlite3.connect(path).iterdump())
+    store.close()
 
 
 def _groups(path: Path) -> list[str]:
@@ -120,9 +194,9 @@ def _groups(path: Path) -> list[str]:
 @pytest.mark.parametrize("path", ["", ":memory:"])
 def test_without_a_file_nothing_is_kept(path: str) -> None:
     store = PatternStore(path)
-    ledger = store.load()
-    learnt(ledger)
-    store.save(ledger.take_changes(savable))
+    tables = store.load()
+    learnt(own(tables))
+    store.save_all(tables)
     assert len(store.load()) == 0
     store.close()
     store.close()
@@ -170,7 +244,7 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
 def test_rows_that_are_not_ours_are_reported(tmp_path: Path, row: str) -> None:
     path = tmp_path / "patterns.db"
     PatternStore(str(path)).close()
-    _make(path, f"INSERT INTO groups VALUES ('x', '{row}')")
+    _make(path, f"INSERT INTO groups VALUES ('acme', 'x', '{row}')")
     store = PatternStore(str(path))
     with pytest.raises(ConfigError, match=r"patterns\.db"):
         store.load()
@@ -194,19 +268,19 @@ def test_a_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
 def test_a_failed_save_keeps_the_old_state(tmp_path: Path) -> None:
     path = tmp_path / "patterns.db"
     store = PatternStore(str(path))
-    ledger = store.load()
-    learnt(ledger)
-    store.save(ledger.take_changes(savable))
+    tables = store.load()
+    learnt(own(tables))
+    store.save_all(tables)
     before = _groups(path)
     _make(path, "CREATE TRIGGER full BEFORE INSERT ON groups BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    learnt(ledger)
-    changes = ledger.take_changes(savable)
+    learnt(own(tables))
+    changes = tables.take_changes(10**9)
     with pytest.raises(ConfigError, match="disk full"):
         store.save(changes)
     assert _groups(path) == before
     _make(path, "DROP TRIGGER full")
-    ledger.put_back(changes)
-    again = ledger.take_changes(savable)
+    tables.put_back(changes)
+    again = tables.take_changes(10**9)
     assert again == changes
     store.save(again)
     assert set(_groups(path)) >= set(before)
@@ -220,6 +294,6 @@ def test_what_json_can_not_hold_keeps_nothing_else_from_being_saved(
     store = PatternStore(str(tmp_path / "p.sqlite"))
     odd, good = SavedGroup("steps", "a", [(label, 1.0)]), SavedGroup("masks", "b", [("url", 2.0)])
     store.save(Changes(saved=(odd, good)))
-    assert [key for key, _ in store.load().groups()] == [("masks", "b")]
+    assert [key for key, _ in store.load().common.groups()] == [("masks", "b")]
     assert "patterns of section 'steps' are not kept" in caplog.text
     store.close()

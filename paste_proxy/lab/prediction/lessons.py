@@ -7,12 +7,11 @@ from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import History, Predictor
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.sessions.history import SessionHistory
-from paste_proxy.store.patterns import PatternStore
 
 
 def new_table() -> Ledger:
-    """Of a store that keeps nothing."""
-    return PatternStore("").load()
+    """Of one tenant alone, who shares nothing."""
+    return Ledger()
 
 
 def new_predictor(without: frozenset[str] = frozenset()) -> Predictor:

@@ -8,9 +8,10 @@ from paste_proxy.lab.mine_command import mine
 from paste_proxy.lab.prediction.lessons import new_table, teach, tools_of, turns_of
 from paste_proxy.lab.prediction.sessions import Session, read_sessions
 from paste_proxy.predict.ledger import Ledger
-from paste_proxy.predict.model import Call
+from paste_proxy.predict.model import TENANT, Call, Predictor
 from paste_proxy.predict.predictor import PatternPredictor
-from paste_proxy.predict.privacy import savable
+from paste_proxy.predict.tables import Tables
+from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.store.patterns import PatternStore
 from tests.lab.prediction.small import Message, Teller, result, says, session, sessions, user
 from tests.lab.virtual.service import session as recorded_session
@@ -71,7 +72,7 @@ def several(folder: Path) -> list[Session]:
     return sessions(folder, *map(one, range(12)))
 
 
-def lived_through(predictor: PatternPredictor, one: Session, pieces: int, looks: int) -> None:
+def lived_through(predictor: Predictor, one: Session, pieces: int, looks: int) -> None:
     """As the proxy hears it: in pieces, with looks at what is expected in between."""
     for history, turn in turns_of(one):
         stream = predictor.begin(history, tools_of([one]))
@@ -94,6 +95,10 @@ def state(ledger: Ledger) -> list[object]:
     return [(key, list(group.items())) for key, group in ledger.groups()]
 
 
+def ledgers(tables: Tables) -> tuple[Ledger, Ledger]:
+    return tables.common, tables.of(TENANT)
+
+
 @pytest.mark.parametrize(("pieces", "looks"), [(1, 1), (9, 3), (100, 0)])
 def test_what_is_heard_live_teaches_what_its_record_does(tmp_path: Path, pieces: int, looks: int) -> None:
     learnt, live = new_table(), PatternPredictor(new_table())
@@ -106,13 +111,15 @@ def test_what_is_heard_live_teaches_what_its_record_does(tmp_path: Path, pieces:
 
 def test_what_is_mined_is_what_the_proxy_would_have_stored(tmp_path: Path) -> None:
     path = written(tmp_path, [recorded_session(number) for number in range(8)])
-    live = PatternPredictor(new_table())
+    tables = Tables()
+    live = TenantPredictor(tables)
     for one in read_sessions(path, ()):
         lived_through(live, one, 7, 3)
     stored = PatternStore(str(tmp_path / "live.sqlite"))
-    stored.save(live.ledger.take_changes(savable))
+    stored.save_all(tables)
     mine.main([str(path), "-o", str(tmp_path / "mined.sqlite")], standalone_mode=False)
     mined = PatternStore(str(tmp_path / "mined.sqlite"))
-    assert state(mined.load()) == state(stored.load())
+    for there, here in zip(ledgers(mined.load()), ledgers(stored.load()), strict=True):
+        assert state(there) == state(here)
     stored.close()
     mined.close()
