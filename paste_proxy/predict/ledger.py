@@ -16,7 +16,7 @@ GroupKey: TypeAlias = tuple[str, Hashable]
 Group: TypeAlias = dict[Any, float]
 
 LIMIT = 400_000
-"""Labels of all groups together, some 150 bytes each with their keys (docs/design.md, bounds)."""
+"""Labels of all groups together, some 300 bytes each with their keys (docs/design.md, memory)."""
 TOTAL = ""
 """The label under which a group of counts keeps their sum."""
 HORIZON = 512

@@ -4,14 +4,13 @@ Values are grouped by mask, newest text first and within a text in its order, so
 at hand without a search.
 """
 
-import hashlib
-import re
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
 from paste_proxy.predict.heard import Heard
+from paste_proxy.predict.keeping import NAME, application, cut, in_bounds, is_same, plain_words
 from paste_proxy.predict.model import FinishedCall, Said
 from paste_proxy.predict.places import Origin, Source, Value
 from paste_proxy.predict.shapes import Trail, leaves
@@ -34,17 +33,19 @@ SHORT_RESULT = 64
 """Characters of a result that is a value as a whole."""
 LISTED = 12
 """Items of a list that may be an argument as a whole."""
+USED = 128
+"""Slots that one value was used in, the newest: a file is named in tens of commands."""
 REPEATS = 16
-"""Earlier calls of a symbol that may be made again."""
+"""Earlier calls of a symbol that may be made again; MADE of all symbols, of REPEATED arguments at most."""
+MADE = 512
+REPEATED = 16
+HABITS = 2048
+"""Pairs of symbols, what came after what, that are counted: a session of a thousand turns has fewer."""
 NAMED = 12
 """Values of an argument's name, and RECENT of all arguments, that are remembered as used."""
 RECENT = 24
-HEAD = 200
-"""Characters of a system prompt, less its numbers, that tell applications apart."""
 SUPPOSED = 128
 """Uses of one turn that may be taken back: some forty parallel calls."""
-ARGUMENTS = 64
-"""A call with more is kept without them: it is data."""
 WRITTEN = 256
 """Characters of a text written or run whose words are values: a script says at its beginning what it makes."""
 FORMER = 3
@@ -122,6 +123,8 @@ class Memory:
         """Answered."""
         self.calls_read = 0
         self.said_read = 0
+        self._habits = 0
+        self._made = 0
         self._unanswered: list[tuple[str, Mapping[str, Any]]] = []
         self.clock = 0
         """Texts that were read, and calls."""
@@ -133,20 +136,20 @@ class Memory:
         who = said.role if said.role in ("system", "assistant") else "user"
         masks = self._text(said.text, who, "")
         if who == "system":
-            self.application = self.application or _digest(said.text[:HEAD])
+            self.application = self.application or application(said.text)
         if who == "user":
             self.heard_user = True
             self.user_masks = tuple(sorted(masks - {"Aa"}))  # any capitalised word
-            self.user_words = frozenset(word for word in _plain(said.text) if len(word) > 2)
+            self.user_words = frozenset(word for word in plain_words(said.text) if len(word) > 2)
 
-    def ask(self, tool: str, arguments: Mapping[str, Any]) -> None:
-        """The model asked for a call, of the turn under way."""
-        arguments = arguments if len(arguments) <= ARGUMENTS else {}
+    def ask(self, tool: str, arguments: Mapping[str, Any], *, whole: bool = True) -> None:
+        """The model asked for a call, of the turn under way. `whole`: these are all its arguments."""
+        tool, arguments, whole = tool[:NAME], in_bounds(arguments), whole and in_bounds(arguments) is arguments
         symbol, filling = self._symbols.apart(tool, arguments)
         self.clock += 1
-        whole = {name: key for name, value in arguments.items() if (key := key_of(value)) is not None}
+        bound = {name: key for name, value in arguments.items() if (key := key_of(value)) is not None}
         uses: Filling = dict(filling)
-        uses.update(whole)
+        uses.update(bound)
         if symbol.open or not symbol.argument:
             for value in arguments.values():
                 if isinstance(value, str) and " " in value:
@@ -154,20 +157,16 @@ class Memory:
         for argument, key in uses.items():
             if key is not None:
                 self._use(symbol, tool, argument, key)
-        if len(whole) == len(arguments):
-            self._note_made(symbol, (tool, frozenset(whole.items())))
-        after = self.former[-1] if self.former else None
-        counts = self.local.setdefault(after, {})
-        counts[symbol] = counts.get(symbol, 0) + 1
-        _bounded(counts)
-        _bounded(self.local)
+        if whole and len(bound) == len(arguments):
+            self._note_made(symbol, (tool, frozenset(bound.items())))
+        self._note_habit(self.former[-1] if self.former else None, symbol)
         self.asked.append(symbol)
-        self._unanswered.append((tool, arguments))
+        self._unanswered.append((tool, cut(arguments)))
         del self._unanswered[:-64]
 
     def suppose(self, tool: str, arguments: Mapping[str, Any]) -> None:
         """As `ask`, for as long as the turn is under way: `settle` takes it back."""
-        arguments = arguments if len(arguments) <= ARGUMENTS and len(self._supposed) <= SUPPOSED else {}
+        tool, arguments = tool[:NAME], in_bounds(arguments) if len(self._supposed) <= SUPPOSED else {}
         symbol, filling = self._symbols.apart(tool, arguments)
         for argument, key in filling.items():
             if key is not None:
@@ -183,9 +182,10 @@ class Memory:
 
     def answered(self, call: FinishedCall) -> None:
         """A result came back; of a call that was not asked for here, the call is read, too."""
-        asked = next((one for one in self._unanswered if _is(one, call)), None)
+        given = call.tool[:NAME], cut(in_bounds(call.arguments))
+        asked = next((one for one in self._unanswered if is_same(one, given)), None)
         if asked is None:
-            self.ask(call.tool, call.arguments)
+            self.ask(call.tool, call.arguments, whole=call.whole)
             asked = self._unanswered[-1]
         self._unanswered.remove(asked)
         self.asked = []
@@ -279,7 +279,8 @@ class Memory:
         _newest(named, key, None, NAMED)
         _newest(self.recent, key, None, RECENT)
         if lasting:
-            for kept in (value.used, self.last, self.before_last, self.named):
+            _bounded(value.used, USED)
+            for kept in (self.last, self.before_last, self.named):
                 _bounded(kept)
 
     def _origin(self, source: Source, *, lasting: bool = True) -> Origin:
@@ -329,22 +330,24 @@ class Memory:
             origin.values.pop(key, None)
 
     def _note_made(self, symbol: Symbol, call: Written) -> None:
+        if len(call[1]) > REPEATED:
+            return
         made = self.made.setdefault(symbol, [])
+        before = len(made)
         if call in made:
             made.remove(call)
         made.append(call)
         del made[:-REPEATS]
-        _bounded(self.made)
+        self._made += len(made) - before
+        while self._made > MADE or len(self.made) > SLOTS:
+            self._made -= len(self.made.pop(next(iter(self.made))))
 
-
-def _is(asked: tuple[str, Mapping[str, Any]], call: FinishedCall) -> bool:
-    """The history may hold fewer arguments: it leaves long ones out."""
-    tool, arguments = asked
-    if tool != call.tool or not arguments:
-        return tool == call.tool
-    return len(call.arguments) <= ARGUMENTS and all(
-        arguments.get(name) == value for name, value in call.arguments.items()
-    )
+    def _note_habit(self, after: Symbol | None, symbol: Symbol) -> None:
+        counts = self.local.setdefault(after, {})
+        self._habits += symbol not in counts
+        counts[symbol] = counts.get(symbol, 0) + 1
+        while self._habits > HABITS or len(self.local) > SLOTS:
+            self._habits -= len(self.local.pop(next(iter(self.local))))
 
 
 def _newest(kept: dict[Key, T], key: Key, value: T, limit: int) -> None:
@@ -354,21 +357,11 @@ def _newest(kept: dict[Key, T], key: Key, value: T, limit: int) -> None:
         del kept[next(iter(kept))]
 
 
-def _bounded(kept: dict[Any, Any]) -> None:
+def _bounded(kept: dict[Any, Any], most: int = SLOTS) -> None:
     """To be called after each new entry."""
-    if len(kept) > SLOTS:
+    if len(kept) > most:
         del kept[next(iter(kept))]
 
 
 def _argument(slot: Slot) -> Source:
     return "arg", slot.symbol.tool, slot.argument if isinstance(slot.argument, str) else ""
-
-
-def _digest(head: str) -> str:
-    masked = re.sub(r"\d+", "0", head).encode(errors="replace")
-    return "app_" + hashlib.blake2b(masked, digest_size=6).hexdigest()
-
-
-def _plain(text: str) -> Iterable[str]:
-    """Its words in lower case."""
-    return "".join(char if char.isalpha() else " " for char in text[:4096].lower()).split()

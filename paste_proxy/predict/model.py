@@ -24,6 +24,8 @@ class FinishedCall(msgspec.Struct, frozen=True):
     addresses: tuple[str, ...] = ()
     """Addresses in the text, in order; `signatures.finished_call` fills this and `paths`, once per call."""
     paths: tuple[str, ...] = ()
+    whole: bool = True
+    """Whether `arguments` are all that it had."""
 
 
 class Said(msgspec.Struct, frozen=True):

@@ -86,7 +86,8 @@ class PatternPredictor:
             memory = history.memory = Memory(self._parts.symbols)
         memory.settle()
         self._parts.symbols.offer(history.offered)
-        if memory.calls_read < history.forgotten_calls + len(history.calls):
+        read = memory.calls_read + memory.said_read
+        if read < (history.forgotten_calls + len(history.calls) + history.forgotten_said + len(history.said)):
             memory.looks = []  # of a turn that never was learnt from
         calls = history.calls[max(0, memory.calls_read - history.forgotten_calls) :]
         said = history.said[max(0, memory.said_read - history.forgotten_said) :]

@@ -47,7 +47,7 @@ def outcome_of(text: str, value: Any = None) -> str:
     return "error" if _ERROR_TEXT.match(text) else "ok"
 
 
-def finished_call(tool: str, arguments: dict[str, Any], text: str) -> FinishedCall:
+def finished_call(tool: str, arguments: dict[str, Any], text: str, *, whole: bool = True) -> FinishedCall:
     """A call and its result as the predictor keeps them: decoded and searched once, cut to `TEXT_LIMIT`."""
     value = _decoded(text)
     kept = text[:TEXT_LIMIT]
@@ -59,6 +59,7 @@ def finished_call(tool: str, arguments: dict[str, Any], text: str) -> FinishedCa
         value=value,
         addresses=addresses(kept),
         paths=paths(kept),
+        whole=whole,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from paste_proxy.grammar.requests import Message, MessageCall
+from paste_proxy.predict.keeping import short
 from paste_proxy.predict.model import TENANT, Call, FinishedCall, History, Said
 from paste_proxy.predict.signatures import finished_call
 
@@ -20,20 +21,20 @@ SAID_LIMIT = 16_384
 what a session is about stands at their beginning or in what users say, which is short."""
 UNANSWERED_KEPT = 256
 """More parallel calls than any agent issues."""
-
-VALUE_LIMIT = 4096
-"""Characters of an argument that is kept: longer edits are hardly ever tried again as they were."""
+NAMES_LIMIT = 1024
+"""Characters of a call's id and of its tool's name: one with longer ones is as one that was never seen."""
 ARGUMENTS_LIMIT = 256 * 1024
 """Characters of a call's arguments that are still looked at: a millisecond or two."""
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
     tool: str
     """As the client calls it."""
     call: Call
+    whole: bool
+    """Whether it is kept with all its arguments."""
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
@@ -53,7 +54,7 @@ class SessionHistory:
         """Bounded in calls and in texts; up to the last `read`."""
         self.unanswered: dict[str, Asked] = {}
         """Calls that the history asks for and gives no result of, by call id."""
-        self._unread: deque[tuple[Call, str]] = deque(maxlen=CALLS_KEPT)
+        self._unread: deque[tuple[Asked, str]] = deque(maxlen=CALLS_KEPT)
         self._unread_said: deque[Said] = deque(maxlen=SAID_KEPT)
         self._answered = 0
         self._said = 0
@@ -71,7 +72,7 @@ class SessionHistory:
             if message.role == "tool" and message.call_id:
                 if (asked := self.unanswered.pop(message.call_id, None)) is not None:
                     self._answered += 1
-                    self._unread.append((asked.call, message.text))
+                    self._unread.append((asked, message.text))
                     tools[message.call_id] = asked.tool
                 answered.append(Answered(message.call_id, tools.get(message.call_id)))
         return answered
@@ -80,11 +81,9 @@ class SessionHistory:
         """Bring `history` up to what was taken."""
         calls, said = self.history.calls, self.history.said
         while self._unread:
-            call, text = self._unread.popleft()
-            finished = finished_call(
-                call.tool, call.arguments, text if len(self._unread) < OUTPUTS_KEPT else ""
-            )
-            calls.append(finished)
+            asked, text = self._unread.popleft()
+            call, text = asked.call, text if len(self._unread) < OUTPUTS_KEPT else ""
+            calls.append(finished_call(call.tool, call.arguments, text, whole=asked.whole))
             if len(calls) > OUTPUTS_KEPT:
                 calls[-1 - OUTPUTS_KEPT] = _without_output(calls[-1 - OUTPUTS_KEPT])
         del calls[:-CALLS_KEPT]
@@ -95,19 +94,18 @@ class SessionHistory:
         self.history.forgotten_said = self._said - len(said)
 
     def _ask(self, call: MessageCall, names: Mapping[str, str]) -> None:
-        arguments = _short(decode_object(call.arguments))
-        self.unanswered[call.call_id] = Asked(call.name, Call(names.get(call.name, call.name), arguments))
+        if len(call.call_id) + len(call.name) > NAMES_LIMIT:
+            return
+        arguments = decode_object(call.arguments)
+        kept = short(arguments)
+        made = Call(names.get(call.name, call.name), kept)
+        self.unanswered[call.call_id] = Asked(call.name, made, whole=_is_whole(call.arguments, arguments, kept))
         while len(self.unanswered) > UNANSWERED_KEPT:
             del self.unanswered[next(iter(self.unanswered))]
 
 
-def _short(arguments: dict[str, object]) -> dict[str, object]:
-    """Without what is too long to be a reference to something (`predict/shapes.py`): files that are written."""
-    return {
-        name: value
-        for name, value in arguments.items()
-        if len(value if isinstance(value, str) else _encode(value)) <= VALUE_LIMIT
-    }
+def _is_whole(text: str, arguments: Mapping[str, object], kept: Mapping[str, object]) -> bool:
+    return len(kept) == len(arguments) and (bool(arguments) or text.strip() in ("", "{}"))
 
 
 def decode_object(text: str) -> dict[str, object]:
