@@ -70,6 +70,10 @@ def build(
     _check_allowed(config, registry.specs)
     specs = _as_declared(config, registry.specs)
     store = PatternStore(config.store.path)
+    if store.in_use:
+        log.warning(
+            "store %s is another proxy's, too: of what both learn, the later save wins", config.store.path
+        )
     tables = store.load()
     tools = ToolTable(specs)
     core = Core(tools, config, new_predictor(tools, tables))

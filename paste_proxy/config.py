@@ -213,7 +213,7 @@ def load_config(path: Path) -> Config:
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply", param=str(path)) from error
     try:
-        config = _converted(data if data is not None else {})
+        config = _converted(_without_empty(data))
         check_config(config)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", param=str(path)) from error
@@ -235,6 +235,13 @@ def check_config(config: Config) -> None:
             param="backend.parse",
         )
     _check_orders(config.limits)
+
+
+def _without_empty(data: object) -> object:
+    """A section with nothing below it, or only comments, is null in YAML: it has its defaults."""
+    if isinstance(data, dict):
+        return {key: value for key, value in data.items() if value is not None}
+    return {} if data is None else data
 
 
 def _converted(data: object) -> Config:

@@ -29,19 +29,30 @@ STORE = click.option(
 )
 
 
-@click.group()
+@click.group(short_help="Show, pass on or forget what was learnt.")
 def patterns() -> None:
     """Show what was learnt to people, or take over what others have learnt."""
 
 
 @patterns.command("export")
 @STORE
-@click.option("-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write; one that is there is overwritten.",
+)
 def export_command(*, store: Path, output: Path) -> None:
-    """Write shapes and counts as JSON. Constants and words of commands stay with their tenant."""
+    """Write shapes and counts as JSON.
+
+    Constants and words of commands stay with their tenant: these are fewer patterns than `mine` wrote. The
+    store is only read; a proxy may be using it.
+    """
     if not store.exists():
         raise ConfigError(f"{store} is not there", param="store")
-    opened = PatternStore(str(store))
+    opened = PatternStore(str(store), copy=True)
     try:
         groups = opened.load().exported()
     finally:
@@ -65,6 +76,10 @@ def forget_command(*, store: Path, tenant: str) -> None:
         raise ConfigError(f"{store} is not there", param="store")
     opened = PatternStore(str(store))
     try:
+        if opened.in_use:
+            raise ConfigError(
+                f"{store} is a running proxy's, which would write it again: stop that", param="store"
+            )
         tables = opened.load()
         known = ", ".join(sorted(tables.tenants)) or "none"
         if not tables.forget(tenant):

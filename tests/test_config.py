@@ -94,6 +94,14 @@ def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path: Path) -> None:
         load_config(tmp_path / "binary")
 
 
+def test_a_section_with_nothing_in_it_is_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("speculation:\n  # mode: on\nlisten: {port: 1234}\n")
+    config = load_config(path)
+    assert config.speculation == Config().speculation
+    assert config.listen.port == 1234
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "# nothing\n")) == Config()
 

@@ -114,3 +114,14 @@ def test_an_import_holds_no_words_whatever_its_file_says(tmp_path: Path) -> None
     run("import", exported, "--store", tmp_path / "new.db")
     tables = PatternStore(str(tmp_path / "new.db")).load()
     assert len(tables) == 0
+
+
+def test_an_export_only_reads_the_store_which_may_be_in_use(tmp_path: Path) -> None:
+    there = store(tmp_path / "one.db")
+    before = there.read_bytes()
+    used = PatternStore(str(there))
+    assert run("export", "--store", there, "-o", tmp_path / "patterns.json").exit_code == 0
+    refused = run("forget", "--store", there, "--tenant", "default").exception
+    assert "is a running proxy's" in str(refused)
+    used.close()
+    assert there.read_bytes() == before

@@ -24,7 +24,7 @@ LIVE_TASKS, LIVE_AT_ONCE = 8, 4
 """Per cell with a real engine on a CPU: a turn takes it a second or two, with eight in its batch."""
 
 
-@click.command()
+@click.command(short_help="Run research tasks with running ahead off and on.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
 @click.option(
     "--engine",

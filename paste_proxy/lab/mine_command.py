@@ -18,7 +18,7 @@ TOOLS = 8
 """Named in the report, the most called first."""
 
 
-@click.command()
+@click.command(short_help="Learn from recorded sessions into a store for the proxy.")
 @click.argument("traces", type=click.Path(path_type=Path, exists=True))
 @click.option(
     "-o",

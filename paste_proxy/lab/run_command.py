@@ -333,7 +333,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
 
-@click.group()
+@click.group(short_help="Experiments, live or in virtual time; judge the predictor.")
 def lab() -> None:
     """Experiments: in virtual time, with a live server, on recorded sessions."""
 

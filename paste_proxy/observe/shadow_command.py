@@ -14,7 +14,7 @@ TIMEOUT_S = 10.0
 """The report is sums: a proxy that does not answer by then is stuck or elsewhere."""
 
 
-@click.command("shadow-report")
+@click.command("shadow-report", short_help="What running ahead would have saved.")
 @click.option(
     "--url",
     default="http://127.0.0.1:8700",

@@ -8,7 +8,9 @@ Blocking; to be called off the loop. A save is one transaction: after a crash th
 nothing.
 """
 
+import fcntl
 import logging
+import os
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
@@ -41,15 +43,23 @@ class PatternStore:
     `param`.
 
     `path` "" or ":memory:" keeps nothing: `load` gives empty tables, `save` does nothing.
-    One process at a time may write; any thread may call, one after another.
+    `copy`: what is in the file is read, and nothing is written to it. One process at a time may write; any
+    thread may call, one after another.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, copy: bool = False) -> None:
         self._path = path
         self._connection: sqlite3.Connection | None = None
+        self._lock: int | None = None
         if path not in ("", ":memory:"):
             with self._reported():
-                self._connection = self._open()
+                self._connection = self._copied() if copy else self._open()
+                self._lock = None if copy else self._locked()
+
+    @property
+    def in_use(self) -> bool:
+        """Another process has opened the file to write it."""
+        return self._connection is not None and self._lock is None
 
     def load(self) -> Tables:
         """Tables with what is stored, the tenant seen last as such. Raises `ConfigError` for rows that are not
@@ -96,6 +106,36 @@ class PatternStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _locked(self) -> int | None:
+        """Held while the store is open. Not the file itself: SQLite's own locks would go when it is closed."""
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        return lock
+
+    def _copied(self) -> sqlite3.Connection:
+        """In memory, and of the schema of today."""
+        copied = sqlite3.connect(":memory:", check_same_thread=False)
+        file = sqlite3.connect(
+            f"{Path(self._path).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT_S
+        )
+        try:
+            file.backup(copied)
+            with copied:
+                self._prepare(copied)
+        except BaseException:
+            copied.close()
+            raise
+        finally:
+            file.close()
+        return copied
 
     def _open(self) -> sqlite3.Connection:
         if not (folder := Path(self._path).parent).is_dir():

@@ -297,3 +297,33 @@ def test_what_json_can_not_hold_keeps_nothing_else_from_being_saved(
     assert [key for key, _ in store.load().common.groups()] == [("masks", "b")]
     assert "patterns of section 'steps' are not kept" in caplog.text
     store.close()
+
+
+def test_of_two_that_write_one_file_the_second_is_told(tmp_path: Path) -> None:
+    path = str(tmp_path / "p.sqlite")
+    first = PatternStore(path)
+    assert not first.in_use
+    second, copy = PatternStore(path), PatternStore(path, copy=True)
+    assert second.in_use
+    second.close()
+    copy.close()
+    first.close()
+    again = PatternStore(path)
+    assert not again.in_use
+    again.close()
+
+
+def test_a_copy_of_an_older_schema_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "p.sqlite"
+    _make(
+        path,
+        "CREATE TABLE groups (name TEXT PRIMARY KEY, labels TEXT NOT NULL)",
+        """INSERT INTO groups VALUES ('["ends",[]]', '["ends",[],[["",1.0]]]')""",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+        "PRAGMA user_version = 2",
+    )
+    before = path.read_bytes()
+    copy = PatternStore(str(path), copy=True)
+    assert copy.load().of(TENANT).find("ends", ()) is not None
+    copy.close()
+    assert path.read_bytes() == before

@@ -16,6 +16,8 @@ from paste_proxy.errors import ConfigError
 
 T = TypeVar("T")
 Name = Annotated[str, msgspec.Meta(min_length=1)]
+Time = Annotated[float, msgspec.Meta(ge=0)]
+"""A negative one is a mistake of whoever recorded it."""
 SUFFIXES = (".jsonl.gz", ".jsonl")
 
 
@@ -38,9 +40,9 @@ class RawTurn(msgspec.Struct, frozen=True):
     reasoning: str | None = None
     tool_calls: tuple[RawCall, ...] = ()
     tool_call_id: str | None = None
-    ts: float | None = None
+    ts: Time | None = None
     """When it was complete: unix seconds."""
-    tool_ms: float | None = None
+    tool_ms: Time | None = None
     """Of a tool's result: what the tool took, where that was told apart from waiting."""
     usage: Usage | None = None
 
