@@ -17,6 +17,7 @@ from paste_proxy.predict.signatures import finished_call
 from paste_proxy.predict.tables import COMMON, Tables
 from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.store.patterns import PatternStore
+from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.talk import Talk
 
@@ -149,7 +150,7 @@ def test_sessions_of_a_core_are_predicted_by_their_tenant_s_table() -> None:
     """As far as the pages of the sessions: predictions and timelines."""
     tables = Tables()
     config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), mode="shadow", min_service_s=0.0))
-    core = Core(SPECS, config, TenantPredictor(tables))
+    core = Core(ToolTable(SPECS), config, TenantPredictor(tables))
     for number in range(2 * WITNESSES):
         for tenant in TENANTS:
             t = Talk(core, Identity(tenant=tenant, session=f"{tenant} {number}"))
