@@ -76,8 +76,7 @@ def hostile(draw: random.Random, turn: int) -> tuple[Call, str]:
 def assert_memory_is_in_bounds(memory: Memory) -> None:
     assert len(memory.values) <= VALUES
     assert all(len(one.places) <= PLACES and len(one.used) <= USED for one in memory.values.values())
-    assert len(memory.newest) <= SOURCES
-    assert len(memory.by_source) <= SOURCES
+    assert len(memory.origins) <= SOURCES
     for kept in (memory.last, memory.before_last, memory.named, memory.made, memory.local):
         assert len(kept) <= SLOTS
     assert sum(map(len, memory.local.values())) == memory._habits <= HABITS
