@@ -4,99 +4,24 @@ In mode `on` the broker takes candidates on, in mode `shadow` they are only held
 A predictor's bug costs the predictions of a turn, and nothing else.
 """
 
-import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
-import msgspec
-
 from paste_proxy.broker.broker import Broker
-from paste_proxy.broker.egress import refusal
-from paste_proxy.broker.keys import canonical_text
-from paste_proxy.config import ClientToolConfig, NetworkConfig, SpeculationConfig
-from paste_proxy.errors import InvalidArgumentsError
-from paste_proxy.grammar.digests import digest
+from paste_proxy.candidates import PAID, Candidates
+from paste_proxy.config import ClientToolConfig, SpeculationConfig
+from paste_proxy.expecting import ARGUMENTS, CONTEXT, MENTION, NAME, Expecting, new_expecting
 from paste_proxy.grammar.events import CallSealed
-from paste_proxy.predict.model import Call, Candidate, Prediction, Predictor, TurnPredictor
+from paste_proxy.predict.model import Call, Candidate, Prediction, Predictor
 from paste_proxy.predict.shadow import Shadow
-from paste_proxy.predict.value import MONEY, price_at
 from paste_proxy.sessions.history import decode_object
 from paste_proxy.sessions.state import SessionState
 from paste_proxy.sessions.turn import Turn
-from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunClass, RunContext
 from paste_proxy.tools.spec import Effect
 
 log = logging.getLogger(__name__)
-
-CONTEXT, MENTION, NAME, ARGUMENTS = range(4)
-"""The levels of evidence."""
-LOOK_AFTER = 128
-"""Characters of text between two looks at the candidates, some thirty tokens: a look takes some hundred
-microseconds, hearing a chunk less than ten."""
-LOOK_EVERY = 512
-"""The same, for a predictor that does not say whether it heard anything new: a hundred tokens, a few seconds of
-a turn; in long turns half of what was heard."""
-PAID = 1
-"""Candidates with a price that one turn may have: what is wasted of them is money."""
-LOOKS = 128
-"""Looks at the candidates of one turn: beyond them it says nothing new."""
-
-_encode = msgspec.json.Encoder(order="sorted").encode
-
-
-@dataclass(eq=False, slots=True)
-class _Expecting:
-    """One turn, as far as it has been heard."""
-
-    session: SessionState
-    tools: frozenset[str]
-    predictor: TurnPredictor
-    application: bytes
-    """What tells agents apart whose turns last differently: the model and the tools that are offered."""
-    sent: float
-    looks: int = LOOKS
-    level: int = CONTEXT
-    taken: int = 0
-    """Candidates of this level for the call that comes next."""
-    paid: int = 0
-    """Those among all of the turn's that cost money."""
-    unseen: int = 0
-    """Characters of text that came since the last look."""
-    news: bool = False
-    """Something among them may have changed what is expected."""
-    heard: int = 0
-    """All of them."""
-    known: set[tuple[str, str]] = field(default_factory=set)
-    """What was taken on or asked for, by tool and canonical arguments: a run that failed is not tried again."""
-    ordinal: int = -1
-    """Of the call that is being written."""
-    named: float | None = None
-    """When its name came."""
-    told: dict[str, Any] = field(default_factory=dict)
-    """Its arguments that are known: the model's own words."""
-    kept_back: set[tuple[str, str]] = field(default_factory=set)
-    """Tools whose candidates the egress rule held back, and why."""
-    best: list[tuple[str, str]] = field(default_factory=list)
-    """What was found likeliest at the last look, by tool and canonical arguments."""
-
-    def hears(self, characters: int, news: bool | None) -> bool:
-        """Whether the candidates are to be looked at again. `news`: what the predictor says of it."""
-        self.unseen += characters
-        self.heard += characters
-        self.news = self.news or bool(news)
-        if news is None:
-            return self.unseen >= max(LOOK_EVERY, self.heard // 2)
-        return self.news and self.unseen >= LOOK_AFTER
-
-    @property
-    def since(self) -> tuple[bool, float]:
-        """From when the lead of the next call counts: whether from its name."""
-        return (False, self.sent) if self.named is None else (True, self.named)
 
 
 class Expectations:
@@ -108,8 +33,6 @@ class Expectations:
         client_tools: Mapping[str, ClientToolConfig],
     ) -> None:
         self.failures = 0
-        self.kept_back = 0
-        """Candidates that the egress rule held back, by tool, reason and turn."""
         self.listens = speculation.mode == "shadow" or (speculation.mode == "on" and bool(speculation.allow))
         """Whether anybody asks what turns say beside their calls."""
         self.shadow = Shadow(self.reads, broker.values.served)
@@ -117,7 +40,13 @@ class Expectations:
         self._broker = broker
         self.speculation = speculation
         self._client_tools = client_tools
-        self._turns: dict[str, _Expecting] = {}
+        self._checks = Candidates(broker, speculation)
+        self._turns: dict[str, Expecting] = {}
+
+    @property
+    def kept_back(self) -> int:
+        """Candidates that the egress rule held back, by tool, reason and turn."""
+        return self._checks.kept_back
 
     # -- tools --------------------------------------------------------------------------------------------
 
@@ -163,7 +92,7 @@ class Expectations:
         except Exception:  # noqa: BLE001 - boundary: a predictor's bug costs predictions, never the request
             self._failed(turn.id)
             return
-        self._turns[turn.id] = expecting = _Expecting(session, tools, predictor, _application(turn), now)
+        self._turns[turn.id] = expecting = new_expecting(turn, session, tools, predictor, now)
         self._look(turn.id, expecting, CONTEXT, now)
 
     def heard(self, turn: str, text: str, now: float) -> None:
@@ -194,7 +123,7 @@ class Expectations:
         if not self._is_settled(expecting, tool, news):
             self._look(turn, expecting, NAME, now)
 
-    def _is_settled(self, expecting: _Expecting, tool: str, news: bool | None) -> bool:
+    def _is_settled(self, expecting: Expecting, tool: str, news: bool | None) -> bool:
         """As many as may be are on their way already, all of them are of this tool, and no text since then may
         have changed it; or none may be."""
         if tool not in expecting.tools:
@@ -234,7 +163,7 @@ class Expectations:
         if self._told(turn, expecting.predictor.asked, call):
             self._look(turn, expecting, CONTEXT, now)
 
-    def _sealed(self, expecting: _Expecting, tool: str, now: float) -> None:
+    def _sealed(self, expecting: Expecting, tool: str, now: float) -> None:
         """Learn how long it took."""
         values, application = self._broker.values, expecting.application
         values.sealed(application, tool, now - expecting.sent)
@@ -244,7 +173,7 @@ class Expectations:
 
     def _call_of_theirs(self, session: SessionState, said: CallSealed) -> tuple[Call, str]:
         call = Call(session.names.get(said.name, said.name), decode_object(said.arguments))
-        return call, said.canonical or self.canonical(call.tool, call.arguments)
+        return call, said.canonical or self._checks.canonical(call.tool, call.arguments)
 
     def ended(self, turn: str, session: SessionState, now: float) -> None:
         """The model has stopped, or nobody listens to it any more."""
@@ -286,7 +215,7 @@ class Expectations:
 
     # -- candidates ---------------------------------------------------------------------------------------
 
-    def _look(self, turn: str, expecting: _Expecting, level: int, now: float) -> None:
+    def _look(self, turn: str, expecting: Expecting, level: int, now: float) -> None:
         """Take on what is new among the candidates, now that more is known."""
         expecting.unseen, expecting.news = 0, False
         if level != expecting.level:
@@ -302,7 +231,7 @@ class Expectations:
                 expecting.known.add((candidate.tool, arguments))
 
     def _worthy(
-        self, turn: str, expecting: _Expecting, limit: int, now: float
+        self, turn: str, expecting: Expecting, limit: int, now: float
     ) -> list[tuple[float, Candidate, str]]:
         """The new candidates that are worth a run, the worthiest first."""
         likeliest = self._candidates(turn, expecting, limit)
@@ -310,66 +239,35 @@ class Expectations:
         found = [
             (self._worth(expecting, candidate, now), candidate, arguments)
             for candidate, arguments in likeliest
-            if (candidate.tool, arguments) not in expecting.known and not _is_written(expecting, candidate)
+            if (candidate.tool, arguments) not in expecting.known and not expecting.is_written(candidate)
         ]
         return sorted((one for one in found if one[0] > 0), key=lambda one: -one[0])
 
-    def _worth(self, expecting: _Expecting, candidate: Candidate, now: float) -> float:
-        """Nothing runs in the shadow, so there nothing presses."""
-        price = price_at(0.0 if self.is_shadow else self._broker.pressure(candidate.tool))
-        if self._is_paid(candidate.tool):
-            price = max(price, MONEY)
+    def _worth(self, expecting: Expecting, candidate: Candidate, now: float) -> float:
         chance = candidate.estimate or candidate.probability
         named, since = expecting.since
         return self._broker.values.value(
-            expecting.application, candidate.tool, chance, now - since, price, named=named
+            expecting.application,
+            candidate.tool,
+            chance,
+            now - since,
+            self._checks.price(candidate.tool),
+            named=named,
         )
 
-    def _is_paid(self, tool: str) -> bool:
-        return tool in self._broker.specs and self._broker.specs[tool].price > 0
-
-    def _candidates(self, turn: str, expecting: _Expecting, limit: int) -> list[tuple[Candidate, str]]:
-        """The candidates that can be calls, whatever a predictor may answer; with their canonical arguments."""
-        found: list[tuple[Candidate, str]] = []
+    def _candidates(self, turn: str, expecting: Expecting, limit: int) -> list[tuple[Candidate, str]]:
         try:
-            for candidate in islice(expecting.predictor.candidates(limit), limit):
-                likely = candidate.probability >= self.speculation.min_probability
-                if candidate.tool in expecting.tools and likely:
-                    with suppress(InvalidArgumentsError):  # no call: its tool would refuse it
-                        found.append(self._checked(candidate))
+            return self._checks.checked(expecting.predictor.candidates(limit), expecting, limit)
         except Exception:  # noqa: BLE001 - boundary, as in `begin`
             self._failed(turn)
-        return found
-
-    def _checked(self, candidate: Candidate) -> tuple[Candidate, str]:
-        """Its arguments as if they had come from a model, and canonical. Raises on what is no call."""
-        text = json.dumps(candidate.arguments, allow_nan=False)
-        spec = self._broker.specs.get(candidate.tool)
-        arguments = (
-            msgspec.json.decode(text, type=dict[str, Any])
-            if spec is None
-            else decode_arguments(spec, text.encode())
-        )
-        checked = Candidate(
-            candidate.tool,
-            arguments,
-            round(float(candidate.probability), 4),
-            str(candidate.why),
-            round(float(candidate.estimate), 4),
-        )
-        return checked, self.canonical(checked.tool, arguments)
-
-    def canonical(self, tool: str, arguments: dict[str, Any]) -> str:
-        """Equal for equal calls. Of a tool that the agent runs itself no defaults are known."""
-        spec = self._broker.specs.get(tool)
-        return canonical_text(spec, arguments) if spec is not None else _encode(arguments).decode()
+            return []
 
     def _take(
-        self, expecting: _Expecting, candidate: Candidate, arguments: str, worth: float, now: float
+        self, expecting: Expecting, candidate: Candidate, arguments: str, worth: float, now: float
     ) -> bool:
-        if (paid := self._is_paid(candidate.tool)) and expecting.paid >= PAID:
+        if (paid := self._checks.is_paid(candidate.tool)) and expecting.paid >= PAID:
             return False
-        if not self._may_leave(expecting, candidate, now):
+        if not self._checks.may_leave(expecting, candidate, now):
             return False
         session, level = expecting.session, expecting.level
         prediction = session.new_prediction(now, candidate, level, worth)
@@ -382,21 +280,7 @@ class Expectations:
             expecting.paid += paid
         return taken
 
-    def _may_leave(self, expecting: _Expecting, candidate: Candidate, now: float) -> bool:
-        """The egress rule, for tools that hand their arguments to others."""
-        spec = self._broker.specs.get(candidate.tool)
-        if spec is None or not spec.network:
-            return True
-        rule = self.speculation.network.get(candidate.tool, NetworkConfig())
-        history = expecting.session.history.history
-        refused = refusal(spec, candidate.arguments, expecting.told, history, rule)
-        if refused and (candidate.tool, refused) not in expecting.kept_back:
-            expecting.kept_back.add((candidate.tool, refused))
-            expecting.session.note(now, "kept back", tool=candidate.tool, why=refused)
-            self.kept_back += 1
-        return not refused
-
-    def _offer(self, expecting: _Expecting, candidate: Candidate, prediction: Prediction, now: float) -> bool:
+    def _offer(self, expecting: Expecting, candidate: Candidate, prediction: Prediction, now: float) -> bool:
         session, values = expecting.session, self._broker.values
         named, since = expecting.since
         prediction.start_by = now + values.start_within(
@@ -405,14 +289,3 @@ class Expectations:
         call = Call(candidate.tool, candidate.arguments)
         context = RunContext(session.tenant, session.id)
         return self._broker.offer(context, call, RunClass.SPECULATIVE, now, prediction)
-
-
-def _is_written(expecting: _Expecting, candidate: Candidate) -> bool:
-    """All its arguments are told: the call is complete in a moment, and starts then without a guess."""
-    return expecting.level == ARGUMENTS and candidate.arguments.keys() <= expecting.told.keys()
-
-
-def _application(turn: Turn) -> bytes:
-    request = turn.request
-    names = (request.model, *(tool.name for tool in request.tools)) if request is not None else ()
-    return digest("\0".join(names).encode("utf-8", "replace"))

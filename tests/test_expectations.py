@@ -7,7 +7,7 @@ import pytest
 
 from paste_proxy.config import Config, SpeculationConfig
 from paste_proxy.core import Core
-from paste_proxy.expectations import LOOK_AFTER
+from paste_proxy.expecting import LOOK_AFTER
 from paste_proxy.grammar.events import ArgumentSealed, CallOpened, ContentText, Foreseen, ReasoningText
 from paste_proxy.predict.model import Call, Candidate, Fixed
 from paste_proxy.tools.table import ToolTable
