@@ -5,7 +5,7 @@ refused takes a slot from one that is not.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from paste_proxy.errors import InvalidArgumentsError
 from paste_proxy.expecting import Expecting
 from paste_proxy.grammar.requests import RequestTool
 from paste_proxy.grammar.schemas import Schemas
-from paste_proxy.predict.model import Candidate
+from paste_proxy.predict.model import Candidate, FinishedCall, History
 from paste_proxy.predict.value import MONEY, price_at
 from paste_proxy.tools.arguments import decode_arguments
 
@@ -79,14 +79,19 @@ class Candidates:
             self._schemas = Schemas(tuple(RequestTool(one.name, one.parameters) for one in specs.values()))
         return self._schemas
 
-    def may_leave(self, expecting: Expecting, candidate: Candidate, now: float) -> bool:
-        """The egress rule, for tools that hand their arguments to others."""
+    def may_leave(
+        self, expecting: Expecting, candidate: Candidate, now: float, results: Sequence[FinishedCall] = ()
+    ) -> bool:
+        """The egress rule, for tools that hand their arguments to others. `results`: those of a chain, which
+        count as if they were in the history; what the turn writes belongs to another call then."""
         spec = self._broker.specs.get(candidate.tool)
         if spec is None or not spec.network:
             return True
         rule = self._speculation.network.get(candidate.tool, NetworkConfig())
-        history = expecting.session.history.history
-        refused = refusal(spec, candidate.arguments, expecting.told, history, rule)
+        history, written = expecting.session.history.history, {} if results else expecting.told
+        if results:
+            history = History([*history.calls, *results], said=history.said)
+        refused = refusal(spec, candidate.arguments, written, history, rule)
         if refused and (candidate.tool, refused) not in expecting.kept_back:
             expecting.kept_back.add((candidate.tool, refused))
             expecting.session.note(now, "kept back", tool=candidate.tool, why=refused)

@@ -167,7 +167,8 @@ class Core:
             self.broker.tool_changed(tool, now)
 
     def _run_ended(self, event: RunEnded, now: float) -> None:
-        self.broker.run_ended(event.run, event.output, event.error, event.fingerprint, now)
+        if (staged := self.broker.run_ended(event, now)) is not None:
+            self.turns.staged(staged, now)
 
     # -- slots --------------------------------------------------------------------------------------------
 

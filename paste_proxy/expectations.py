@@ -9,12 +9,16 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from paste_proxy.broker.broker import Broker
+from paste_proxy.broker.keys import CallKey
+from paste_proxy.broker.speculation import Speculation
 from paste_proxy.candidates import PAID, Candidates
+from paste_proxy.chains import Chains
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
 from paste_proxy.expecting import ARGUMENTS, CONTEXT, MENTION, NAME, Expecting, new_expecting
 from paste_proxy.grammar.events import CallSealed
-from paste_proxy.predict.model import Call, Candidate, Prediction, Predictor
+from paste_proxy.predict.model import Call, Candidate, Fixed, Prediction, Predictor
 from paste_proxy.predict.shadow import Shadow
+from paste_proxy.predict.value import latest
 from paste_proxy.sessions.history import decode_object
 from paste_proxy.sessions.state import SessionState
 from paste_proxy.sessions.turn import Turn
@@ -41,6 +45,7 @@ class Expectations:
         self.speculation = speculation
         self._client_tools = client_tools
         self._checks = Candidates(broker, speculation)
+        self._chains = Chains(broker, self._checks, speculation)
         self._turns: dict[str, Expecting] = {}
 
     @property
@@ -159,6 +164,7 @@ class Expectations:
         expecting.ordinal = max(expecting.ordinal, said.ordinal)
         expecting.known.add((call.tool, arguments))
         expecting.told.clear()
+        expecting.asked.add((call.tool, arguments))
         expecting.taken = 0
         if self._told(turn, expecting.predictor.asked, call):
             self._look(turn, expecting, CONTEXT, now)
@@ -177,7 +183,8 @@ class Expectations:
 
     def ended(self, turn: str, session: SessionState, now: float) -> None:
         """The model has stopped, or nobody listens to it any more."""
-        self._turns.pop(turn, None)
+        if (expecting := self._turns.pop(turn, None)) is not None:
+            self._broker.end_chains(session.id, expecting.asked, now)
         self.shadow.turn_ended(session.id, now)
 
     def answered(self, line: Iterable[str], call_ids: Collection[str], now: float) -> None:
@@ -208,7 +215,8 @@ class Expectations:
         return True
 
     def _failed(self, turn: str = "") -> None:
-        self._turns.pop(turn, None)
+        if (expecting := self._turns.get(turn)) is not None:
+            expecting.predictor = Fixed(())
         self.failures += 1
         if self.failures == 1:
             log.exception("the predictor failed; later failures are only counted")
@@ -229,6 +237,24 @@ class Expectations:
             if expecting.taken < limit and self._take(expecting, candidate, arguments, worth, now):
                 expecting.taken += 1
                 expecting.known.add((candidate.tool, arguments))
+        self._look_beyond(turn, expecting, now)
+
+    def _look_beyond(self, turn: str, expecting: Expecting, now: float) -> None:
+        """Of what is likely some may have its result since an earlier turn."""
+        session = expecting.session
+        for tool, arguments in expecting.best if self.speculation.chain_depth else ():
+            staged = self._broker.staged(CallKey(session.tenant, session.id, tool, arguments))
+            if staged is not None:
+                self.staged(turn, staged, now)
+
+    def staged(self, turn: str, speculation: Speculation, now: float) -> None:
+        """A speculation of the turn, or for the one after, has its result."""
+        if (expecting := self._turns.get(turn)) is None:
+            return
+        try:
+            self._chains.extend(expecting, speculation, now)
+        except Exception:  # noqa: BLE001 - boundary, as in `begin`
+            self._failed(turn)
 
     def _worthy(
         self, turn: str, expecting: Expecting, limit: int, now: float
@@ -283,9 +309,8 @@ class Expectations:
     def _offer(self, expecting: Expecting, candidate: Candidate, prediction: Prediction, now: float) -> bool:
         session, values = expecting.session, self._broker.values
         named, since = expecting.since
-        prediction.start_by = now + values.start_within(
-            expecting.application, candidate.tool, now - since, named=named
-        )
+        left = values.left(expecting.application, candidate.tool, now - since, named=named)
+        prediction.start_by = now + latest(left)
         call = Call(candidate.tool, candidate.arguments)
         context = RunContext(session.tenant, session.id)
-        return self._broker.offer(context, call, RunClass.SPECULATIVE, now, prediction)
+        return self._broker.offer(context, call, RunClass.SPECULATIVE, now, prediction) is not None

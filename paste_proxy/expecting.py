@@ -45,6 +45,12 @@ class Expecting:
     """All of them."""
     known: set[tuple[str, str]] = field(default_factory=set)
     """What was taken on or asked for, by tool and canonical arguments: a run that failed is not tried again."""
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """Those of them that were asked for."""
+    extended: set[str] = field(default_factory=set)
+    """Speculations, by their ids, behind which was looked what may follow."""
+    shares: dict[str, Candidate] = field(default_factory=dict)
+    """How likely chained ones are, if those before them are asked for."""
     ordinal: int = -1
     """Of the call that is being written."""
     named: float | None = None

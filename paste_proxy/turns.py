@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.keys import canonical_text
 from paste_proxy.broker.naming import ToolNames
+from paste_proxy.broker.speculation import Speculation
 from paste_proxy.broker.ties import ModelCall, Ties
 from paste_proxy.broker.writes import OpenWrite, OpenWrites
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
@@ -169,6 +170,12 @@ class Turns:
         turn.session.history.read()
         self.expectations.begin(turn, turn.session, now)
 
+    def staged(self, speculation: Speculation, now: float) -> None:
+        """A run ahead gave its result. Nobody is told of it but who predicts its session's next calls."""
+        session = self.sessions.get(speculation.key.session)
+        if session is not None:
+            self.expectations.staged(session.turn, speculation, now)
+
     # -- the reply ----------------------------------------------------------------------------------------
 
     def streamed(self, turn_id: str, event: GrammarEvent, now: float) -> None:
@@ -273,7 +280,7 @@ class Turns:
         """Start it, unless it is running already, or the tool would only refuse it."""
         if not turn.one_reply or said.invalid:
             return False
-        return self._broker.offer(_context(session), call, RunClass.DECIDED, now)
+        return self._broker.offer(_context(session), call, RunClass.DECIDED, now) is not None
 
     def _ended(self, turn: Turn, session: SessionState, event: TurnEnded, now: float) -> None:
         """The model has stopped. The client may go on before the reply's last bytes are through."""

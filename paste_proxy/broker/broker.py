@@ -5,10 +5,13 @@ place, `_usable`: same key (tenant, session, tool, all arguments), still allowed
 read written since, and the same fingerprint where the tool has one.
 """
 
+from collections.abc import Container
+
 from paste_proxy.broker.contest import Contest
 from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.broker.lifecycle import State, Trigger
+from paste_proxy.broker.live import Live
 from paste_proxy.broker.permits import EVERY_TOOL, Permits
 from paste_proxy.broker.sampling import START_WITHIN_S, Sample, Sampling
 from paste_proxy.broker.scopes import Epochs, overlap
@@ -16,7 +19,7 @@ from paste_proxy.broker.speculation import PendingCall, RunRecord, Speculation
 from paste_proxy.broker.staging import Staging, StagingLimits
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, ToolError, ToolsBusyError, ToolTimeoutError
-from paste_proxy.events import AnswerCall, CancelRun, Decision, FailCall, PromoteRun, StartRun
+from paste_proxy.events import AnswerCall, CancelRun, Decision, FailCall, PromoteRun, RunEnded, StartRun
 from paste_proxy.predict.model import Call, Prediction
 from paste_proxy.predict.value import ValueModel
 from paste_proxy.schedule.queue import JointQueue, Waiting
@@ -53,11 +56,7 @@ class Broker:
         self.staging = Staging(staging)
         self._min_service_s = min_service_s
         self._queued_calls = queued_calls
-        self._live: dict[CallKey, Speculation] = {}
-        self._of_session: dict[str, dict[CallKey, Speculation]] = {}
-        """The live ones again."""
-        self._in_slots: dict[str, Speculation] = {}
-        """The live ones whose run has a slot, by its id."""
+        self._live = Live()
         self._contest = Contest(queue.speculative_limit)
         self._runs: dict[str, RunRecord] = {}
         self._samples: dict[str, RunRecord] = {}
@@ -82,26 +81,32 @@ class Broker:
         run_class: RunClass,
         now: float,
         prediction: Prediction | None = None,
-    ) -> bool:
-        """Take on a candidate (or a sealed call, class `decided`). False: not eligible, known, worth little."""
+        parent: Speculation | None = None,
+    ) -> Speculation | None:
+        """Take on a candidate (or a sealed call, class `decided`). None: not eligible, known, worth little.
+        `parent`: it is only expected behind that one, in the turn after."""
         if not self.may_run_ahead(call.tool):
-            return False
+            return None
         spec = self.specs[call.tool]
         if self.epochs.is_open(spec.reads):
-            return False
+            return None
         key = call_key(context.tenant, context.session, spec, call.arguments)
-        if (known := self._live.get(key)) is not None:
+        if (known := self._live.find(key)) is not None:
+            if parent is None:
+                known.stand_alone()
             self._hurry(known, run_class)
-            return False
+            return None
         predicted = run_class is RunClass.SPECULATIVE
         if predicted and not self.permits.admits(spec, context, now):
-            return False
+            return None
         if prediction is not None and not self._contest.admits(prediction.value_s):
-            return False
+            return None
         record = self._new_run(spec, call.arguments, context)
         speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, prediction)
-        record.speculation = self._live[key] = speculation
-        self._of_session.setdefault(key.session, {})[key] = speculation
+        record.speculation = speculation
+        self._live.add(speculation)
+        if parent is not None:
+            speculation.follow(parent)
         self._queue.add(record.id, spec.name, run_class, speculation.worth)
         self._contest.enter(speculation)
         if predicted:
@@ -109,14 +114,14 @@ class Broker:
         self._expire_later(speculation)
         if (loser := self._contest.loser()) is not None:
             self._end(loser, Trigger.DISCARD, now)
-        return True
+        return speculation
 
     def withdraw(self, context: RunContext, call: Call, now: float) -> None:
         """What was taken on for this call will not be asked for."""
         if call.tool not in self.specs:
             return  # gone meanwhile, and its speculations with it
         key = call_key(context.tenant, context.session, self.specs[call.tool], call.arguments)
-        if (known := self._live.get(key)) is not None:
+        if (known := self._live.find(key)) is not None:
             self._end(known, Trigger.DISCARD, now)
 
     def _hurry(self, known: Speculation, run_class: RunClass) -> None:
@@ -157,7 +162,7 @@ class Broker:
         if not call.context.session:
             return False
         key = call_key(call.context.tenant, call.context.session, call.spec, call.arguments)
-        speculation = self._live.get(key)
+        speculation = self._live.find(key)
         if speculation is None:
             return False
         if speculation.expires <= now:
@@ -209,7 +214,7 @@ class Broker:
         record.handed_over = True
         if record.speculation is not None:
             record.speculation.stamp = self.epochs.stamp(record.spec.reads)
-            self._in_slots[record.id] = record.speculation
+            self._live.enter_slot(record.speculation)
             self._contest.leave(record.id)
         elif record.spec.writes:
             record.writing = record.spec.writes
@@ -226,7 +231,7 @@ class Broker:
         if record.speculation is not None:
             record.speculation.move(Trigger.START)
             record.speculation.started = now
-            self.ledger.run_started(record.speculation.run_class)
+            self.ledger.run_started(record.speculation)
             self._expire_later(record.speculation)
 
     def preempt(self, starved: Waiting, now: float) -> bool:
@@ -236,68 +241,54 @@ class Broker:
             if sample.handed_over and (not same_tool or sample.spec.name == starved.lane):
                 self._drop(sample)
                 return True
-        victims = [
-            speculation
-            for speculation in self._in_slots.values()
-            if not same_tool or speculation.spec.name == starved.lane
-        ]
-        if not victims:
-            return False
-        self._end(max(victims, key=lambda one: (one.run_class, -one.worth, one.created)), Trigger.CANCEL, now)
-        return True
+        victim = self._live.victim(starved.lane if same_tool else None)
+        if victim is not None:
+            self._end(victim, Trigger.CANCEL, now)
+        return victim is not None
 
-    def run_ended(
-        self, run: str, output: Output | None, error: PasteError | None, fingerprint: bytes | None, now: float
-    ) -> None:
-        """A run gave a result or an error. Runs that were cancelled are unknown here, and ignored."""
-        record = self._runs.pop(run, None)
+    def run_ended(self, ended: RunEnded, now: float) -> Speculation | None:
+        """A run gave a result or an error; the speculation whose result is staged now, if it was one. Runs that
+        were cancelled are unknown here, and ignored."""
+        record = self._runs.pop(ended.run, None)
         if record is None:
-            return
-        self._queue.release(run)
-        self._in_slots.pop(run, None)
+            return None
+        self._queue.release(record.id)
+        self._live.leave_slot(record.id)
         if record.writing:
             self.end_write(record.writing, now)
-        if output is not None:
+        if ended.output is not None:
             self.ledger.served(record.spec.name, now - record.started)
             self.values.served(record.spec.name, now - record.started)
         if record.sample is not None:
-            self._compare(record, record.sample, output, now)
+            self._compare(record, record.sample, ended.output, now)
         elif record.speculation is not None:
-            self._stage(record.speculation, output, fingerprint, now)
+            self._stage(record.speculation, ended, now)
+            return record.speculation if record.speculation.state is State.READY else None
         elif record.call is not None:
-            self._finish(record, record.call, output, error, fingerprint, now)
+            self._finish(record, record.call, ended, now)
+        return None
 
-    def _stage(
-        self, speculation: Speculation, output: Output | None, fingerprint: bytes | None, now: float
-    ) -> None:
+    def _stage(self, speculation: Speculation, ended: RunEnded, now: float) -> None:
         """A speculative run has ended: keep its result aside. An error is never kept."""
         speculation.completed = now
         self.permits.budgets.end(speculation.id, started=True)
-        if output is None:
+        if ended.output is None:
             self._end(speculation, Trigger.FAIL, now)
             return
-        speculation.output = output
-        if not self.staging.fits(len(output.body)):
+        speculation.output = ended.output
+        if not self.staging.fits(len(ended.output.body)):
             self._end(speculation, Trigger.DISCARD, now)
             return
         speculation.move(Trigger.COMPLETE)
-        speculation.fingerprint = fingerprint
+        speculation.fingerprint = ended.fingerprint
         self.staging.add(speculation)
         self._expire_later(speculation)
         while (oldest := self.staging.overflow(speculation.key.session)) is not None:
             self._end(oldest, Trigger.DISCARD, now)
 
-    def _finish(
-        self,
-        record: RunRecord,
-        call: PendingCall,
-        output: Output | None,
-        error: PasteError | None,
-        fingerprint: bytes | None,
-        now: float,
-    ) -> None:
-        service = now - record.started
-        if record.joined is not None and (output is None or fingerprint != call.fingerprint):
+    def _finish(self, record: RunRecord, call: PendingCall, ended: RunEnded, now: float) -> None:
+        service, output = now - record.started, ended.output
+        if record.joined is not None and (output is None or ended.fingerprint != call.fingerprint):
             self._unused(record.spec, record.context.tenant, record.joined, service, output, now)
             call.outcome, call.decided = "executed", False
             self._execute(call)
@@ -305,15 +296,16 @@ class Broker:
             saved = max(0.0, call.issued - record.started) if record.joined is not None else 0.0
             self._answer(call, output, service, saved, now)
         else:
-            self._fail(call, error or ToolError("the run ended without a result", param=call.spec.name))
+            nothing = ToolError("the run ended without a result", param=call.spec.name)
+            self._fail(call, ended.error or nothing)
 
     # -- writes -------------------------------------------------------------------------------------------
 
     def begin_write(self, scopes: frozenset[str], now: float) -> None:
         """A write has begun: whatever read these scopes ahead of its call is worthless."""
         self.epochs.begin_write(scopes)
-        for speculation in list(self._live.values()):
-            if overlap(speculation.spec.reads, scopes):
+        for speculation in self._live:
+            if speculation.is_live and overlap(speculation.spec.reads, scopes):
                 self._end(speculation, Trigger.VOID, now)
 
     def end_write(self, scopes: frozenset[str], now: float) -> None:
@@ -322,8 +314,24 @@ class Broker:
     # -- endings ------------------------------------------------------------------------------------------
 
     def discard_session(self, session: str, now: float) -> None:
-        for speculation in list(self._of_session.get(session, {}).values()):
+        for speculation in self._live.of_session(session):
+            self.discard(speculation, now)
+
+    def discard(self, speculation: Speculation, now: float) -> None:
+        """Not wanted any more; it may have ended before."""
+        if speculation.is_live:
             self._end(speculation, Trigger.DISCARD, now)
+
+    def staged(self, key: CallKey) -> Speculation | None:
+        """The one of this key whose result is kept aside."""
+        found = self._live.find(key)
+        return found if found is not None and found.state is State.READY else None
+
+    def end_chains(self, session: str, asked: Container[tuple[str, str]], now: float) -> None:
+        """The session's turn is over, and asked for these calls, by tool and canonical arguments: what was only
+        expected behind others will not come."""
+        for speculation in self._live.behind_others(session, asked):
+            self.discard(speculation, now)
 
     def tool_changed(self, tool: str, now: float) -> None:
         """It is another one now, or gone: what the former one gave is not what this one would give."""
@@ -339,21 +347,23 @@ class Broker:
             self._end_all_of(tool, Trigger.DISCARD, now)
 
     def _end_all_of(self, tool: str, trigger: Trigger, now: float) -> None:
-        for speculation in [one for one in self._live.values() if tool in (one.spec.name, EVERY_TOOL)]:
-            self._end(speculation, trigger, now)
+        for speculation in self._live:
+            if speculation.is_live and tool in (speculation.spec.name, EVERY_TOOL):
+                self._end(speculation, trigger, now)
         for sample in [one for one in self._samples.values() if tool in (one.spec.name, EVERY_TOOL)]:
             self._drop(sample)
 
     def discard_waiting(self, session: str, now: float) -> None:
-        """The turn that the session's guesses were for is over: those that have not begun are too late."""
-        for speculation in list(self._of_session.get(session, {}).values()):
-            if speculation.state is State.QUEUED and speculation.run_class is RunClass.SPECULATIVE:
-                self._end(speculation, Trigger.DISCARD, now)
+        """The turn that the session's guesses were for is over: those that have not begun are too late, but for
+        those of a later turn."""
+        for speculation in self._live.too_late(session):
+            self.discard(speculation, now)
 
     def _end(self, speculation: Speculation, trigger: Trigger, now: float) -> State:
         """Move a live speculation to its end and free what it held. The state before is returned."""
         was = speculation.move(trigger)
-        self._forget(speculation)
+        self._live.remove(speculation)
+        self._contest.leave(speculation.id)
         self._deadlines.cancel(speculation.timer)
         self.permits.budgets.end(speculation.id, started=was is not State.QUEUED)
         self.ledger.speculation_ended(speculation)
@@ -361,6 +371,8 @@ class Broker:
             ended = speculation.completed if was is State.READY else now
             seconds, tenant = ended - speculation.started, speculation.key.tenant
             self._unused(speculation.spec, tenant, speculation.run_class, seconds, speculation.output, now)
+        for follower in speculation.part(claimed=trigger is Trigger.CLAIM):
+            self._end(follower, Trigger.DISCARD, now)
         if was is State.READY:
             self.staging.remove(speculation)
             return was
@@ -370,14 +382,6 @@ class Broker:
         elif record is not None:
             self._drop(record)
         return was
-
-    def _forget(self, speculation: Speculation) -> None:
-        key = speculation.key
-        del self._live[key], self._of_session[key.session][key]
-        if not self._of_session[key.session]:
-            del self._of_session[key.session]
-        self._in_slots.pop(speculation.id, None)
-        self._contest.leave(speculation.id)
 
     def _drop(self, record: RunRecord) -> None:
         """A run ahead that nobody wants: it only reads, and can be ended at once, so its slot is free."""

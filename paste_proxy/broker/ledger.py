@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
+from paste_proxy.broker.lifecycle import State
 from paste_proxy.broker.speculation import PendingCall, Speculation
 from paste_proxy.tools.ports import RunClass
 from paste_proxy.tools.spec import ToolSpec
@@ -24,6 +25,8 @@ class Ledger:
     """Predicted speculations by their last state."""
     unused: Counter[str] = field(default_factory=Counter)
     """Runs ahead that were started and served nobody, by class."""
+    chained: Counter[str] = field(default_factory=Counter)
+    """Of the predicted ones those that were started behind a staged result: started, claimed."""
     wasted_worker_s: float = 0.0
     unused_of: Counter[str] = field(default_factory=Counter)
     """The same by tool."""
@@ -41,12 +44,15 @@ class Ledger:
         self.hits["decided" if call.decided else call.outcome] += 1
         self.saved_s += saved_s
 
-    def run_started(self, run_class: RunClass) -> None:
-        self.started[run_class.name.lower()] += 1
+    def run_started(self, speculation: Speculation) -> None:
+        self.started[speculation.run_class.name.lower()] += 1
+        self.chained["started"] += speculation.is_chained
 
     def speculation_ended(self, speculation: Speculation) -> None:
         if speculation.run_class is RunClass.SPECULATIVE:
             self.ended[speculation.state.value] += 1
+        if speculation.state in (State.REUSED, State.JOINED):
+            self.chained["claimed"] += speculation.is_chained
 
     def run_unused(self, spec: ToolSpec, run_class: RunClass, seconds: float, size: int) -> None:
         """A run ahead was started and served nobody."""

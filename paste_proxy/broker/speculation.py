@@ -33,6 +33,14 @@ class Speculation:
     fingerprint: bytes | None = None
     timer: Timer | None = None
     """Its expiry."""
+    parent: "Speculation | None" = None
+    """It is expected only if that one's call comes, which nobody has claimed yet."""
+    followers: list["Speculation"] = field(default_factory=list)
+    """Those that had it for a parent; some may have ended."""
+    is_chained: bool = False
+    """It had a parent when it was taken on."""
+    turns_ahead: int = 0
+    """Turns that end before the one that it is for."""
 
     def __post_init__(self) -> None:
         self._tell()
@@ -43,6 +51,30 @@ class Speculation:
         self.state = transition(before, trigger)
         self._tell()
         return before
+
+    # -- chains -------------------------------------------------------------------------------------------
+
+    def follow(self, parent: "Speculation") -> None:
+        self.parent, self.is_chained = parent, True
+        self.turns_ahead = len(parent.path)
+        parent.followers.append(self)
+
+    def stand_alone(self) -> None:
+        """It is expected in its own right, in the turn under way."""
+        self.parent, self.turns_ahead = None, 0
+
+    def part(self, *, claimed: bool) -> list["Speculation"]:
+        """It has ended; claimed, its followers go on by themselves. Those that end with it."""
+        mine = [one for one in self.followers if one.parent is self and one.is_live]
+        self.followers = []
+        for follower in mine:
+            follower.parent = None
+        return [] if claimed else mine
+
+    @property
+    def path(self) -> list["Speculation"]:
+        """Those that must be asked for before it, one after the other, and itself."""
+        return [*self.parent.path, self] if self.parent is not None else [self]
 
     def _tell(self) -> None:
         if self.prediction is not None:

@@ -36,6 +36,8 @@ def stats(core: Core) -> dict[str, Any]:
             "ended": dict(ledger.ended),
             "decided_started": ledger.started["decided"],
             "decided_unused": ledger.unused["decided"],
+            "chained_started": ledger.chained["started"],
+            "chained_claimed": ledger.chained["claimed"],
         },
         "unused_per_used": round(unused / used, 3) if used else None,
         "wasted_worker_s": round(ledger.wasted_worker_s, 3),
@@ -128,6 +130,12 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
     )
     yield _counters(
         "paste_runs_ahead_unused", "Runs ahead that served nobody, by class", "run_class", ledger.unused.items()
+    )
+    yield _counters(
+        "paste_chained_runs",
+        "Predicted runs behind a staged result, started and claimed",
+        "fate",
+        ((fate, ledger.chained[fate]) for fate in ("started", "claimed")),
     )
     yield _counter("paste_saved_seconds", "Tool time that passed before the call came", ledger.saved_s)
     yield _counter("paste_wasted_worker_seconds", "Time of unused runs", ledger.wasted_worker_s)

@@ -128,6 +128,8 @@ class Memory:
         self._unanswered: list[tuple[str, Mapping[str, Any]]] = []
         self.clock = 0
         """Texts that were read, and calls."""
+        self.supposed: list[tuple[str, Mapping[str, Any]]] = []
+        """Calls that are taken back by `settle`."""
         self._supposed: list[Supposed] = []
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -166,6 +168,7 @@ class Memory:
 
     def suppose(self, tool: str, arguments: Mapping[str, Any]) -> None:
         """As `ask`, for as long as the turn is under way: `settle` takes it back."""
+        self.supposed.append((tool, arguments))
         tool, arguments = tool[:NAME], in_bounds(arguments) if len(self._supposed) <= SUPPOSED else {}
         symbol, filling = self._symbols.apart(tool, arguments)
         for argument, key in filling.items():
@@ -176,7 +179,7 @@ class Memory:
 
     def settle(self) -> None:
         """Take back what was supposed."""
-        self.asked = []
+        self.asked, self.supposed = [], []
         while self._supposed:
             self._supposed.pop().undo(self)
 

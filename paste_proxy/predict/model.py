@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -127,6 +127,19 @@ class TurnPredictor(Protocol):
 
     def candidates(self, limit: int) -> list[Candidate]:
         """At most `limit` concrete calls that may come next, the likeliest first."""
+        ...
+
+
+@runtime_checkable
+class ForesightedTurn(TurnPredictor, Protocol):
+    """A `TurnPredictor` that can also say what would come after this turn: for chains (docs/design.md)."""
+
+    def following(self, results: Sequence[FinishedCall], limit: int) -> list[Candidate]:
+        """At most `limit` calls that would come next if the model asked for exactly these calls, each in a turn
+        of its own, the first in this one, and their results were these.
+
+        The model has not asked, and may never see the results: nothing of them may be kept or learnt from.
+        """
         ...
 
 

@@ -1,5 +1,6 @@
 """Where values stand: sources as a session knows them, and values with the places that they were seen at."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from paste_proxy.predict.symbols import Slot
@@ -41,6 +42,9 @@ class Origin:
         self.values: dict[Key, Value] = {}
         """The newest that stood there, the newest last."""
 
+    def __repr__(self) -> str:
+        return f"Origin({self.source})"
+
 
 class Value:
     __slots__ = ("at", "count", "key", "kinds", "mask", "places", "stood", "used")
@@ -76,6 +80,14 @@ class Value:
         if self.stood is oldest:
             self.stood, self.at = next(reversed(self.places.items()))
         return oldest
+
+    def twin(self, origins: Mapping[Origin, Origin]) -> "Value":
+        """A copy that stood in other origins, each in the place of one of its own."""
+        value = Value(self.key)
+        value.places = {origins[origin]: place for origin, place in self.places.items()}
+        value.stood, value.at = None if self.stood is None else origins[self.stood], self.at
+        value.used, value.kinds, value.count = dict(self.used), self.kinds, self.count
+        return value
 
     def kept(self) -> tuple[Any, ...]:
         return dict(self.places), self.stood, self.at, dict(self.used), self.kinds, self.count

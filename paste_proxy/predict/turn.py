@@ -1,19 +1,20 @@
 """One turn of a session: its candidates, sharpened by all that is heard (the levels of DESIGN section 6)."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from paste_proxy.predict.calibration import Calibration
 from paste_proxy.predict.extractors import Extractors
 from paste_proxy.predict.filling import Filled, Filling
+from paste_proxy.predict.forks import forked
 from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.hearing import Hearing
 from paste_proxy.predict.ledger import TOTAL, Ledger
 from paste_proxy.predict.listening import Listening
 from paste_proxy.predict.memory import Memory
-from paste_proxy.predict.model import Call, Candidate
+from paste_proxy.predict.model import Call, Candidate, FinishedCall
 from paste_proxy.predict.next_tool import NextTool
 from paste_proxy.predict.reasons import reason
 from paste_proxy.predict.repeats import Repeats
@@ -86,7 +87,7 @@ class _Here:
 
 
 class Turn:
-    """Implements `TurnPredictor`. `tools`: the names that may be called; None: any."""
+    """Implements `ForesightedTurn`. `tools`: the names that may be called; None: any."""
 
     def __init__(
         self, parts: Parts, memory: Memory, tools: frozenset[str] | None, heard: Heard | None = None
@@ -110,6 +111,8 @@ class Turn:
         """Calls of a symbol, now that the text is known; the chance of the symbol is 1 here."""
         self._place = 0
         """Of the call that comes next."""
+        self._asked: list[Call] = []
+        """What it asked for before."""
         self.looks: list[Look] = []
         """Of the turn's first calls, in their order."""
 
@@ -140,6 +143,7 @@ class Turn:
         symbol, filling = self._parts.symbols.apart(call.tool, call.arguments)
         self._listening.heard.gave(symbol, filling)
         self._memory.suppose(call.tool, call.arguments)
+        self._asked.append(call)
         self._place += 1
         self._named, self._given = None, {}
         self._move_on()
@@ -154,6 +158,14 @@ class Turn:
 
     def candidates(self, limit: int) -> list[Candidate]:
         return self._told(self.expected(limit))
+
+    def following(self, results: Sequence[FinishedCall], limit: int) -> list[Candidate]:
+        memory = forked(self._memory)
+        for call in self._asked:
+            memory.ask(call.tool, call.arguments)
+        for result in results:
+            memory.answered(result)
+        return Turn(self._parts, memory, self._tools).candidates(limit)
 
     def whole_turn(self, limit: int) -> list[Candidate]:
         """Calls that may come at any place of the turn: those that may come next, and, where one of them is
@@ -174,7 +186,7 @@ class Turn:
             self._memory.settle()
             self._listening.heard.given = given
             self._move_on()
-            self._place = 0
+            self._place, self._asked = 0, []
             del self.looks[1:]  # they rest on guesses
         return self._told(_best(limit, [(chance, call) for call, chance in chances.items()]))
 

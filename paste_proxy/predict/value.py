@@ -13,6 +13,8 @@ from operator import mul
 from typing import TypeAlias, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+Left: TypeAlias = list[tuple[float, float]]
+"""Times that may be left, rising, with their probabilities."""
 _Lead: TypeAlias = tuple[str, bool]
 """Of a tool's calls: from the turn's request on, or from their name on."""
 
@@ -85,7 +87,7 @@ class Durations:
         at = _bin(seconds)
         return self._saved[at] + seconds * self._survival[at]
 
-    def beyond(self, elapsed: float) -> list[tuple[float, float]]:
+    def beyond(self, elapsed: float) -> Left:
         """The time that is left after `elapsed` seconds, with its probabilities; empty: it is over by now."""
         left = [
             (middle - elapsed, count)
@@ -134,19 +136,21 @@ class ValueModel:
     ) -> float:
         """Seconds that it is worth to start a call now, `elapsed` seconds after its turn's request, or after
         its name."""
+        return self.worth(tool, probability, self.left(application, tool, elapsed, named=named), price)
+
+    def worth(self, tool: str, probability: float, left: Left, price: float) -> float:
+        """The same, by the time that is left until its call is sealed."""
         service, chance = self._service_of(tool), min(max(probability, 0.0), 1.0)
-        left = self._lead_of(application, (tool, named)).beyond(elapsed)
         saved = sum(share * service.at_most(seconds) for seconds, share in left)
         return chance * saved - (1 - chance) * price * service.mean - OVERHEAD_S
 
-    def start_within(self, application: Hashable, tool: str, elapsed: float, *, named: bool = False) -> float:
-        """Seconds after which its turn is expected to be over, and a start worthless."""
-        passed = 0.0
-        for seconds, share in self._lead_of(application, (tool, named)).beyond(elapsed):
-            passed += share
-            if passed >= LATEST:
-                return seconds
-        return 0.0
+    def left(self, application: Hashable, tool: str, elapsed: float, *, named: bool = False) -> Left:
+        """The time that is left until a call is sealed; empty: such calls are sealed by now."""
+        return self._lead_of(application, (tool, named)).beyond(elapsed)
+
+    def left_after(self, left: Left, application: Hashable, tool: str) -> Left:
+        """The same of a call in the turn after: its request goes out when what is `left` is over."""
+        return _summed(left, self.left(application, tool, 0.0))
 
     def _service_of(self, tool: str) -> Durations:
         return _known(self._service, tool, lambda: SERVICE_PRIOR)
@@ -156,6 +160,16 @@ class ValueModel:
 
     def _lead_of(self, application: Hashable, lead: _Lead) -> Durations:
         return _known(self._lead_there, (application, lead), lambda: self._lead_anywhere(lead).shares())
+
+
+def latest(left: Left) -> float:
+    """Seconds after which its turn is expected to be over, and a start worthless."""
+    passed = 0.0
+    for seconds, share in left:
+        passed += share
+        if passed >= LATEST:
+            return seconds
+    return 0.0
 
 
 def price_at(pressure: float) -> float:
@@ -170,6 +184,16 @@ def _known(table: dict[K, Durations], key: K, prior: Callable[[], list[float]]) 
     if len(table) > KEPT:
         del table[next(iter(table))]
     return found
+
+
+def _summed(one: Left, other: Left) -> Left:
+    """Of two times, one after the other; by bins, so that it stays as short as one."""
+    shares: dict[int, float] = {}
+    for seconds, share in one:
+        for more, part in other:
+            at = _bin(seconds + more)
+            shares[at] = shares.get(at, 0.0) + share * part
+    return [(MIDDLES[at], shares[at]) for at in sorted(shares)]
 
 
 def _bin(seconds: float) -> int:

@@ -15,7 +15,7 @@ from paste_proxy.broker.waste import WasteCap
 from paste_proxy.config import BudgetConfig
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import ToolError
-from paste_proxy.events import AnswerCall, CancelRun, FailCall, PromoteRun, StartRun
+from paste_proxy.events import AnswerCall, CancelRun, FailCall, PromoteRun, RunEnded, StartRun
 from paste_proxy.predict.model import Call
 from paste_proxy.schedule.queue import Capacity, JointQueue
 from paste_proxy.tools.ports import Output, RunClass, RunContext
@@ -97,7 +97,7 @@ class Desk:
     def ended(self, run: str, text: str | None = "result", fingerprint: bytes | None = None) -> list[str]:
         output = None if text is None else Output(text.encode(), is_text=True)
         error = None if output else ToolError("it broke")
-        self.broker.run_ended(run, output, error, fingerprint, self.now)
+        self.broker.run_ended(RunEnded(run, output, error, fingerprint), self.now)
         return self.decisions()
 
     def at(self, now: float) -> list[str]:

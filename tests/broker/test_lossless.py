@@ -1,5 +1,6 @@
 """Promise 2, lossless, against a hostile predictor: whatever it guesses, nobody can tell from the results."""
 
+from collections import Counter
 from collections.abc import Callable
 from random import Random
 
@@ -104,9 +105,12 @@ def test_the_simulation_does_use_what_ran_ahead() -> None:
     """Else the properties above would hold of a broker that never speculates."""
     task = [[("read_a", 1)], [("read_b", 1), ("read_all", 1)], [("write_a", 1)], [("read_a", 1)]] * 3
     outcomes: set[str] = set()
+    chained: Counter[str] = Counter()
     for seed in range(30):
         _, simulation = play(
             {"s": task, "t": task}, Random(seed), _guesser(task, [], Random(seed)), in_text=seed % 2 == 1
         )
         outcomes |= {seen.outcome for seen in simulation.seen}
+        chained += simulation.core.broker.ledger.chained
     assert outcomes == {"reused", "joined", "promoted", "executed"}
+    assert chained["claimed"] > 5

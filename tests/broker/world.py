@@ -37,7 +37,7 @@ from paste_proxy.events import (
 )
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, Foreseen, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request
-from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
+from paste_proxy.predict.model import Call, Candidate, FinishedCall, Fixed, History, TurnPredictor
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable
@@ -97,7 +97,19 @@ class HostilePredictor:
         return [Candidate(call.tool, call.arguments, 0.9, "hostile") for call in self._guess(history)]
 
     def begin(self, history: History, tools: Iterable[str]) -> TurnPredictor:
-        return Fixed(self.predict(history, tools, 99))
+        return HostileTurn(self.predict(history, tools, 99), history, self)
+
+
+class HostileTurn(Fixed):
+    """Guesses as much of what follows staged results."""
+
+    def __init__(self, candidates: Sequence[Candidate], history: History, hostile: HostilePredictor) -> None:
+        super().__init__(candidates)
+        self._history = history
+        self._hostile = hostile
+
+    def following(self, results: Sequence[FinishedCall], limit: int) -> list[Candidate]:
+        return self._hostile.predict(History([*self._history.calls, *results]), (), limit)
 
 
 @dataclass

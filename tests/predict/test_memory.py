@@ -49,7 +49,7 @@ def snapshot(memory: Memory) -> dict[str, Any]:
     }
     return {
         **{name: repr(value) if isinstance(value, list) else dict_of(value) for name, value in kept.items()},
-        "values": [(key, value.kept()) for key, value in memory.values.items()],
+        "values": [(key, repr(value.kept())) for key, value in memory.values.items()],
         "by_mask": {mask: list(same) for mask, same in memory.by_mask.items()},
         "origins": {source: (one.newest, list(one.values)) for source, one in memory.origins.items()},
         "named": {name: list(given) for name, given in memory.named.items()},

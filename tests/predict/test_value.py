@@ -15,6 +15,7 @@ from paste_proxy.predict.value import (
     SERVICE_PRIOR,
     Durations,
     ValueModel,
+    latest,
     price_at,
 )
 
@@ -55,8 +56,8 @@ def test_a_turn_that_is_nearly_over_leaves_little_to_save() -> None:
 
 def test_a_start_is_in_time_while_hardly_any_turn_is_over() -> None:
     model = learnt(5.0, 10.0)
-    assert model.start_within(APP, "t", 0.0) == pytest.approx(10.0, rel=0.3)
-    assert model.start_within(APP, "t", 1e9) == 0.0
+    assert latest(model.left(APP, "t", 0.0)) == pytest.approx(10.0, rel=0.3)
+    assert latest(model.left(APP, "t", 1e9)) == 0.0
 
 
 def test_an_application_has_times_of_its_own_and_begins_with_those_of_the_tool() -> None:
@@ -74,7 +75,7 @@ def test_how_long_a_call_is_written_is_learnt_apart() -> None:
         model.sealed(APP, "t", 0.2, named=True)
     assert model.value(APP, "t", 1.0, 0.0, 0.02, named=True) == pytest.approx(0.2, rel=0.3)
     assert model.value(APP, "t", 1.0, 0.0, 0.02) == pytest.approx(5.0, rel=0.3)
-    assert model.start_within(APP, "t", 0.0, named=True) < 0.3
+    assert latest(model.left(APP, "t", 0.0, named=True)) < 0.3
 
 
 def test_a_change_shows_within_some_dozen_calls() -> None:
