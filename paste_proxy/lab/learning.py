@@ -39,11 +39,13 @@ async def play(policy: Policy, task: int, answer: Answer) -> list[dict[str, Any]
 
 
 def tell(messages: Iterable[dict[str, Any]], session: str, predictor: Predictor) -> None:
-    """Have the predictor learn from every turn of a task, each with the history before it."""
+    """Have the predictor learn from every turn of a task, each with the history before it and what it said."""
     history = SessionHistory(session)
     for message in _as_read(messages):
         if message.role == "assistant":
             calls = [Call(call.name, json.loads(call.arguments)) for call in message.calls]
+            if message.text:
+                predictor.begin(history.history, ()).heard(message.text)
             predictor.learn(history.history, calls)
         history.take([message], {})
         history.read()

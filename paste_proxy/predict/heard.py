@@ -24,9 +24,9 @@ STEM = 5
 """Letters that tell words apart whatever their ending: cancel and cancelling, baggage and baggages."""
 ENDINGS = ("ations", "ation", "ing", "ion", "ies", "ed", "es", "s", "e", "y")
 _WORD = re.compile(
-    r"(https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+"
+    r"([a-z][a-z0-9+.-]{0,15}+://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+"
 )
-"""As that of `values.spoken`; plain words are of interest here."""
+"""As that of `values.spoken`, addresses of any scheme among them; plain words are of interest here."""
 _CASES = re.compile(r"([a-z])([A-Z])")
 _LETTERS = re.compile(r"[A-Za-z]+")
 

@@ -27,8 +27,8 @@ READ = 16_384
 _KINDS = {str: "str", int: "int", float: "float", bool: "bool", type(None): "null"}
 _SCALARS = {"str": str, "int": int, "float": float, "bool": bool}
 _WORD = re.compile(
-    r"(?:(?!https?://)[a-z]++(?!\w|[./@:~+#-]++\w)[^\w#@~/.]*+)*+"
-    r"(?:(https?://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+|\Z)"
+    r"(?:(?![a-z][a-z0-9+.-]{0,15}+://)[a-z]++(?!\w|[./@:~+#-]++\w)[^\w#@~/.]*+)*+"
+    r"(?:([a-z][a-z0-9+.-]{0,15}+://[^\s\"'`<>\\(){}\[\]|]{3,400}|(?:[#@~/.][./@:~+#-]*+)?+\w++(?:[./@:~+#-]++\w++)*+)|[#@~/.][./@:~+#-]*+|\Z)"
 )
 """In its group. Plain words before it, and rules of dots and dashes, are passed over as a whole: a text may be
 nothing else. So its end matches, too, or it would be read again from each letter on."""

@@ -100,6 +100,13 @@ def test_what_calls_have_is_given_and_bounded() -> None:
     assert found.given == set()
 
 
+def test_an_address_is_named_as_a_whole_whatever_its_scheme() -> None:
+    heard = Heard()
+    heard.hear("so I look at docs://page7?ref=ab-3 then ")
+    heard.take_in()
+    assert heard.places(("str", "docs://page7?ref=ab-3")) == (4, 4)
+
+
 def test_forms_of_a_word_have_one_stem() -> None:
     assert len({stem(word) for word in ("cancel", "Cancelled", "cancelling", "cancellation")}) == 1
     assert stem("baggage") == stem("baggages")

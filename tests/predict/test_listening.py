@@ -46,6 +46,20 @@ def test_a_first_mention_is_news_and_a_second_one_is_none() -> None:
     assert found.hear("let me open the file" + REST)
 
 
+def test_what_the_first_words_name_is_news_too() -> None:
+    found = Listening(Hearing(Ledger()), Heard())
+    found.symbols({OPEN: 0.5, READ: 0.5})
+    found.hear("x" + REST)
+    found.take_in(whole=True)
+    other = Listening(Hearing(Ledger()), Heard())
+    other.symbols({OPEN: 0.5, READ: 0.5})
+    for one in (found, other):
+        one.expect(ID, filled("R1", "R2", "R3", faint="R3"))
+    assert not found.hear("nothing" + REST)
+    assert found.hear("so R1" + REST)
+    assert other.hear("so R1" + REST)
+
+
 def test_what_was_said_before_it_was_asked_counts_too() -> None:
     found = Listening(Hearing(Ledger()), Heard())
     assert found.hear("open the file R2" + REST)

@@ -13,7 +13,7 @@ import orjson
 
 from paste_proxy.lab.conversation import Conversation, PastCall
 from paste_proxy.lab.policy import Policy, Turn, unopened
-from paste_proxy.lab.sizes import ADDRESS, OPEN, READ, SEARCH, SUBJECT, Sizes, reference
+from paste_proxy.lab.sizes import ADDRESS, CHARACTERS_PER_TOKEN, OPEN, READ, SEARCH, SUBJECT, Sizes, reference
 from paste_proxy.lab.virtual.world import Answered, Said, SaidCall, Saying, ToolAnswer, offered
 from paste_proxy.lab.vocabulary import load_vocabulary
 from paste_proxy.lab.workload import Workload, load_workload
@@ -28,6 +28,9 @@ PAGES = 10_000
 
 MOST_RESULTS = 100
 """Of one search, as in `plugins/docs.py`: any number in sight may be guessed as its limit."""
+
+FILLER = "."
+"""Stands for text that says nothing of what comes: no word, so reading it costs next to nothing."""
 
 
 class ResearchWorld:
@@ -167,8 +170,10 @@ class ResearchScript:
 
 
 def _cut(turn: Turn) -> list[tuple[str, int]]:
-    """In two where a page is named."""
+    """In two where a page is named. What comes then is as long as it would be: text is told in pieces of one
+    size, and a short one would be told with the call that ends it."""
     if not turn.named_after:
         return [(turn.text, turn.text_tokens)]
     before = max(1, round(turn.text_tokens * turn.named_after))
-    return [(turn.text, before), ("", turn.text_tokens - before)]
+    after = turn.text_tokens - before
+    return [(turn.text, before), (FILLER * (after * CHARACTERS_PER_TOKEN), after)]
