@@ -194,8 +194,8 @@ def test_what_costs_money_neither_leads_on_nor_is_led_to(paid: str) -> None:
 def test_a_page_that_nobody_asked_for_writes_no_call_that_leaves_the_house() -> None:
     """Whole values of it may go, as those of any result; what is made of them may not."""
     specs = {**SPECS, "read_b": msgspec.structs.replace(SPECS["read_b"], network=True)}
-    after: dict[tuple[int, ...], list[Candidate]] = {(1,): [guess(1718, "read_b"), guess(17, "read_b")]}
-    t = Chained(Foresighted(guess(1), after=after), specs, network={"read_b": NetworkConfig()})
+    predictor = Foresighted(guess(1), after={(1,): [guess(1718, "read_b"), guess(17, "read_b")]})
+    t = Chained(predictor, specs, network={"read_b": NetworkConfig()})
     t.ask()
     t.ends_run("read_a 1", json.dumps({"found": [17, 18]}))
     assert sorted(t.outcomes()) == [1, 17]
