@@ -35,6 +35,7 @@ def _copy(memory: Memory) -> Memory:
     fork.origins = {source: origins[origin] for source, origin in memory.origins.items()}
     for origin, twin in origins.items():
         twin.values = {key: twins[key] for key in origin.values}
+    fork.ties = memory.ties.twin()
     fork.heard, fork.looks = Heard(), []
     return fork
 

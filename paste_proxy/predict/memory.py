@@ -16,6 +16,7 @@ from paste_proxy.predict.places import Origin, Source, Value
 from paste_proxy.predict.shapes import Trail, leaves
 from paste_proxy.predict.signatures import Signature
 from paste_proxy.predict.symbols import Argument, Filling, Slot, Symbol, Symbols, Written
+from paste_proxy.predict.ties import Ties
 from paste_proxy.predict.values import LONGEST, Key, key_of, mask_of, spoken, twin
 
 VALUES = 1536
@@ -131,6 +132,7 @@ class Memory:
         self.supposed: list[tuple[str, Mapping[str, Any]]] = []
         """Calls that are taken back by `settle`."""
         self._supposed: list[Supposed] = []
+        self.ties = Ties()
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -148,6 +150,7 @@ class Memory:
         """The model asked for a call, of the turn under way. `whole`: these are all its arguments."""
         tool, arguments, whole = tool[:NAME], in_bounds(arguments), whole and in_bounds(arguments) is arguments
         symbol, filling = self._symbols.apart(tool, arguments)
+        self.ties.call(filling.values())
         self.clock += 1
         bound = {name: key for name, value in arguments.items() if (key := key_of(value)) is not None}
         uses: Filling = dict(filling)
@@ -171,6 +174,7 @@ class Memory:
         self.supposed.append((tool, arguments))
         tool, arguments = tool[:NAME], in_bounds(arguments) if len(self._supposed) <= SUPPOSED else {}
         symbol, filling = self._symbols.apart(tool, arguments)
+        self.ties.suppose(filling.values())
         for argument, key in filling.items():
             if key is not None:
                 self._supposed.append(Supposed(self, Slot(symbol, argument), key))
@@ -180,6 +184,7 @@ class Memory:
     def settle(self) -> None:
         """Take back what was supposed."""
         self.asked, self.supposed = [], []
+        self.ties.settle()
         while self._supposed:
             self._supposed.pop().undo(self)
 
@@ -197,6 +202,7 @@ class Memory:
         self.former = [*self.former[1 - FORMER :], self._symbols.apart(*asked)[0]]
         self.signatures = [*self.signatures[1 - FORMER :], Signature(str(self.former[-1]), call.outcome)]
         if isinstance(call.value, dict | list):
+            self.ties.read(call.value)
             self._json(call.value, call.tool)
         else:
             self._text(call.text, "text", call.tool)

@@ -12,13 +12,15 @@ from paste_proxy.predict.extractors import NAMES, Extractors
 from paste_proxy.predict.filling import Filling
 from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.hearing import Hearing
+from paste_proxy.predict.joint import WEIGHED, Joint
 from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.model import Call, Candidate, History
 from paste_proxy.predict.next_tool import LEFT_OUT, NextTool
 from paste_proxy.predict.repeats import Repeats
 from paste_proxy.predict.shapes import is_tool
-from paste_proxy.predict.symbols import Slot, Symbols, written
+from paste_proxy.predict.symbols import Argument, Slot, Symbol, Symbols, written
+from paste_proxy.predict.symbols import Filling as Filled
 from paste_proxy.predict.turn import JUDGED, Look, Parts, Turn
 from paste_proxy.predict.values import LONGEST, Key
 
@@ -29,7 +31,7 @@ ARGUMENTS = 12
 RANKED = 1024
 """Values that are ranked to learn from a turn's calls, beside those of its looks, some 20 ms: turns of agents
 have a few hundred. Of arguments beyond it is learnt that they come, not where from."""
-PARTS = (*NAMES, *LEFT_OUT, "repeats", "shared weights")
+PARTS = (*NAMES, *LEFT_OUT, "joint", "repeats", "shared weights")
 """What can be left out, to see what it is worth."""
 
 
@@ -46,6 +48,7 @@ class PatternPredictor:
             Repeats(ledger, without),
             extractors,
             Filling(ledger, extractors, without),
+            Joint(ledger, without),
             Hearing(ledger),
             Calibration(ledger),
             ledger,
@@ -147,6 +150,7 @@ class PatternPredictor:
         parts.next_tool.learn(memory, symbol)
         self.ledger.count("arguments", symbol, tuple(sorted(filling, key=str)))
         if not again:
+            self._learn_joint(memory, look, symbol, filling)
             for argument, key in filling.items():
                 slot = Slot(symbol, argument)
                 # Not looked at: the turn's call before made a word common, which makes another symbol of it; or
@@ -155,6 +159,16 @@ class PatternPredictor:
                     self._learn_slot(memory, look, slot, key, session)
         memory.heard.gave(symbol, filling)
         parts.symbols.learn(call.tool, call.arguments, session)
+
+    def _learn_joint(self, memory: Memory, look: Look, symbol: Symbol, filling: Filled) -> None:
+        """In the order in which slots are filled."""
+        right = {
+            name: key for name, key in sorted(filling.items(), key=_name) if key is not None and _is_learnt(key)
+        }
+        slots = {name: look.filled.get(Slot(symbol, name)) for name in right}
+        chances = {name: slot.best(WEIGHED) for name, slot in slots.items() if slot is not None}
+        if len(right) > 1:
+            self._parts.joint.learn(memory, symbol, chances, right)
 
     def _learn_slot(self, memory: Memory, look: Look, slot: Slot, right: Key, session: str) -> None:
         parts = self._parts
@@ -181,6 +195,10 @@ class PatternPredictor:
         right = written(call.tool, call.arguments) if call is not None else None
         for stated, expected in look.expected[:JUDGED]:
             self._parts.calibration.learn(stated, right=expected == right)
+
+
+def _name(item: tuple[Argument, Key | None]) -> str:
+    return str(item[0])
 
 
 def _is_learnt(key: Key | None) -> bool:

@@ -21,7 +21,7 @@ _OURS = frozenset(("none after", *NAMES))
 """Names of features: the only ones with spaces."""
 _CONTEXTS = ("tool", "application", "last", "exact", "two", "three", "start", "ok", "error")
 _PLACES = ("out", "key", "list", "text", "whole", "system", "user", "assistant", "arg", "said")
-_FEATURES = ("none", "how", "kinds", "often", "stood", "age", "after", "next", "again", "weights")
+_FEATURES = ("none", "how", "kinds", "often", "stood", "age", "after", "next", "again", "weights", "joint")
 _HEARD = ("hearing", "naming", "words", "best", "tied", "said", "silent", "done", "order", "likely", "labelled")
 _SHAPES = ("int", "float", "bool", "null", "json", "empty", "url", "path", "folder", "file")
 _WORDS = frozenset(

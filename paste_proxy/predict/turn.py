@@ -11,6 +11,7 @@ from paste_proxy.predict.filling import Filled, Filling
 from paste_proxy.predict.forks import forked
 from paste_proxy.predict.heard import Heard
 from paste_proxy.predict.hearing import Hearing
+from paste_proxy.predict.joint import WEIGHED, Joint
 from paste_proxy.predict.ledger import TOTAL, Ledger
 from paste_proxy.predict.listening import Listening
 from paste_proxy.predict.memory import Memory
@@ -51,6 +52,7 @@ class Parts(NamedTuple):
     repeats: Repeats
     extractors: Extractors
     filling: Filling
+    joint: Joint
     hearing: Hearing
     calibration: Calibration
     ledger: Ledger
@@ -316,17 +318,26 @@ class Turn:
         floor = max(bar, LEAST)
         slots: dict[Argument, list[tuple[float, Key]]] = {}
         found: list[tuple[float, dict[Argument, Key]]] = []
+        weighing = self._parts.joint.of(self._memory, symbol) if self._parts.joint.knows(symbol) else None
         for share, names in self._sets(symbol):
             if chance * share <= floor or chance * share * self._hope(symbol, names) <= floor:
                 continue
             combined: list[tuple[float, dict[Argument, Key]]] = [(chance * share, {})]
-            for name in names:
+            for name in sorted(names, key=lambda one: one not in self._given):
                 if not combined or combined[0][0] <= floor:
                     combined = []
                     break
                 if name not in slots:
                     slots[name] = self._values(Slot(symbol, name))
-                more = [(p * q, (filling, key)) for p, filling in combined for q, key in slots[name]]
+                more = [
+                    (p * q, (filling, key))
+                    for p, filling in combined
+                    if p > floor
+                    for q, key in _best(
+                        PER_SLOT,
+                        weighing.weighed(name, slots[name], filling) if weighing and filling else slots[name],
+                    )
+                ]
                 combined = [(p, {**filling, name: key}) for p, (filling, key) in _best(COMBINED, more)]
             found += combined
         return found
@@ -346,8 +357,8 @@ class Turn:
             self._ranked += len(filled.keys)
         if not self._listening.heard:
             self._listening.expect(slot, filled)
-            return filled.best(PER_SLOT)
-        return _best(PER_SLOT, self._listening.values(slot, filled))
+            return filled.best(WEIGHED)
+        return _best(WEIGHED, self._listening.values(slot, filled))
 
     # -- saying -------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ def snapshot(memory: Memory) -> dict[str, Any]:
     kept = {
         name: value
         for name, value in vars(memory).items()
-        if name not in ("values", "by_mask", "origins", "named", "recent", "_symbols")
+        if name not in ("values", "by_mask", "origins", "named", "recent", "ties", "_symbols")
     }
     return {
         **{name: repr(value) if isinstance(value, list) else dict_of(value) for name, value in kept.items()},
@@ -54,6 +54,7 @@ def snapshot(memory: Memory) -> dict[str, Any]:
         "origins": {source: (one.newest, list(one.values)) for source, one in memory.origins.items()},
         "named": {name: list(given) for name, given in memory.named.items()},
         "recent": list(memory.recent),
+        "ties": {key: tie.counts() for key, tie in memory.ties._ties.items()},
     }
 
 
