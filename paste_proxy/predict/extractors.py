@@ -8,6 +8,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from paste_proxy.predict.columns import Column, column_of, taken
 from paste_proxy.predict.ledger import TOTAL, WIDTH, Group, Ledger
 from paste_proxy.predict.memory import Memory
 from paste_proxy.predict.places import Source, Value
@@ -28,6 +29,9 @@ CONSTANTS = 6
 STEPS = 2
 MOVES = 3
 """Learnt ones that are tried, the commonest first: a step that ends and the next begins, ends, begins."""
+COLUMNS = 2
+OF_LISTS, SINGLES = 6, 10
+"""Lists of outputs, the newest that fit, and lists of one item that are made of them."""
 DRAWN = 4096
 """Slots whose usual values are kept at hand: some agents' worth of tools, a kilobyte each."""
 
@@ -49,6 +53,7 @@ class Usual(NamedTuple):
     """Where right values stood, the most frequent places first."""
     steps: tuple[int, ...]
     moves: tuple[Move, ...]
+    columns: tuple[Column, ...]
     constants: tuple[Key, ...]
 
 
@@ -111,6 +116,10 @@ class Extractors:
             self._ledger.count("sources", slot, origin.source)
         if can_be_stored(key):
             self._ledger.witness("constants", slot, key, session)
+        if key[0] == "json" and (column := column_of(key, reversed(memory.ties.lists))) is not None:
+            self._ledger.count("columns", slot, column)
+            for name in column[2]:
+                self._ledger.witness("names", None, name, session)
         number, last = as_number(key), memory.last.get(slot)
         former = as_number(last) if last is not None else None
         if number is not None and former is not None and number != former:
@@ -130,8 +139,9 @@ class Extractors:
         return drawn
 
     def _draw(self, slot: Slot, masks: Group) -> Usual:
-        sources, steps, moves, constants = (
-            self._ledger.find(section, slot) or {} for section in ("sources", "steps", "moves", "constants")
+        sources, steps, moves, columns, constants = (
+            self._ledger.find(section, slot) or {}
+            for section in ("sources", "steps", "moves", "columns", "constants")
         )
         return Usual(
             masks,
@@ -141,6 +151,7 @@ class Extractors:
             _most(sources, WIDTH, sources.get(TOTAL, 0.0) * RARE),
             _most(steps, STEPS),
             _most(moves, MOVES),
+            _most(columns, COLUMNS, columns.get(TOTAL, 0.0) * RARE),
             _most(constants, CONSTANTS),
         )
 
@@ -262,6 +273,19 @@ class MovedOn:
         return [(one, None) for one in lists if one is not None]
 
 
+class FromList:
+    """What an output listed, as a call is given it: fields of the records or one column, all of them or one."""
+
+    name = "from list"
+
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+        lists = reversed(memory.ties.lists)
+        found = (list(taken(column, records)) for records in lists for column in usual.columns)
+        fitting = list(islice(filter(None, found), OF_LISTS))
+        yield from (keys[0] for keys in fitting)
+        yield from islice(chain.from_iterable(keys[1:] for keys in fitting), SINGLES)
+
+
 class Constant:
     """A value that came in five sessions of the tenant."""
 
@@ -294,8 +318,9 @@ EVERY: tuple[type[Extractor], ...] = (
     ListOfOne,
     Step,
     MovedOn,
+    FromList,
     Constant,
 )
 NAMES = tuple(one.name for one in EVERY)
-MAKERS = (Step.name, MovedOn.name)
+MAKERS = (Step.name, MovedOn.name, FromList.name)
 """Those whose values stand nowhere: they are told apart by their order."""

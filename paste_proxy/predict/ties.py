@@ -3,7 +3,7 @@
 Objects and calls are numbered; a value has the numbers of those that it is in.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -15,6 +15,9 @@ TIED = 1024
 """Values kept, the newest: half a megabyte."""
 NUMBERS = 32
 """Objects, and calls, of one value, the newest; at most twice as many: what is in more tells nothing apart."""
+LISTS = 32
+"""Of records, LISTED at most, that are kept as they are: what is listed last is followed."""
+LISTED = 16
 NODES = 512
 """Values looked at per output, as in `shapes`."""
 OUTER = 2
@@ -44,6 +47,8 @@ class Tie:
 class Ties:
     def __init__(self) -> None:
         self._ties: OrderedDict[Key, Tie] = OrderedDict()
+        self.lists: deque[list[dict[str, Any]]] = deque(maxlen=LISTS)
+        """Of records, the latest last."""
         self._numbers = 0
         self._supposed: list[tuple[int, list[Key]]] = []
         self.latest_call = 0
@@ -71,6 +76,8 @@ class Ties:
                 self._numbers += 1
                 self._fields(node, self._numbers, around)
                 around = (self._numbers, *around[:OUTER])
+            elif type(node) is list and 0 < len(node) <= LISTED and all(type(one) is dict for one in node):
+                self.lists.append(node)
             items = node.values() if type(node) is dict else node
             nested = [(item, around) for item in islice(items, NODES) if type(item) in (dict, list)]
             stack += reversed(nested)

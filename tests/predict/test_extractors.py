@@ -48,7 +48,7 @@ def test_an_argument_that_never_was_filled_has_no_candidates() -> None:
 
 
 def test_every_extractor_has_a_name_of_its_own_and_can_be_left_out() -> None:
-    assert len(set(NAMES)) == len(NAMES) == 9
+    assert len(set(NAMES)) == len(NAMES) == 10
     assert Extractors(Ledger(), frozenset(NAMES))._extractors == ()
 
 
