@@ -278,12 +278,14 @@ class FromList:
 
     name = "from list"
 
-    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterator[Key]:
+    def values(self, memory: Memory, slot: Slot, usual: Usual) -> Iterable[Pair]:
+        if not usual.columns:
+            return ()
         lists = reversed(memory.ties.lists)
         found = (list(taken(column, records)) for records in lists for column in usual.columns)
         fitting = list(islice(filter(None, found), OF_LISTS))
-        yield from (keys[0] for keys in fitting)
-        yield from islice(chain.from_iterable(keys[1:] for keys in fitting), SINGLES)
+        single = islice(chain.from_iterable(keys[1:] for keys in fitting), SINGLES)
+        return [(key, None) for key in (*(keys[0] for keys in fitting), *single)]
 
 
 class Constant:

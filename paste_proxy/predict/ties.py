@@ -12,12 +12,14 @@ from paste_proxy.predict.shapes import is_record
 from paste_proxy.predict.values import Key, key_of
 
 TIED = 1024
-"""Values kept, the newest: half a megabyte."""
-NUMBERS = 32
+"""Values kept, the newest: half a megabyte, some 6 MB at worst."""
+NUMBERS = 16
 """Objects, and calls, of one value, the newest; at most twice as many: what is in more tells nothing apart."""
 LISTS = 32
 """Of records, LISTED at most, that are kept as they are: what is listed last is followed."""
 LISTED = 16
+FIELDS, SHORT = 16, 64
+"""Fields kept of each of these records, and characters of each: a megabyte in all."""
 NODES = 512
 """Values looked at per output, as in `shapes`."""
 OUTER = 2
@@ -77,7 +79,7 @@ class Ties:
                 self._fields(node, self._numbers, around)
                 around = (self._numbers, *around[:OUTER])
             elif type(node) is list and 0 < len(node) <= LISTED and all(type(one) is dict for one in node):
-                self.lists.append(node)
+                self.lists.append([_short(record) for record in node])
             items = node.values() if type(node) is dict else node
             nested = [(item, around) for item in islice(items, NODES) if type(item) in (dict, list)]
             stack += reversed(nested)
@@ -127,6 +129,16 @@ class Ties:
             while len(self._ties) > TIED:
                 self._ties.popitem(last=False)
         return tie
+
+
+def _short(record: dict[str, Any]) -> dict[str, Any]:
+    """Its first fields that may be references to something."""
+    fields = (one for one in record.items() if type(one[1]) in (int, float) or _is_short(one[1]))
+    return dict(islice(fields, FIELDS))
+
+
+def _is_short(item: Any) -> bool:
+    return type(item) is str and len(item) <= SHORT
 
 
 def _note(kept: set[int], number: int) -> None:

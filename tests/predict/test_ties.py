@@ -1,6 +1,6 @@
 from typing import Any
 
-from paste_proxy.predict.ties import NUMBERS, TIED, Ties
+from paste_proxy.predict.ties import LISTS, NUMBERS, TIED, Ties
 from paste_proxy.predict.values import Key, key_of
 
 
@@ -102,3 +102,10 @@ def test_deep_and_wide_outputs_end() -> None:
     ties.read({"rows": [{"id": number} for number in range(5000)]})
     assert ties.find(key(0)) is not None
     assert ties.find(key(4999)) is None
+
+
+def test_of_listed_records_what_is_short_is_kept() -> None:
+    record = {"id": 7, "name": "n", "text": "x" * 9999, "more": [1], "yes": True}
+    ties = read(*([{**record, "id": number}] for number in range(99)))
+    assert len(ties.lists) == LISTS
+    assert ties.lists[-1] == [{"id": 98, "name": "n"}]
