@@ -276,6 +276,9 @@ class Broker:
             self._end(speculation, Trigger.FAIL, now)
             return
         speculation.output = ended.output
+        if speculation.expires <= now:
+            self._end(speculation, Trigger.EXPIRE, now)
+            return
         if not self.staging.fits(len(ended.output.body)):
             self._end(speculation, Trigger.DISCARD, now)
             return
@@ -288,7 +291,7 @@ class Broker:
 
     def _finish(self, record: RunRecord, call: PendingCall, ended: RunEnded, now: float) -> None:
         service, output = now - record.started, ended.output
-        if record.joined is not None and (output is None or ended.fingerprint != call.fingerprint):
+        if record.joined is not None and not record.serves(call, output, ended.fingerprint):
             self._unused(record.spec, record.context.tenant, record.joined, service, output, now)
             call.outcome, call.decided = "executed", False
             self._execute(call)

@@ -91,11 +91,14 @@ class Speculation:
 
     @property
     def expires(self) -> float:
-        """When it becomes useless: `max_age` counts from the start of the run, retention from its end."""
+        """When it becomes useless: `max_age`, of tool and result, counts from the start of the run, retention
+        from its end."""
         if self.state is State.QUEUED:
             oldest, predicted = self.created + self.spec.max_age, self.run_class is RunClass.SPECULATIVE
             return min(oldest, self.prediction.start_by) if self.prediction and predicted else oldest
         oldest = self.started + self.spec.max_age
+        if self.output is not None and self.output.max_age is not None:
+            oldest = min(oldest, self.started + self.output.max_age)
         if self.state is State.READY:
             return min(oldest, self.completed + self.spec.retention)
         return oldest
@@ -139,3 +142,9 @@ class RunRecord:
     """The class of the speculation that it was, if a call joined it."""
     writing: frozenset[str] = field(default=frozenset())
     """Scopes of the write that this run has open."""
+
+    def serves(self, call: PendingCall, output: Output | None, fingerprint: bytes | None) -> bool:
+        """Whether a joined run gave what the call could have got: it began before the call was there."""
+        if output is None or fingerprint != call.fingerprint:
+            return False
+        return output.max_age is None or call.issued - self.started <= output.max_age

@@ -12,7 +12,7 @@ import msgspec
 
 from paste_proxy.errors import InvalidArgumentsError, ResultTooLargeError, ToolError
 from paste_proxy.tools.authoring import Tool
-from paste_proxy.tools.ports import Output, RunContext
+from paste_proxy.tools.ports import Output, Perishable, RunContext
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,9 @@ def _warm_up_failed(tool: Tool[..., Any], error: BaseException) -> None:
 
 def encode_result(tool: Tool[..., Any], value: object) -> Output:
     """Text as it is, all else as JSON. Raises `ToolError`, `ResultTooLargeError`."""
+    max_age = None
+    if isinstance(value, Perishable):
+        value, max_age = value.value, max(0.0, float(value.max_age))
     try:
         is_text = isinstance(value, str)
         body = value.encode("utf-8") if isinstance(value, str) else _encoder.encode(value)
@@ -87,7 +90,7 @@ def encode_result(tool: Tool[..., Any], value: object) -> Output:
             f"{tool.spec.result_limit}; ask for less",
             param=tool.spec.name,
         )
-    return Output(body, is_text=is_text)
+    return Output(body, is_text=is_text, max_age=max_age)
 
 
 def failure(tool: Tool[..., Any], error: BaseException) -> ToolError | InvalidArgumentsError:

@@ -20,6 +20,18 @@ class Output(msgspec.Struct, frozen=True):
 
     body: bytes
     is_text: bool = False
+    max_age: float | None = None
+    """Seconds from the start of its run after which this result is not released, where that is less than its
+    tool's `max_age`. 0: it is of no use to a call that came after the run began."""
+
+
+class Perishable(msgspec.Struct, frozen=True):
+    """A tool returns it where this result may be kept for less time than the tool declares."""
+
+    value: Any
+    """What the tool would have returned."""
+    max_age: float
+    """Seconds from the start of the run; 0: run again when the model asks."""
 
 
 class RunContext(msgspec.Struct, frozen=True):

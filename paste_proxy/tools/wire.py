@@ -23,6 +23,11 @@ HEADER = struct.Struct(f">c{NONCE_BYTES}sQ")
 REQUEST, READY, TEXT, VALUE, ERROR = b"R", b"A", b"T", b"V", b"E"
 """`READY` comes once, from a worker that has started, with a nonce and body of nothing."""
 
+PERISHABLE = {TEXT: b"t", VALUE: b"v"}
+"""The kinds of an output with a `max_age`, which stands before the output's bytes."""
+
+_MAX_AGE = struct.Struct(">d")
+
 _ERRORS: dict[str, type[PasteError]] = {
     kind.code: kind for kind in (ToolError, ResultTooLargeError, InvalidArgumentsError)
 }
@@ -69,7 +74,10 @@ def decode_request(body: bytes) -> Request:
 
 def encode_output(output: Output) -> tuple[bytes, bytes]:
     """A reply's kind and body."""
-    return TEXT if output.is_text else VALUE, output.body
+    kind = TEXT if output.is_text else VALUE
+    if output.max_age is None:
+        return kind, output.body
+    return PERISHABLE[kind], _MAX_AGE.pack(output.max_age) + output.body
 
 
 def encode_error(error: PasteError) -> tuple[bytes, bytes]:
@@ -82,4 +90,7 @@ def decode_reply(kind: bytes, body: bytes) -> Output:
     if kind == ERROR:
         failure = msgspec.json.decode(body, type=Failure)
         raise _ERRORS.get(failure.code, ToolError)(failure.message, param=failure.param)
-    return Output(body, is_text=kind == TEXT)
+    if kind in (TEXT, VALUE):
+        return Output(body, is_text=kind == TEXT)
+    (max_age,) = _MAX_AGE.unpack_from(body)
+    return Output(body[_MAX_AGE.size :], is_text=kind == PERISHABLE[TEXT], max_age=max_age)

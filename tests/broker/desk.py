@@ -94,8 +94,14 @@ class Desk:
         self.broker.call(call, self.now)
         return self.decisions()
 
-    def ended(self, run: str, text: str | None = "result", fingerprint: bytes | None = None) -> list[str]:
-        output = None if text is None else Output(text.encode(), is_text=True)
+    def ended(
+        self,
+        run: str,
+        text: str | None = "result",
+        fingerprint: bytes | None = None,
+        max_age: float | None = None,
+    ) -> list[str]:
+        output = None if text is None else Output(text.encode(), is_text=True, max_age=max_age)
         error = None if output else ToolError("it broke")
         self.broker.run_ended(RunEnded(run, output, error, fingerprint), self.now)
         return self.decisions()

@@ -160,6 +160,43 @@ def test_retention_counts_from_the_end_of_the_run() -> None:
     assert desk.broker.ledger.ended == {"expired": 1}
 
 
+@pytest.mark.parametrize(
+    ("max_age", "asked", "outcome"),
+    [(4, 3.5, "reused"), (4, 4, "executed"), (99, 12, "reused"), (None, 12, "reused")],
+)
+def test_a_result_s_own_max_age_counts_from_the_start_of_its_run(
+    max_age: float | None, asked: float, outcome: str
+) -> None:
+    desk = Desk()
+    desk.guess()
+    desk.now = 3
+    desk.ended("run-1", max_age=max_age)
+    desk.at(asked)
+    reused = desk.call("c") == ["answer c reused result 3 3"]
+    assert reused == (outcome == "reused")
+
+
+def test_a_result_that_is_too_old_when_it_comes_is_not_kept() -> None:
+    desk = Desk()
+    desk.guess()
+    desk.ended("run-1", max_age=0)
+    assert (desk.broker.live, desk.broker.ledger.ended) == (0, {"expired": 1})
+
+
+@pytest.mark.parametrize(("max_age", "serves"), [(0, False), (1.5, False), (2, True), (9, True)])
+def test_a_joined_run_whose_result_is_too_old_for_the_call_is_run_again(max_age: float, serves: bool) -> None:
+    """What it gave may have been so before the call was issued, at 2 s of its run."""
+    desk = Desk()
+    desk.guess()
+    desk.now = 2
+    desk.call("c")
+    desk.now = 3
+    answer = desk.ended("run-1", max_age=max_age)
+    assert answer == (["answer c joined result 3 2"] if serves else ["start run-2 read authoritative"])
+    if not serves:
+        assert desk.ended("run-2", max_age=max_age) == ["answer c executed result 0 0"]
+
+
 def test_a_speculation_that_hangs_is_cancelled_at_max_age() -> None:
     desk = Desk()
     desk.guess()

@@ -66,6 +66,7 @@ def test_a_session_s_transcript_and_world_are_those_of_the_serial_run(
     seed=st.integers(0, 2**32),
     impatient=st.sampled_from([0.0, 0.3]),
     foresight=st.sampled_from([0.0, 0.7]),
+    perishable=st.sampled_from([0.0, 0.5]),
     in_text=st.booleans(),
 )
 def test_sessions_that_share_a_world_get_results_that_their_own_calls_could_have_given(
@@ -74,13 +75,21 @@ def test_sessions_that_share_a_world_get_results_that_their_own_calls_could_have
     seed: int,
     impatient: float,
     foresight: float,
+    perishable: float,
     in_text: bool,
 ) -> None:
     everything = [turn for script in scripts for turn in script]
     named = {f"s{number}": script for number, script in enumerate(scripts)}
     guess = _guesser(everything, wild, Random(seed))
     agents, simulation = play(
-        named, Random(seed), guess, impatient=impatient, failing=0.2, foresight=foresight, in_text=in_text
+        named,
+        Random(seed),
+        guess,
+        impatient=impatient,
+        failing=0.2,
+        foresight=foresight,
+        perishable=perishable,
+        in_text=in_text,
     )
     for name, script in named.items():
         assert len(agents[name].transcript) == sum(len(turn) for turn in script)
@@ -95,6 +104,7 @@ def _check_could_have_been(seen: Seen, simulation: Simulation) -> None:
     if not seen.tool.startswith("read"):
         return
     assert seen.looked >= seen.issued - SPECS[seen.tool].max_age
+    assert seen.max_age is None or seen.looked >= seen.issued - seen.max_age
     scopes = set(scopes_of(seen.tool))
     for begun, ended, written in simulation.world.writes:
         conflicting = scopes & written and begun < seen.issued and ended > seen.looked

@@ -146,6 +146,8 @@ class Seen:
     text: str
     looked: float
     run: str
+    max_age: float | None = None
+    """What the result says of itself."""
 
 
 @dataclass
@@ -197,6 +199,7 @@ class Simulation:
         impatient: float = 0.0,
         failing: float = 0.0,
         foresight: float = 0.0,
+        perishable: float = 0.0,
     ) -> None:
         self.core = core
         self.world = World()
@@ -206,6 +209,7 @@ class Simulation:
         self._impatient = impatient
         self._failing = failing
         self._foresight = foresight
+        self._perishable = perishable
         self._agenda: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._runs: dict[str, dict[str, Any]] = {}
@@ -369,7 +373,9 @@ class Simulation:
             self.world.writes.append((fate["begun"], self.now, frozenset(scopes_of(tool))))
         if fate["cancelled"]:
             return
-        output = Output(fate["text"].encode(), is_text=True)
+        max_age = self._random.choice([0.0, 3.0, 8.0]) if self._random.random() < self._perishable else None
+        fate["max_age"] = max_age
+        output = Output(fate["text"].encode(), is_text=True, max_age=max_age)
         self._outputs[id(output)] = (output, run)
         self._tell(RunEnded(run, output))
 
@@ -377,7 +383,9 @@ class Simulation:
         agent, tool, k, issued = self._waiting.pop(call)
         run = self._outputs[id(output)][1]
         text = output.body.decode()
-        self.seen.append(Seen(tool, k, issued, outcome, text, self._runs[run]["looked"], run))
+        self.seen.append(
+            Seen(tool, k, issued, outcome, text, self._runs[run]["looked"], run, self._runs[run]["max_age"])
+        )
         self._at(self.now, lambda: self._got(agent, text))
 
     agents: dict[str, Agent]
@@ -392,13 +400,20 @@ def play(
     impatient: float = 0.0,
     failing: float = 0.0,
     foresight: float = 0.0,
+    perishable: float = 0.0,
     in_text: bool = False,
 ) -> tuple[dict[str, Agent], Simulation]:
     """Play the tasks to their end; the agents with their transcripts, and what happened."""
     agents = {name: Agent(name, turns, in_text) for name, turns in tasks.items()}
     core = Core(ToolTable(SPECS), config, HostilePredictor(guess))
     simulation = Simulation(
-        core, list(agents.values()), random, impatient=impatient, failing=failing, foresight=foresight
+        core,
+        list(agents.values()),
+        random,
+        impatient=impatient,
+        failing=failing,
+        foresight=foresight,
+        perishable=perishable,
     )
     simulation.agents = agents
     simulation.run()

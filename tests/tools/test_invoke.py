@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from paste_proxy.errors import InvalidArgumentsError, ResultTooLargeError, ToolError
-from paste_proxy.tools import RunContext, tool
+from paste_proxy.tools import Perishable, RunContext, tool
 from paste_proxy.tools.invoke import encode_result, invoke_async, invoke_sync, warm_up, warm_up_async
 from paste_proxy.tools.loading import Registry
 
@@ -31,6 +31,13 @@ def subject() -> None: ...
 def test_text_stays_text_and_all_else_is_json(value: object, body: bytes, is_text: bool) -> None:
     output = encode_result(subject, value)
     assert (output.body, output.is_text) == (body, is_text)
+
+
+def test_a_result_may_say_how_long_it_may_be_kept() -> None:
+    output = encode_result(subject, Perishable({"b": 1}, max_age=2))
+    assert (output.body, output.is_text, output.max_age) == (b'{"b":1}', False, 2.0)
+    assert encode_result(subject, Perishable("x", max_age=-1)).max_age == 0.0
+    assert encode_result(subject, "x").max_age is None
 
 
 def test_a_result_beyond_the_limit() -> None:

@@ -29,9 +29,9 @@ def test_a_request_arrives_as_it_was_sent(arguments: dict[str, Any] | None, tena
     assert decode_request(encode_request(request)) == request
 
 
-@given(st.binary(), st.booleans())
-def test_an_output_arrives_as_it_was_sent(body: bytes, is_text: bool) -> None:
-    output = Output(body, is_text=is_text)
+@given(st.binary(), st.booleans(), st.none() | st.floats(min_value=0, allow_infinity=False))
+def test_an_output_arrives_as_it_was_sent(body: bytes, is_text: bool, max_age: float | None) -> None:
+    output = Output(body, is_text=is_text, max_age=max_age)
     assert decode_reply(*encode_output(output)) == output
 
 
