@@ -373,7 +373,7 @@ class Simulation:
             self.world.writes.append((fate["begun"], self.now, frozenset(scopes_of(tool))))
         if fate["cancelled"]:
             return
-        max_age = self._random.choice([0.0, 3.0, 8.0]) if self._random.random() < self._perishable else None
+        max_age = self._random.choice([0.0, 0.0, 3.0]) if self._random.random() < self._perishable else None
         fate["max_age"] = max_age
         output = Output(fate["text"].encode(), is_text=True, max_age=max_age)
         self._outputs[id(output)] = (output, run)
