@@ -3,10 +3,12 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import msgspec
 from aiohttp import web
@@ -28,7 +30,11 @@ from paste_proxy.proxy.server import SHUTDOWN_S, make_runner
 from paste_proxy.runtime import Runtime
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tasks import TaskSet
-from paste_proxy.tools.loading import load_plugins
+from paste_proxy.tools.http.client import Client
+from paste_proxy.tools.http.executor import HTTP, HttpExecutor
+from paste_proxy.tools.http.operations import Operation
+from paste_proxy.tools.http.sources import fetched_documents, http_operations
+from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor
 from paste_proxy.tools.routing import RoutingExecutor
@@ -60,25 +66,32 @@ def build(
     config: Config,
     wrap_executor: Callable[[Executor], Executor] = lambda executor: executor,
     new_predictor: NewPredictor = lambda _specs, tables: TenantPredictor(tables),
+    documents: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Proxy:
     """Wire the parts. Raises `ConfigError` and `PluginError`; starts nothing.
 
+    `documents`: the OpenAPI documents that were fetched, by their names in the configuration.
     `wrap_executor` lets a test put faults between the runtime and the tools, `new_predictor` the lab another
     predictor in the place of ours.
     """
     registry = load_plugins(config.plugins)
-    _check_allowed(config, registry.specs)
-    specs = _as_declared(config, registry.specs)
+    client = Client(config.http.network, "http.network")
+    operations = http_operations(config, client.guard, documents, os.environ)
+    declared = {**registry.specs, **_distinct(operations, registry)}
+    _check_allowed(config, declared)
+    specs = _as_declared(config, declared)
     store = PatternStore(config.store.path)
     if store.in_use:
         log.warning(
             "store %s is another proxy's, too: of what both learn, the later save wins", config.store.path
         )
     tables = store.load()
-    tools = ToolTable(specs)
+    tools = ToolTable({name: specs[name] for name in registry})
+    tools.offer(HTTP, [specs[operation.spec.name] for operation in operations])
     core = Core(tools, config, new_predictor(tools, tables))
     local = LocalExecutor(registry, workers=config.speculation.slots)
-    executor = wrap_executor(RoutingExecutor(tools.source, {PLUGINS: local}))
+    http = HttpExecutor(operations, client)
+    executor = wrap_executor(RoutingExecutor(tools.source, {PLUGINS: local, HTTP: http}))
     runtime = Runtime(core, executor, SystemClock())
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
@@ -87,6 +100,20 @@ def build(
     ObserveRoutes(runtime, counters, Guard(config.listen.host)).add_to(app)
     LlmPlane(runtime, config, counters).add_routes(app)
     return Proxy(app, runtime, counters, config)
+
+
+def _distinct(operations: Iterable[Operation], registry: Registry) -> dict[str, ToolSpec]:
+    """The declarations of HTTP tools; a name that a plugin has, too, would be one of them by chance."""
+    specs: dict[str, ToolSpec] = {}
+    for operation in operations:
+        name = operation.spec.name
+        if name in registry or name in specs:
+            owner = f"a tool of {registry[name].place}" if name in registry else "another HTTP tool"
+            raise ConfigError(
+                f"{name} is the name of {owner}, too: rename it, or set openapi.NAME.prefix", param=name
+            )
+        specs[name] = operation.spec
+    return specs
 
 
 def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
@@ -202,7 +229,8 @@ async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
         raise ConfigError(
             "backend.url: no backend; name one with --backend URL or in the configuration", param="backend.url"
         )
-    proxy = build(config)
+    documents = await fetched_documents(config)
+    proxy = build(config, documents=documents)
     await reach_backend(config.backend)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -12,6 +12,7 @@ import msgspec
 import yaml
 
 from paste_proxy.config_advice import advised
+from paste_proxy.config_http import HttpConfig, HttpToolConfig, OpenApiConfig, ToolName
 from paste_proxy.errors import ConfigError
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -179,6 +180,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: ListenConfig = ListenConfig()
     backend: BackendConfig = BackendConfig()
     plugins: tuple[PluginConfig, ...] = ()
+    http: HttpConfig = HttpConfig()
+    http_tools: dict[ToolName, HttpToolConfig] = {}
+    openapi: dict[str, OpenApiConfig] = {}
     speculation: SpeculationConfig = SpeculationConfig()
     limits: LimitsConfig = LimitsConfig()
     client_tools: dict[str, ClientToolConfig] = {}
@@ -311,4 +315,10 @@ def _anchored(config: Config, folder: Path) -> Config:
     store = config.store
     if store.path:
         store = StoreConfig(path=str(folder / store.path))
-    return msgspec.structs.replace(config, plugins=plugins, store=store)
+    openapi = {
+        name: msgspec.structs.replace(api, document=str(folder / api.document))
+        if "://" not in api.document
+        else api
+        for name, api in config.openapi.items()
+    }
+    return msgspec.structs.replace(config, plugins=plugins, store=store, openapi=openapi)

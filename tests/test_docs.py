@@ -28,8 +28,10 @@ def settings(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[s
             yield from settings(field.type, key + ".")
         elif (kind := _kind_of_entries(field.type)) is not None:
             yield from settings(kind, key + ".NAME.")
+        elif field.default_factory is not msgspec.NODEFAULT:
+            yield key, field.default_factory()
         else:
-            yield key, field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+            yield key, "" if field.default is msgspec.NODEFAULT else field.default
 
 
 def _kind_of_entries(kind: object) -> type[msgspec.Struct] | None:
@@ -54,7 +56,7 @@ def _written(default: object) -> str:
         return ""
     if isinstance(default, float) and default == int(default):
         return str(int(default))
-    return json.dumps(default) if isinstance(default, list | tuple) else str(default)
+    return json.dumps(default) if isinstance(default, list | tuple | bool) else str(default)
 
 
 def test_every_metric_is_documented() -> None:

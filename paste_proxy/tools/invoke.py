@@ -78,7 +78,7 @@ def encode_result(tool: Tool[..., Any], value: object) -> Output:
     """Text as it is, all else as JSON. Raises `ToolError`, `ResultTooLargeError`."""
     max_age = None
     if isinstance(value, Perishable):
-        value, max_age = value.value, max(0.0, float(value.max_age))
+        max_age, value = max(0.0, float(value.max_age)), value.value
     try:
         is_text = isinstance(value, str)
         body = value.encode("utf-8") if isinstance(value, str) else _encoder.encode(value)

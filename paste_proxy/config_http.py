@@ -1,0 +1,87 @@
+"""The part of the configuration that is about tools at other servers, as `config.py` has the rest."""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+ToolName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
+"""As OpenAI's API demands."""
+Scope = Annotated[str, msgspec.Meta(min_length=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
+Age = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
+Price = Annotated[float, msgspec.Meta(ge=0)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where requests may go. Public addresses, at any port, unless stated."""
+
+    allow: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
+    """Hosts (by name), addresses and networks that are not public and may be asked all the same."""
+    ports: tuple[Port, ...] = ()
+    """Empty: any. The guard is about hosts; APIs are at all kinds of ports."""
+    downgrade: bool = False
+    """Follow redirects from https to http: what was encrypted would not be any more."""
+    purpose: bool = False
+    """Say `Sec-Purpose: prefetch` on requests ahead of the model: some servers refuse these."""
+
+
+class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What all HTTP tools have in common."""
+
+    network: NetworkConfig = NetworkConfig()
+
+
+class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What `ToolSpec` has, with the same defaults but where the network makes a difference."""
+
+    headers: dict[str, str] = {}
+    """Of each request. `${NAME}` is the value of an environment variable: secrets don't belong in files."""
+    reads: tuple[Scope, ...] = ("*",)
+    writes: tuple[Scope, ...] | None = None
+    """None: nothing for a `read`, else everything."""
+    max_age: Age = 60.0
+    """What the server says of its answer's freshness can only shorten it."""
+    retention: Age = 60.0
+    timeout: Seconds = 30.0
+    """Of one call with all redirects. 30 s: what the clients of most APIs wait."""
+    concurrency: Count = 8
+    price: Price = 0.0
+    result_limit: Bytes = 4 * 1024 * 1024
+    """Of an answer, decompressed. 4 MiB: a million tokens."""
+
+
+class HttpToolConfig(_Declared, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One request as a tool."""
+
+    url: str
+    """`{argument}` in its path is filled in."""
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    description: str = ""
+    parameters: dict[str, Any] = {}
+    """JSON schema of the arguments."""
+    query: dict[str, str] = {}
+    """`{argument}`, or a constant with `${NAME}` as in headers."""
+    body: Any = None
+    """JSON, in which the text `{argument}` stands for an argument."""
+    effect: Literal["read", "never"] = "never"
+    inert: tuple[str, ...] = ()
+    timestamp: str = ""
+    """A key of the result's object that says of when it is."""
+
+
+class OpenApiConfig(_Declared, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Operations of an OpenAPI document as tools."""
+
+    document: str
+    """A file, or an address that is fetched at the start."""
+    include: tuple[str, ...]
+    """Operations, by `operationId` or as in `GET /items/{id}`. No way to say all: each is looked at."""
+    read: tuple[str, ...] = ()
+    """Of those, the ones that change nothing: their effect is `read`."""
+    base_url: str = ""
+    """Empty: the document's first server."""
+    prefix: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{0,32}\Z")] = ""
+    """Of the tools' names."""
