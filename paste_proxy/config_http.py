@@ -44,6 +44,8 @@ class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """None: nothing for a `read`, else everything."""
     max_age: Age = 60.0
     """What the server says of its answer's freshness can only shorten it."""
+    grace: Age = 0.0
+    """Of answers that their server calls stale at once. 0: its word holds."""
     retention: Age = 60.0
     timeout: Seconds = 30.0
     """Of one call with all redirects. 30 s: what the clients of most APIs wait."""

@@ -41,6 +41,7 @@ class Tool(Generic[P, R]):
     """Authoritative runs, too, go to a worker process."""
     warm: Callable[[], Any] | None
     fingerprint: Callable[..., Any] | None
+    close: Callable[[], Any] | None = None
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -80,6 +81,9 @@ class Declaration(TypedDict, total=False):
     interpreter's lock (a regular expression from outside does). Sync tools only."""
     warm: Callable[[], Any]
     """Called without arguments, once in each process before the tool's first run there; it may be slow."""
+    close: Callable[[], Any]
+    """Called without arguments when the proxy ends: an async function of an async tool, which runs where its
+    connections are. Worker processes are killed."""
     fingerprint: Callable[..., Any]
     """Called with the tool's arguments, on the event loop, so it must take microseconds: a stat, a counter.
     Returns a JSON-able value that changes whenever the result would."""
@@ -110,6 +114,7 @@ class _Checked(msgspec.Struct, forbid_unknown_fields=True):
 class _Hooks(msgspec.Struct, forbid_unknown_fields=True):
     isolated: bool = False
     warm: Any = None
+    close: Any = None
     fingerprint: Any = None
 
 
@@ -159,6 +164,7 @@ def _built(function: Callable[..., Any], declared: dict[str, Any], file: str, li
         is_async=inspect.iscoroutinefunction(function),
         isolated=hooks.isolated,
         warm=hooks.warm,
+        close=hooks.close,
         fingerprint=hooks.fingerprint,
     )
 
@@ -203,6 +209,9 @@ def _check_kind(function: Callable[..., Any], hooks: _Hooks) -> None:
         raise SchemaError("a generator has no one result; return a list")
     if hooks.isolated and inspect.iscoroutinefunction(function):
         raise SchemaError("isolated: worker processes run sync functions only; declare it with `def`")
+    both_async = inspect.iscoroutinefunction(hooks.close) and inspect.iscoroutinefunction(function)
+    if hooks.close is not None and not both_async:
+        raise SchemaError("close: must be an async function, of an async tool")
     if hooks.warm is None:
         return
     if not callable(hooks.warm):

@@ -70,6 +70,15 @@ async def warm_up_async(tool: Tool[..., Any]) -> None:
         _warm_up_failed(tool, error)
 
 
+async def close(tool: Tool[..., Any]) -> None:
+    """Call a tool's `close`. A failure is logged only: the proxy ends all the same."""
+    try:
+        if tool.close is not None:
+            await tool.close()
+    except (Exception, SystemExit) as error:
+        log.warning("tool %s: its close failed", tool.spec.name, exc_info=error)
+
+
 def _warm_up_failed(tool: Tool[..., Any], error: BaseException) -> None:
     log.warning("tool %s: its warm-up failed", tool.spec.name, exc_info=error)
 

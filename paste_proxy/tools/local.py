@@ -12,9 +12,10 @@ import msgspec
 
 from paste_proxy.errors import PasteError, ToolError, UnknownToolError
 from paste_proxy.tasks import TaskSet
+from paste_proxy.tools.ahead import set_ahead
 from paste_proxy.tools.arguments import typed_arguments
 from paste_proxy.tools.authoring import Tool
-from paste_proxy.tools.invoke import invoke_async, invoke_sync, warm_up, warm_up_async
+from paste_proxy.tools.invoke import close, invoke_async, invoke_sync, warm_up, warm_up_async
 from paste_proxy.tools.loading import Registry
 from paste_proxy.tools.pool import WorkerPool
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
@@ -110,6 +111,8 @@ class LocalExecutor:
         self._threads.close()
         await self._tasks.close()
         await asyncio.gather(self._isolated.close(), self._ahead.close())
+        hooks = {tool.close: tool for tool in self._registry.values() if tool.close is not None}
+        await asyncio.gather(*(close(tool) for tool in hooks.values()))
 
     def _tool(self, name: str) -> Tool[..., Any]:
         tool = self._registry.get(name)
@@ -121,6 +124,7 @@ class LocalExecutor:
         arguments = typed_arguments(tool, run.arguments)
         await self._warmed(tool)
         if tool.is_async:
+            set_ahead(run.run_class is not RunClass.AUTHORITATIVE)
             begun()
             return await invoke_async(tool, run.context, arguments)
         work = functools.partial(invoke_sync, tool, run.context, arguments)

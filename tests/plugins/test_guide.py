@@ -12,13 +12,29 @@ import yaml
 
 from paste_proxy.config import Config, PluginConfig
 from paste_proxy.tools.authoring import Declaration
+from paste_proxy.tools.http.guard import Guard
+from paste_proxy.tools.http.sources import http_operations
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Run, RunClass, RunContext
-from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.spec import Effect, ToolSpec
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+SHOP = b"""
+openapi: 3.1.0
+servers: [{url: https://shop.example/api}]
+paths:
+  /items: {get: {}}
+  /items/{id}:
+    get: {operationId: getItem, parameters: [{name: id, in: path, schema: {type: string}}]}
+  /cart:
+    post:
+      operationId: addToCart
+      requestBody: {content: {application/json: {schema: {properties: {id: {type: string}}}}}}
+"""
 
 
 def _blocks(language: str) -> list[str]:
@@ -34,7 +50,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     configured = {
         Path(plugin["path"]).name: plugin.get("options", {})
         for block in _blocks("yaml")
-        for plugin in yaml.safe_load(block)["plugins"]
+        for plugin in yaml.safe_load(block).get("plugins", ())
     }
     configs = []
     for block in _blocks("python"):
@@ -66,7 +82,11 @@ def test_the_examples_do_what_they_show(registry: Registry) -> None:
 def test_the_configurations_are_valid(registry: Registry) -> None:
     for block in _blocks("yaml"):
         config = msgspec.convert(yaml.safe_load(block), Config)
-        assert set(config.speculation.allow) <= set(registry)
+        documents = dict.fromkeys(config.openapi, SHOP)
+        guard = Guard(config.http.network, "http.network")
+        operations = http_operations(config, guard, documents, {"WEATHER_TOKEN": "t"})
+        readable = {one.spec.name for one in operations if one.spec.effect is Effect.READ}
+        assert set(config.speculation.allow) <= readable.union(registry)
 
 
 @pytest.mark.parametrize("run_class", [RunClass.AUTHORITATIVE, RunClass.SPECULATIVE])
@@ -113,6 +133,7 @@ def _shown_default(key: str) -> str:
         "result_limit": "16 MiB",
         "isolated": "no",
         "warm": "none",
+        "close": "none",
         "fingerprint": "none",
     }
     if key in shown:

@@ -161,6 +161,8 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (_fine_async, {"isolated": True}, "worker processes run sync functions only"),
     (_fine, {"warm": 1}, "warm: must be callable"),
     (_fine, {"warm": _fine_async}, "a sync tool needs a sync warm-up"),
+    (_fine_async, {"close": lambda: None}, "close: must be an async function, of an async tool"),
+    (_fine, {"close": _fine_async}, "close: must be an async function, of an async tool"),
     (_fine, {"fingerprint": 1}, "fingerprint: must be a sync function"),
     (_fine, {"fingerprint": _fine_async}, "fingerprint: must be a sync function"),
     (_fine, {"fingerprint": lambda: 1}, "fingerprint: does not take the tool's arguments"),

@@ -13,6 +13,7 @@ import pytest
 from paste_proxy.config import PluginConfig
 from paste_proxy.errors import InvalidArgumentsError, ToolError, UnknownToolError
 from paste_proxy.tools import Effect, tool
+from paste_proxy.tools.ahead import is_ahead
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor, Output, Run
@@ -116,6 +117,42 @@ async def test_a_run_begins_after_the_warm_up_and_not_at_all_where_it_cannot(mak
     with pytest.raises(ToolError, match="shutting down"):
         await executor.run(make_run("sync_tool", number=1), lambda: seen.append("begun"))
     assert seen == ["warm", "begun", "run"]
+
+
+async def test_tools_are_closed_once_at_the_end_and_none_hinders_the_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    closed: list[str] = []
+
+    async def shared() -> None:
+        closed.append("shared")
+
+    async def broken() -> None:
+        raise OSError("no such luck")
+
+    @tool(close=shared)
+    async def one() -> None: ...
+
+    @tool(close=shared)
+    async def two() -> None: ...
+
+    @tool(close=broken)
+    async def three() -> None: ...
+
+    await LocalExecutor(Registry([three, one, two])).close()
+    assert closed == ["shared"]
+    assert "tool three: its close failed" in caplog.text
+
+
+async def test_the_way_out_knows_what_runs_ahead(make_run: MakeRun) -> None:
+    @tool
+    async def ahead() -> bool:
+        return is_ahead()
+
+    executor = LocalExecutor(Registry([ahead]))
+    for run_class, expected in ((SPECULATIVE, True), (AUTHORITATIVE, False)):
+        assert _value(await executor.run(make_run("ahead", run_class), ignore)) is expected
+    await executor.close()
 
 
 @pytest.mark.parametrize("slots", [0, 1, 2])

@@ -18,9 +18,10 @@ from yarl import URL
 
 from paste_proxy.config_http import NetworkConfig
 from paste_proxy.errors import ResultTooLargeError, ToolError, ToolTimeoutError
+from paste_proxy.tools.ahead import is_ahead
 from paste_proxy.tools.http.freshness import max_age
 from paste_proxy.tools.http.guard import Guard, GuardedResolver
-from paste_proxy.tools.http.quiet import QuietHosts
+from paste_proxy.tools.http.quiet import Pauses, QuietHosts
 
 REDIRECTS = 5
 """Followed at most: one for https, one for www, one for a language or a login, and two to spare."""
@@ -28,6 +29,9 @@ REDIRECTED = frozenset({301, 302, 303, 307, 308})
 FOLLOWED = frozenset({"GET", "HEAD"})
 """Other methods are not sent twice: what the first server did with the request is not known."""
 
+USELESS_S = 300.0
+"""So long nothing is asked ahead where an answer could not be kept: it would cost the server, and a call that
+joins it a second run. Servers change what they say of freshness with a release, not from call to call."""
 USER_AGENT = "paste-proxy"
 PREFETCH = {"Sec-Purpose": "prefetch"}
 """Of the Fetch standard: browsers say so of pages that nobody has asked for yet."""
@@ -45,6 +49,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Of the body, decompressed."""
     seconds: float
     """From the first request to the last byte."""
+    grace: float = 0.0
+    """Seconds that an answer may be used at least, though its server calls it stale."""
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -79,46 +85,57 @@ class Client:
         self._resolver = resolver
         self._wall = wall
         self._quiet = QuietHosts(now, wall)
+        self._useless = Pauses(now)
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, request: Request, limits: Limits, *, ahead: bool) -> Response:
-        """Send a request and read its answer, whatever its status; `ahead`: the model has not asked for it.
+    async def send(
+        self, request: Request, limits: Limits, *, ahead: bool | None = None, group: str = ""
+    ) -> Response:
+        """Send a request and read its answer, whatever its status.
 
+        `ahead`: the model has not asked for it; None: as the run says that this is part of. `group`: requests
+        whose answers are alike in how long they may be kept; unless stated, those to one host.
         Raises `TargetRefusedError`, `ToolTimeoutError`, `ResultTooLargeError`, or another `ToolError`.
         """
         host = request.url.raw_host or ""
+        ahead = is_ahead() if ahead is None else ahead
+        if ahead and self._useless.left_s(group or host):
+            raise ToolError(f"{host}: its answers can't be kept: nothing is run ahead there", param=host)
         try:
             async with asyncio.timeout(limits.seconds):
-                return await self._followed(request, limits.bytes, ahead=ahead)
+                answer = await self._followed(request, limits, ahead=ahead)
         except TimeoutError as error:
             reason = f"{host}: no whole answer within {limits.seconds:g} s"
             raise ToolTimeoutError(reason, param=host) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ToolError(f"{host}: {_reason(error)}", param=host) from error
+        if ahead and answer.max_age == 0:
+            self._useless.pause(group or host, USELESS_S)
+        return answer
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    async def _followed(self, request: Request, limit: int, *, ahead: bool) -> Response:
+    async def _followed(self, request: Request, limits: Limits, *, ahead: bool) -> Response:
         purpose = self._purpose if ahead else {}
         sent = self._wall()
         fresh: float | None = None
         for _ in range(REDIRECTS + 1):
             self.guard.check(request.url)
             host = request.url.raw_host or ""
-            if ahead and (rest := self._quiet.rest_s(host)) > 0:
+            if ahead and (rest := self._quiet.left_s(host)) > 0:
                 raise ToolError(
                     f"{host} asked for {rest:.0f} s of rest: nothing is run ahead there", param=host
                 )
             async with self._opened(request, purpose) as answer:
                 self._quiet.heard(host, answer.status, answer.headers.get("Retry-After"))
-                kept = max_age(answer.headers, sent, self._wall(), map(str.lower, purpose))
+                kept = max_age(answer.headers, sent, self._wall(), map(str.lower, purpose), limits.grace)
                 fresh = min((age for age in (fresh, kept) if age is not None), default=None)
                 onward = self._onward(request, answer)
                 if onward is None:
-                    body = await _read(answer, host, limit)
+                    body = await _read(answer, host, limits.bytes)
                     return Response(request.url, answer.status, answer.headers, body, fresh, sent)
             request = onward
         raise ToolError(f"{request.url.raw_host}: more than {REDIRECTS} redirects", param=request.url.raw_host)

@@ -1,7 +1,5 @@
 """Runs HTTP tools: a call becomes a request, its answer a result. Implements `ports.Executor`."""
 
-import time
-from codecs import lookup
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,6 +9,7 @@ from paste_proxy.errors import ToolError, UnknownToolError
 from paste_proxy.tools.http.client import Client, Limits, Response
 from paste_proxy.tools.http.freshness import age_limit
 from paste_proxy.tools.http.operations import Operation
+from paste_proxy.tools.http.texts import content_type, decoded, is_json, is_text
 from paste_proxy.tools.ports import Output, Run, RunClass
 
 HTTP = "http"
@@ -18,43 +17,28 @@ HTTP = "http"
 
 SHOWN = 2000
 """Characters of an error's body that are passed on: it goes into a model's context."""
-USELESS_S = 300.0
-"""A tool whose answer could not be kept is not run ahead for so long: it would cost the server, and a call that
-joins it a second run. Servers change what they say of freshness with a release, not from call to call."""
-TEXTS = ("text/", "application/xml", "application/yaml", "application/javascript", "application/x-www-form")
-NO_CHARSETS = frozenset({"", "idna", "punycode", "unicode_escape", "raw_unicode_escape"})
-"""Codecs of Python's that no text is in; some take long."""
 METADATA = ("Content-Type", "Content-Length", "Last-Modified", "ETag", "Location")
 """Headers that are the result of a HEAD: what a program asks it for, and nothing that changes by itself."""
 
 
 class HttpExecutor:
-    def __init__(
-        self, operations: Iterable[Operation], client: Client, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, operations: Iterable[Operation], client: Client) -> None:
         self._operations = {operation.spec.name: operation for operation in operations}
         self._client = client
-        self._now = now
-        self._useless_until: dict[str, float] = {}
 
     async def run(self, run: Run, begun: Callable[[], None]) -> Output:
         operation = self._operations.get(run.tool)
         if operation is None:
             raise UnknownToolError(f"unknown tool {run.tool!r}", param=run.tool)
         ahead = run.run_class is not RunClass.AUTHORITATIVE
-        if ahead and self._now() < self._useless_until.get(run.tool, 0.0):
-            raise ToolError(f"{run.tool}: its server forbids keeping answers: not run ahead", param=run.tool)
         request = operation.request(run.arguments)
-        limits = Limits(operation.spec.result_limit, operation.spec.timeout)
+        limits = Limits(operation.spec.result_limit, operation.spec.timeout, operation.grace)
         begun()
         try:
-            answer = await self._client.send(request, limits, ahead=ahead)
+            answer = await self._client.send(request, limits, ahead=ahead, group=run.tool)
         except ToolError as error:
             raise type(error)(f"{run.tool}: {error.message}", param=run.tool) from error
-        output = result(operation, answer)
-        if ahead and output.max_age == 0:
-            self._useless_until[run.tool] = self._now() + USELESS_S
-        return output
+        return result(operation, answer)
 
     def fingerprint(self, tool: str, arguments: dict[str, Any]) -> bytes | None:
         return None
@@ -72,18 +56,18 @@ class HttpExecutor:
 def result(operation: Operation, answer: Response) -> Output:
     """Raises `ToolError` for a status that is no success, or a body that is neither JSON nor text."""
     tool = operation.spec.name
-    kind, charset = _content_type(answer)
+    kind, charset = content_type(answer.headers)
     if not 200 <= answer.status < 300:
-        said = " ".join(_decoded(answer.body[: 4 * SHOWN], charset).split())[:SHOWN]
+        said = " ".join(decoded(answer.body[: 4 * SHOWN], charset).split())[:SHOWN]
         reason = f"{tool}: {answer.url.raw_host} answered {answer.status}{': ' if said else ''}{said}"
         raise ToolError(reason, param=tool)
     if operation.method == "HEAD":
         told = {name.lower(): answer.headers[name] for name in METADATA if name in answer.headers}
         return Output(msgspec.json.encode(told), max_age=answer.max_age)
-    if kind == "application/json" or kind.endswith("+json"):
+    if is_json(kind):
         return _json(operation, answer)
-    if not answer.body or not kind or kind.startswith(TEXTS) or kind.endswith("+xml"):
-        text = _decoded(answer.body, charset).encode()
+    if not answer.body or is_text(kind):
+        text = decoded(answer.body, charset).encode()
         return Output(text, is_text=True, max_age=_max_age(operation, answer, None))
     size = len(answer.body)
     raise ToolError(f"{tool}: the answer is {kind}, {size} bytes: neither JSON nor text", param=tool)
@@ -108,19 +92,3 @@ def _max_age(operation: Operation, answer: Response, value: object) -> float | N
     stamp = value.get(operation.timestamp) if isinstance(value, dict) else None
     limit = age_limit(stamp, operation.spec.max_age, answer.sent)
     return limit if answer.max_age is None else min(limit, answer.max_age)
-
-
-def _content_type(answer: Response) -> tuple[str, str]:
-    """In lower case: the kind, and the charset or ""."""
-    kind, _, parameters = answer.headers.get("Content-Type", "").lower().partition(";")
-    _, _, charset = parameters.partition("charset=")
-    return kind.strip(), charset.partition(";")[0].strip(" \"'")
-
-
-def _decoded(body: bytes, charset: str) -> str:
-    """As the server says, where that is a charset of texts on the web."""
-    try:
-        known = lookup(charset).name if charset not in NO_CHARSETS else "utf-8"
-        return body.decode(known, "replace")
-    except (LookupError, ValueError):
-        return body.decode("utf-8", "replace")

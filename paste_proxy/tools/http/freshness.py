@@ -17,21 +17,20 @@ _MILLISECONDS = 1e11
 
 
 def max_age(
-    headers: MultiMapping[str], sent: float, received: float, varied: Iterable[str] = ()
+    headers: MultiMapping[str], sent: float, received: float, varied: Iterable[str] = (), grace: float = 0.0
 ) -> float | None:
     """Seconds from `sent` on for which the answer may be used; None: the server does not limit it.
 
-    `varied`: request headers that a call of the model would not have, in lower case.
+    `varied`: request headers that a call of the model would not have, in lower case. `grace`: what the operator
+    allows at least, also of answers that are stale at once, but not of those that must not be stored.
     """
-    if "Set-Cookie" in headers or _varies(headers, varied):
-        return 0.0  # it is about this one request
     directives = dict(_directives(headers))
-    if "no-store" in directives or "no-cache" in directives:
-        return 0.0
-    if not directives and "no-cache" in headers.get("Pragma", "").lower():
-        return 0.0
+    if "no-store" in directives or "Set-Cookie" in headers or _varies(headers, varied):
+        return 0.0  # it is about this one request
+    if "no-cache" in directives or (not directives and "no-cache" in headers.get("Pragma", "").lower()):
+        return grace
     lifetime = _lifetime(headers, directives, received)
-    return None if lifetime is None else max(0.0, lifetime - _age_when_sent(headers, sent))
+    return None if lifetime is None else max(grace, lifetime - _age_when_sent(headers, sent))
 
 
 def age_limit(timestamp: object, declared: float, sent: float) -> float:

@@ -197,6 +197,7 @@ def _operation(
         body=parts.body,
         has_body=parts.has_body,
         joined=frozenset(parts.joined),
+        grace=config.grace,
     )
 
 

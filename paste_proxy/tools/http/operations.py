@@ -58,6 +58,8 @@ class Operation(msgspec.Struct, frozen=True):
     """Lists that stand in the query as one value, with commas."""
     timestamp: str = ""
     """A key of the result's object that says of when it is."""
+    grace: float = 0.0
+    """Of `client.Limits`."""
 
     def request(self, arguments: dict[str, Any]) -> Request:
         """Raises `InvalidArgumentsError`."""
@@ -119,6 +121,7 @@ def _operation(name: str, config: HttpToolConfig, guard: Guard, environment: Map
         body=config.body,
         has_body=config.body is not None,
         timestamp=config.timestamp,
+        grace=config.grace,
     )
 
 

@@ -1,4 +1,4 @@
-"""Hosts that asked for a rest: nothing is asked of them ahead of the model until it is over.
+"""When nothing is asked ahead of the model: of hosts that asked for a rest, and where answers can't be kept.
 
 Calls that the model made go on: their errors are its own business.
 """
@@ -14,30 +14,39 @@ DEFAULT_S = 30.0
 """Of a host that says no time: a minute's limit is half renewed by then."""
 LONGEST_S = 3600.0
 """Of one that names a time far off: it may be a mistake, and costs nothing but running ahead."""
-HOSTS = 1024
+KEYS = 1024
 """Remembered; the one that was told of longest ago is forgotten first."""
 
 
-class QuietHosts:
-    """`now`: seconds of a monotonic clock; `wall`: of the calendar, which `Retry-After` may name."""
+class Pauses:
+    """By any key, until when. `now`: seconds of a monotonic clock."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    def pause(self, key: str, seconds: float) -> None:
+        """A shorter one does not cut the one that there is."""
+        self._until[key] = max(self._until.pop(key, 0.0), self._now() + seconds)
+        if len(self._until) > KEYS:
+            self._until.popitem(last=False)
+
+    def left_s(self, key: str) -> float:
+        """How long it still goes on; 0: there is none."""
+        return max(0.0, self._until.get(key, 0.0) - self._now())
+
+
+class QuietHosts(Pauses):
+    """Hosts that asked for a rest. `wall`: seconds of the calendar, which `Retry-After` may name."""
 
     def __init__(self, now: Callable[[], float], wall: Callable[[], float]) -> None:
-        self._now = now
+        super().__init__(now)
         self._wall = wall
-        self._until: OrderedDict[str, float] = OrderedDict()
 
     def heard(self, host: str, status: int, retry_after: str | None) -> None:
         """A host has answered."""
-        if status not in BUSY:
-            return
-        rest = min(LONGEST_S, max(0.0, self._seconds(retry_after)))
-        self._until[host] = max(self._until.pop(host, 0.0), self._now() + rest)
-        if len(self._until) > HOSTS:
-            self._until.popitem(last=False)
-
-    def rest_s(self, host: str) -> float:
-        """How long the host wants to be left alone; 0: it does not."""
-        return max(0.0, self._until.get(host, 0.0) - self._now())
+        if status in BUSY:
+            self.pause(host, min(LONGEST_S, max(0.0, self._seconds(retry_after))))
 
     def _seconds(self, retry_after: str | None) -> float:
         """RFC 9110, section 10.2.3: seconds, or a date."""

@@ -17,8 +17,8 @@ from paste_proxy.errors import (
     ToolTimeoutError,
     UnknownToolError,
 )
-from paste_proxy.tools.http.client import Client
-from paste_proxy.tools.http.executor import USELESS_S, HttpExecutor
+from paste_proxy.tools.http.client import USELESS_S, Client
+from paste_proxy.tools.http.executor import HttpExecutor
 from paste_proxy.tools.http.operations import operations_of
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
 from tests.tools.http.servers import LOCAL, nothing_leaks, serving
@@ -63,9 +63,11 @@ async def bench(answer: Handler, **keys: Any) -> AsyncIterator[Bench]:
         clock = VirtualClock()
         client = Client(LOCAL, "http.network", now=clock.now, wall=lambda: WALL)
         config = msgspec.convert({"url": str(base / "x"), **keys}, HttpToolConfig)
-        executor = HttpExecutor(operations_of({"t": config}, client.guard, {}), client, clock.now)
-        yield Bench(executor, clock)
-        await executor.close()
+        executor = HttpExecutor(operations_of({"t": config}, client.guard, {}), client)
+        try:
+            yield Bench(executor, clock)
+        finally:
+            await executor.close()
 
 
 @pytest.mark.parametrize(
@@ -179,12 +181,17 @@ async def test_a_tool_whose_answers_can_t_be_kept_is_not_run_ahead_for_a_while()
     async with bench(says(b"{}", "application/json", Cache_Control="no-store")) as b:
         await b.call()
         await b.call(RunClass.SPECULATIVE)
-        with pytest.raises(ToolError, match="forbids keeping answers"):
+        with pytest.raises(ToolError, match="its answers can't be kept"):
             await b.call(RunClass.DECIDED)
         await b.call()
         b.clock.advance(USELESS_S)
         await b.call(RunClass.SPECULATIVE)
-        assert b.began == 4
+        assert b.began == 5
+
+
+async def test_an_operator_may_grant_stale_answers_a_while() -> None:
+    async with bench(says(b"{}", "application/json", Cache_Control="no-cache"), grace=5) as b:
+        assert (await b.call()).max_age == 5
 
 
 async def test_a_slow_server_is_a_timeout() -> None:

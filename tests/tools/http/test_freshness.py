@@ -87,6 +87,26 @@ def test_an_answer_that_differs_by_what_only_a_request_ahead_says() -> None:
     assert kept(("Vary", "Accept, Sec-Purpose")) is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "seconds"),
+    [
+        ([("Cache-Control", "max-age=0, must-revalidate")], 9),
+        ([("Cache-Control", "no-cache")], 9),
+        ([("Pragma", "no-cache")], 9),
+        ([("Expires", "0")], 9),
+        ([("Cache-Control", "max-age=60")], 60),
+        ([("Cache-Control", "no-cache, no-store")], 0),
+        ([("Cache-Control", "max-age=60"), ("Set-Cookie", "a=b")], 0),
+        ([("Vary", "*")], 0),
+        ([], None),
+    ],
+)
+def test_grace_is_for_what_is_stale_and_not_for_what_is_private(
+    lines: list[tuple[str, str]], seconds: float | None
+) -> None:
+    assert max_age(CIMultiDict(lines), SENT, RECEIVED, grace=9) == seconds
+
+
 NAMES = st.sampled_from(
     ["Cache-Control", "Expires", "Date", "Age", "Vary", "Pragma", "Set-Cookie", "Last-Modified"]
 )

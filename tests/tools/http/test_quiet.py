@@ -5,7 +5,7 @@ from email.utils import formatdate
 import pytest
 
 from paste_proxy.clock import VirtualClock
-from paste_proxy.tools.http.quiet import DEFAULT_S, HOSTS, LONGEST_S, QuietHosts
+from paste_proxy.tools.http.quiet import DEFAULT_S, KEYS, LONGEST_S, QuietHosts
 
 WALL = 1_700_000_000.0
 
@@ -29,8 +29,8 @@ WALL = 1_700_000_000.0
 def test_the_rest(status: int, retry_after: str | None, rest: float) -> None:
     quiet = QuietHosts(VirtualClock(5.0).now, lambda: WALL)
     quiet.heard("a", status, retry_after)
-    assert quiet.rest_s("a") == pytest.approx(rest)
-    assert quiet.rest_s("b") == 0
+    assert quiet.left_s("a") == pytest.approx(rest)
+    assert quiet.left_s("b") == 0
 
 
 def test_it_ends_and_a_shorter_one_does_not_cut_it() -> None:
@@ -39,14 +39,14 @@ def test_it_ends_and_a_shorter_one_does_not_cut_it() -> None:
     quiet.heard("a", 429, "20")
     clock.advance(5)
     quiet.heard("a", 429, "1")
-    assert quiet.rest_s("a") == 15
+    assert quiet.left_s("a") == 15
     clock.advance(15)
-    assert quiet.rest_s("a") == 0
+    assert quiet.left_s("a") == 0
 
 
 def test_hosts_are_bounded() -> None:
     quiet = QuietHosts(VirtualClock().now, lambda: WALL)
-    for number in range(HOSTS + 1):
+    for number in range(KEYS + 1):
         quiet.heard(f"h{number}", 429, None)
-    assert quiet.rest_s("h0") == 0
-    assert quiet.rest_s("h1") > 0
+    assert quiet.left_s("h0") == 0
+    assert quiet.left_s("h1") > 0
