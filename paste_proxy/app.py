@@ -75,7 +75,7 @@ def build(
     predictor in the place of ours.
     """
     registry = load_plugins(config.plugins)
-    client = Client(config.http.network, "http.network")
+    client = Client(config.http.targets, "http.targets")
     operations = http_operations(config, client.guard, documents, os.environ)
     declared = {**registry.specs, **_distinct(operations, registry)}
     _check_allowed(config, declared)

@@ -15,7 +15,7 @@ Price = Annotated[float, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
-class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TargetsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where requests may go. Public addresses, at any port, unless stated."""
 
     allow: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
@@ -31,7 +31,7 @@ class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What all HTTP tools have in common."""
 
-    network: NetworkConfig = NetworkConfig()
+    targets: TargetsConfig = TargetsConfig()
 
 
 class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 from yarl import URL
 
-from paste_proxy.config_http import NetworkConfig
+from paste_proxy.config_http import TargetsConfig
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools import ConfigError, Effect, Perishable, Tool, ToolError, tool
 from paste_proxy.tools.http.client import Client, Limits, Request, Response
@@ -51,7 +51,7 @@ class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     search_url: str = ""
     """Base address of a SearXNG server whose settings allow `json`. Empty: no search."""
-    network: NetworkConfig = NetworkConfig()
+    targets: TargetsConfig = TargetsConfig()
     """Of pages. The search server is asked wherever it is."""
     grace: Annotated[float, msgspec.Meta(ge=0, le=AGE_S)] = 0.0
     """Seconds that a page may be used at least, though its server calls it stale at once, as most do."""
@@ -81,7 +81,15 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
         raise ConfigError("pages can't be read without resiliparse: pip install 'paste-proxy[web]'")
     web = Web(options)
 
-    @tool(effect=Effect.READ, reads=SCOPE, max_age=AGE_S, timeout=60.0, warm=web.warm, close=web.close)
+    @tool(
+        effect=Effect.READ,
+        reads=SCOPE,
+        network=True,
+        max_age=AGE_S,
+        timeout=60.0,
+        warm=web.warm,
+        close=web.close,
+    )
     async def web_fetch(
         url: Annotated[
             str, msgspec.Meta(min_length=1, max_length=2000, description="With http:// or https://")
@@ -92,7 +100,15 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
         text, max_age = await web.page(url)
         return Perishable(part(text, start), AGE_S if max_age is None else max_age)
 
-    @tool(effect=Effect.READ, reads=SCOPE, max_age=AGE_S, timeout=30.0, warm=web.warm, close=web.close)
+    @tool(
+        effect=Effect.READ,
+        reads=SCOPE,
+        network=True,
+        max_age=AGE_S,
+        timeout=30.0,
+        warm=web.warm,
+        close=web.close,
+    )
     async def web_search(
         query: Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="What to look for")],
         page: Annotated[int, msgspec.Meta(ge=1, le=20, description="Of results, from 1")] = 1,
@@ -109,11 +125,11 @@ class Web:
 
     def __init__(self, options: Options) -> None:
         self._grace = options.grace
-        self._pages = Client(options.network, "options.network")
+        self._pages = Client(options.targets, "options.targets")
         self._readers = Readers()
         self._endpoint = URL(options.search_url.rstrip("/") + "/search")
         allowed = (self._endpoint.raw_host,) if self._endpoint.raw_host else ()
-        self._searches = Client(NetworkConfig(allow=allowed), "options.search_url")
+        self._searches = Client(TargetsConfig(allow=allowed), "options.search_url")
         if options.search_url:
             self._check_endpoint()
 

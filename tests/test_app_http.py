@@ -52,7 +52,7 @@ def configured(base: str, backend: str = "http://127.0.0.1:1", **keys: Any) -> C
     plain = {
         "listen": {"port": 0},
         "backend": {"url": backend, "kind": "openai"},
-        "http": {"network": {"allow": ["127.0.0.1"], "purpose": True}},
+        "http": {"targets": {"allow": ["127.0.0.1"], "purpose": True}},
         "http_tools": {
             "find": {"url": f"{base}books", "query": {"word": "{word}"}, "parameters": WORD, **read},
             "read": {"url": f"{base}books/{{book}}", "parameters": BOOK, **read},

@@ -159,7 +159,7 @@ def _numbers(section: dict[str, Any], prefix: str) -> Iterator[str]:
     for key, default in section.items():
         if isinstance(default, dict):
             yield from _numbers(default, f"{prefix}{key}.")
-        elif isinstance(default, int | float):
+        elif isinstance(default, int | float) and not isinstance(default, bool):
             yield f"{prefix}{key}"
 
 

@@ -18,6 +18,7 @@ from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Run, RunClass, RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
+from tests.plugins.conftest import PLUGINS
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
@@ -51,8 +52,14 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
         Path(plugin["path"]).name: plugin.get("options", {})
         for block in _blocks("yaml")
         for plugin in yaml.safe_load(block).get("plugins", ())
+        if "path" in plugin
     }
-    configs = []
+    configs = [
+        PluginConfig(path=str(PLUGINS / f"{plugin['entry_point']}.py"), options=plugin.get("options", {}))
+        for block in _blocks("yaml")
+        for plugin in yaml.safe_load(block).get("plugins", ())
+        if "entry_point" in plugin
+    ]
     for block in _blocks("python"):
         name = block.splitlines()[0].removeprefix("# ")
         (tmp_path / name).write_text(block)
@@ -83,7 +90,7 @@ def test_the_configurations_are_valid(registry: Registry) -> None:
     for block in _blocks("yaml"):
         config = msgspec.convert(yaml.safe_load(block), Config)
         documents = dict.fromkeys(config.openapi, SHOP)
-        guard = Guard(config.http.network, "http.network")
+        guard = Guard(config.http.targets, "http.targets")
         operations = http_operations(config, guard, documents, {"WEATHER_TOKEN": "t"})
         readable = {one.spec.name for one in operations if one.spec.effect is Effect.READ}
         assert set(config.speculation.allow) <= readable.union(registry)
@@ -131,6 +138,7 @@ def _shown_default(key: str) -> str:
         "writes": "everything",
         "inert": "none",
         "result_limit": "16 MiB",
+        "network": "no",
         "isolated": "no",
         "warm": "none",
         "close": "none",

@@ -58,7 +58,7 @@ class Bench:
 @asynccontextmanager
 async def bench(load: Load, **options: Any) -> AsyncIterator[Bench]:
     async with nothing_leaks():
-        executor = LocalExecutor(load("web", **{"network": {"allow": ["127.0.0.1"]}, **options}), workers=1)
+        executor = LocalExecutor(load("web", **{"targets": {"allow": ["127.0.0.1"]}, **options}), workers=1)
         try:
             yield Bench(executor)
         finally:
@@ -135,7 +135,7 @@ async def test_what_is_no_page_is_one_clear_error(load: Load) -> None:
         for url, why in (
             (base / "image", "is image/png, 4 bytes: not a text"),
             (base / "gone", r"^127\.0\.0\.1 answered 404$"),
-            (base / "in_", r"10\.0\.0\.1 is private: .* options\.network\.allow"),
+            (base / "in_", r"10\.0\.0\.1 is private: .* options\.targets\.allow"),
             ("ftp://x/", "'ftp': only absolute addresses"),
             ("http://127.0.0.2:1/", "127.0.0.2 is loopback"),
         ):
@@ -176,7 +176,7 @@ async def test_ahead_of_the_model_a_busy_host_is_spared(load: Load) -> None:
 async def test_a_page_that_takes_too_long_to_read_ends_its_reader_only(
     load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = load("web", network={"allow": ["127.0.0.1"]})
+    registry = load("web", targets={"allow": ["127.0.0.1"]})
     module = registry["web_fetch"].function.__globals__
     monkeypatch.setitem(module, "READING_S", 0.01)
     async with nothing_leaks(), serving(page=says("<div>" * 100_000)) as base:
@@ -209,7 +209,7 @@ async def test_a_search_gives_the_best_results(load: Load) -> None:
         asked.append(dict(request.query))
         return web.json_response(FOUND)
 
-    async with serving(search=search) as base, bench(load, search_url=str(base), network={}) as b:
+    async with serving(search=search) as base, bench(load, search_url=str(base), targets={}) as b:
         output = await b.call("web_search", query="x & y", page=2)
         with pytest.raises(ToolError, match="loopback"):  # what may be searched may not be fetched
             await b.fetch(base / "search")
@@ -247,8 +247,8 @@ def test_the_declarations(load: Load) -> None:
     [
         ({"search_url": "search.example"}, "options.search_url: .*only absolute addresses"),
         ({"search_url": "http://u:p@search.example"}, "options.search_url: .*user names"),
-        ({"network": {"allow": ["10.0.0.0/99"]}}, r"options\.network\.allow: '10\.0\.0\.0/99'"),
-        ({"network": {"alow": []}}, r"options\.network: Object contains unknown field"),
+        ({"targets": {"allow": ["10.0.0.0/99"]}}, r"options\.targets\.allow: '10\.0\.0\.0/99'"),
+        ({"targets": {"alow": []}}, r"options\.targets: Object contains unknown field"),
         ({"grace": 1000}, r"options\.grace: "),
     ],
 )

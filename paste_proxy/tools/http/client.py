@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from paste_proxy.config_http import NetworkConfig
+from paste_proxy.config_http import TargetsConfig
 from paste_proxy.errors import ResultTooLargeError, ToolError, ToolTimeoutError
 from paste_proxy.tools.ahead import is_ahead
 from paste_proxy.tools.http.freshness import max_age
@@ -73,7 +73,7 @@ class Client:
 
     def __init__(
         self,
-        rules: NetworkConfig,
+        rules: TargetsConfig,
         setting: str,
         *,
         resolver: Callable[[], AbstractResolver] = aiohttp.ThreadedResolver,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from paste_proxy.config_http import NetworkConfig
+from paste_proxy.config_http import TargetsConfig
 from paste_proxy.errors import ConfigError, ToolError
 from paste_proxy.tools.http.addresses import Address, Network, parsed, why_not_public
 
@@ -31,12 +31,12 @@ class TargetRefusedError(ToolError):
 
 
 class Guard:
-    """Decides where requests may go. `setting`: how the operator calls the rules, as in `http.network`.
+    """Decides where requests may go. `setting`: how the operator calls the rules, as in `http.targets`.
 
     Raises `ConfigError` where a rule can't be meant.
     """
 
-    def __init__(self, rules: NetworkConfig, setting: str) -> None:
+    def __init__(self, rules: TargetsConfig, setting: str) -> None:
         self._rules = rules
         self._setting = setting
         self._networks = [network for entry in rules.allow if (network := as_network(entry)) is not None]

@@ -172,6 +172,7 @@ def declared(
         concurrency=config.concurrency,
         price=config.price,
         inert=frozenset(inert),
+        network=True,
         result_limit=config.result_limit,
     )
 

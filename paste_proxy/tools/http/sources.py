@@ -30,7 +30,7 @@ def http_operations(
 
 async def fetched_documents(config: Config) -> dict[str, bytes]:
     """The documents that are named by address. Raises `ConfigError`."""
-    client = Client(config.http.network, "http.network")
+    client = Client(config.http.targets, "http.targets")
     try:
         return {
             name: await _fetched(client, f"openapi.{name}.document", api.document)

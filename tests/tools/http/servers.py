@@ -13,12 +13,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
-from paste_proxy.config_http import NetworkConfig
+from paste_proxy.config_http import TargetsConfig
 from paste_proxy.tools.http.client import Client, Limits, Request, Response
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LOCAL = NetworkConfig(allow=("127.0.0.1",))
+LOCAL = TargetsConfig(allow=("127.0.0.1",))
 LIMITS = Limits(bytes=100_000, seconds=10.0)
 
 
@@ -91,12 +91,12 @@ class Names(AbstractResolver):
 
 @asynccontextmanager
 async def asking(
-    rules: NetworkConfig = LOCAL, resolver: AbstractResolver | None = None
+    rules: TargetsConfig = LOCAL, resolver: AbstractResolver | None = None
 ) -> AsyncIterator[Client]:
     client = (
-        Client(rules, "http.network")
+        Client(rules, "http.targets")
         if resolver is None
-        else Client(rules, "http.network", resolver=lambda: resolver)
+        else Client(rules, "http.targets", resolver=lambda: resolver)
     )
     try:
         yield client

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from paste_proxy.config_http import NetworkConfig
+from paste_proxy.config_http import TargetsConfig
 from paste_proxy.errors import ResultTooLargeError, ToolError, ToolTimeoutError
 from paste_proxy.tools.http.client import Client, Limits, Request
 from paste_proxy.tools.http.guard import TargetRefusedError
@@ -48,7 +48,7 @@ async def test_an_answer_comes_whole_whatever_its_status() -> None:
 
 
 async def test_loopback_is_refused_unless_it_is_allowed() -> None:
-    async with serving(here=answering()) as base, asking(NetworkConfig()) as client:
+    async with serving(here=answering()) as base, asking(TargetsConfig()) as client:
         with pytest.raises(TargetRefusedError, match=r"127\.0\.0\.1 is loopback"):
             await get(client, base / "here")
         localhost = (base / "here").with_host("localhost")
@@ -65,7 +65,7 @@ async def test_a_name_with_one_bad_address_is_refused_and_nothing_is_connected()
         return web.Response()
 
     names = Names(mixed_test=[["8.8.8.8", "127.0.0.1"]])
-    async with nothing_leaks(), serving(here=count) as base, asking(NetworkConfig(), names) as client:
+    async with nothing_leaks(), serving(here=count) as base, asking(TargetsConfig(), names) as client:
         with pytest.raises(TargetRefusedError, match=r"mixed\.test resolves to 127\.0\.0\.1"):
             await get(client, (base / "here").with_host("mixed.test"))
     assert asked == 0
@@ -82,7 +82,7 @@ async def test_a_name_is_looked_up_once_and_that_very_address_is_connected_to() 
 async def test_a_redirect_to_the_inside_is_refused() -> None:
     """The first server is public as far as the guard knows; what it says next is judged like anything else."""
     names = Names(public_test=[["127.0.0.1"]])
-    rules = NetworkConfig(allow=("public.test",))
+    rules = TargetsConfig(allow=("public.test",))
     targets = [
         "http://127.0.0.1:{}/in",
         "http://localhost:{}/in",
@@ -142,7 +142,7 @@ async def test_cookies_are_neither_kept_nor_sent() -> None:
 async def test_a_request_ahead_says_so_where_the_operator_allows(
     allowed: bool, ahead: bool, said: bool
 ) -> None:
-    rules = NetworkConfig(allow=("127.0.0.1",), purpose=allowed)
+    rules = TargetsConfig(allow=("127.0.0.1",), purpose=allowed)
     async with serving(told=told) as base, asking(rules) as client:
         body = (await get(client, base / "told", ahead=ahead)).body
         assert (b'"Sec-Purpose": "prefetch"' in body) == said
@@ -157,7 +157,7 @@ async def test_a_host_that_is_busy_is_asked_nothing_ahead_until_it_has_rested() 
 
     now = 100.0
     async with serving(busy=busy) as base:
-        client = Client(LOCAL, "http.network", now=lambda: now)
+        client = Client(LOCAL, "http.targets", now=lambda: now)
         assert (await get(client, base / "busy", ahead=True)).status == 429
         with pytest.raises(ToolError, match=r"127\.0\.0\.1 asked for 20 s of rest"):
             await get(client, base / "busy", ahead=True)

@@ -61,7 +61,7 @@ async def bench(answer: Handler, **keys: Any) -> AsyncIterator[Bench]:
 
     async with nothing_leaks(), serving(x=handler) as base:
         clock = VirtualClock()
-        client = Client(LOCAL, "http.network", now=clock.now, wall=lambda: WALL)
+        client = Client(LOCAL, "http.targets", now=clock.now, wall=lambda: WALL)
         config = msgspec.convert({"url": str(base / "x"), **keys}, HttpToolConfig)
         executor = HttpExecutor(operations_of({"t": config}, client.guard, {}), client)
         try:

@@ -7,13 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yarl import URL
 
-from paste_proxy.config_http import NetworkConfig
+from paste_proxy.config_http import TargetsConfig
 from paste_proxy.errors import ConfigError
 from paste_proxy.tools.http.addresses import parsed, why_not_public
 from paste_proxy.tools.http.guard import Guard, GuardedResolver, TargetRefusedError
 from tests.tools.http.servers import Names
 
-STRICT = Guard(NetworkConfig(), "http.network")
+STRICT = Guard(TargetsConfig(), "http.targets")
 
 
 def refused(address: str, guard: Guard = STRICT) -> str:
@@ -62,23 +62,23 @@ def test_what_is_refused_at_sight(address: str, why: str) -> None:
 def test_the_error_names_the_host_the_reason_and_the_setting() -> None:
     assert refused("http://10.1.2.3:80/x?key=secret") == (
         "10.1.2.3 is private: only public addresses are asked, "
-        "unless http.network.allow lists the host or its network"
+        "unless http.targets.allow lists the host or its network"
     )
 
 
 def test_what_the_operator_allows() -> None:
-    guard = Guard(NetworkConfig(allow=("10.1.0.0/16", "::1", "127.0.0.1"), ports=(80, 8080)), "options.network")
+    guard = Guard(TargetsConfig(allow=("10.1.0.0/16", "::1", "127.0.0.1"), ports=(80, 8080)), "options.targets")
     for address in ("http://10.1.2.3/", "http://[::1]:8080/", "http://127.0.0.1/"):
         guard.parse(address)
     assert "10.2.0.1 is private" in refused("http://10.2.0.1/", guard)
     assert "127.0.0.2 is loopback" in refused("http://127.0.0.2/", guard)
-    assert "port 443 is not in options.network.ports" in refused("https://example.com/", guard)
+    assert "port 443 is not in options.targets.ports" in refused("https://example.com/", guard)
 
 
 @pytest.mark.parametrize("entry", ["10.0.0.0/33", "*.example.com", "a b", "http://x", "user@host", "host:80"])
 def test_a_rule_that_can_t_be_meant(entry: str) -> None:
-    with pytest.raises(ConfigError, match=r"http\.network\.allow"):
-        Guard(NetworkConfig(allow=(entry,)), "http.network")
+    with pytest.raises(ConfigError, match=r"http\.targets\.allow"):
+        Guard(TargetsConfig(allow=(entry,)), "http.targets")
 
 
 NUMBERS = st.sampled_from(["127.0.0.1", "10.0.0.1", "169.254.169.254", "8.8.8.8", "0.0.0.0"])
@@ -153,7 +153,7 @@ async def test_a_name_passes_only_if_all_that_it_resolves_to_is_public(addresses
 
 async def test_a_name_that_is_allowed_may_resolve_to_anything() -> None:
     resolver = GuardedResolver(
-        Guard(NetworkConfig(allow=("Wiki.Internal",)), "x"), Names(wiki_internal=[["10.0.0.1"]])
+        Guard(TargetsConfig(allow=("Wiki.Internal",)), "x"), Names(wiki_internal=[["10.0.0.1"]])
     )
     assert [one["host"] for one in await resolver.resolve("wiki.internal", 80)] == ["10.0.0.1"]
 
@@ -161,8 +161,8 @@ async def test_a_name_that_is_allowed_may_resolve_to_anything() -> None:
 def test_redirects_are_judged_anew() -> None:
     secure = URL("https://example.com/")
     STRICT.check_redirect(secure, URL("https://other.example/"))
-    with pytest.raises(TargetRefusedError, match=r"http\.network\.downgrade: true allows it"):
+    with pytest.raises(TargetRefusedError, match=r"http\.targets\.downgrade: true allows it"):
         STRICT.check_redirect(secure, URL("http://example.com/"))
     with pytest.raises(TargetRefusedError, match="loopback"):
         STRICT.check_redirect(secure, URL("https://127.0.0.1/"))
-    Guard(NetworkConfig(downgrade=True), "x").check_redirect(secure, URL("http://example.com/"))
+    Guard(TargetsConfig(downgrade=True), "x").check_redirect(secure, URL("http://example.com/"))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.config import Config
-from paste_proxy.config_http import HttpConfig, NetworkConfig, OpenApiConfig
+from paste_proxy.config_http import HttpConfig, OpenApiConfig, TargetsConfig
 from paste_proxy.errors import ConfigError
 from paste_proxy.tools.http.guard import Guard
 from paste_proxy.tools.http.openapi import operations_of_document
@@ -21,7 +21,7 @@ from paste_proxy.tools.spec import Effect
 from tests.tools.http.servers import serving
 from tests.tools.http.test_client import answering
 
-GUARD = Guard(NetworkConfig(), "http.network")
+GUARD = Guard(TargetsConfig(), "http.targets")
 
 PETS = """
 openapi: 3.0.3
@@ -249,7 +249,7 @@ async def test_a_document_is_fetched_through_the_guard() -> None:
         api = msgspec.convert({"document": str(base / "doc"), "include": ["getPet"]}, OpenApiConfig)
         with pytest.raises(ConfigError, match=r"^openapi\.pets\.document: 127\.0\.0\.1 is loopback"):
             await fetched_documents(Config(openapi={"pets": api}))
-        config = Config(openapi={"pets": api}, http=HttpConfig(NetworkConfig(allow=("127.0.0.1",))))
+        config = Config(openapi={"pets": api}, http=HttpConfig(TargetsConfig(allow=("127.0.0.1",))))
         documents = await fetched_documents(config)
         missing = msgspec.structs.replace(api, document=str(base / "nope"))
         with pytest.raises(ConfigError, match=r"document: 127\.0\.0\.1 answered 404"):

@@ -5,13 +5,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from paste_proxy.config_http import HttpToolConfig, NetworkConfig
+from paste_proxy.config_http import HttpToolConfig, TargetsConfig
 from paste_proxy.errors import ConfigError, InvalidArgumentsError
 from paste_proxy.tools.http.guard import Guard
 from paste_proxy.tools.http.operations import Operation, operations_of
 from paste_proxy.tools.spec import Effect, ToolSpec
 
-GUARD = Guard(NetworkConfig(), "http.network")
+GUARD = Guard(TargetsConfig(), "http.targets")
 PARAMETERS = {
     "properties": {"id": {"type": "string", "pattern": "^[a-z/]+$"}, "limit": {"type": "integer"}, "why": {}},
     "required": ["id"],
@@ -72,6 +72,7 @@ def test_the_declaration() -> None:
         max_age=5,
         timeout=30,
         inert=frozenset({"why"}),
+        network=True,
         result_limit=4 * 1024 * 1024,
     )
     plain = operation().spec
@@ -95,7 +96,7 @@ def test_the_method_decides_the_highest_effect(method: str) -> None:
         ({"url": "https://{id}.b/"}, "url: "),
         ({"url": "ftp://a.b/{id}"}, "url: 'ftp': only absolute"),
         ({"url": "https://u:p@a.b/{id}"}, "url: a.b: user names"),
-        ({"url": "http://10.0.0.1/{id}"}, r"url: 10\.0\.0\.1 is private.*http\.network\.allow"),
+        ({"url": "http://10.0.0.1/{id}"}, r"url: 10\.0\.0\.1 is private.*http\.targets\.allow"),
         ({"url": "https://a.b/../{id}"}, "url: .*has `.` or `..`"),
         ({"url": "https://a.b/"}, "argument 'id' is used nowhere"),
         ({"url": "https://a.b/{id}/{other}"}, "{other} is no argument"),
