@@ -51,6 +51,8 @@ class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     """Of one call with all redirects. 30 s: what the clients of most APIs wait."""
     concurrency: Count = 8
     price: Price = 0.0
+    volatility: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    """The share of calls whose result may be another when it is run again at once."""
     result_limit: Bytes = 4 * 1024 * 1024
     """Of an answer, decompressed. 4 MiB: a million tokens."""
 

@@ -32,6 +32,10 @@ TEXT_CHARACTERS = 20_000
 """Of one answer: about 5,000 tokens. `start` goes on from there."""
 READING_S = 15.0
 """For reading a page that has come; its process has a limit of CPU time below it."""
+PAGES_CHANGE = 0.1
+"""The share of pages that are another text when fetched again at once: counters, what others read just now."""
+HITS_CHANGE = 0.3
+"""That of searches: a SearXNG server leaves out the engines that do not answer in time."""
 HITS = 10
 """Of a search; `page` goes on."""
 HITS_BYTES = 2 * 1024 * 1024
@@ -85,6 +89,7 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
         effect=Effect.READ,
         reads=SCOPE,
         network=True,
+        volatility=PAGES_CHANGE,
         max_age=AGE_S,
         timeout=60.0,
         warm=web.warm,
@@ -104,6 +109,7 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
         effect=Effect.READ,
         reads=SCOPE,
         network=True,
+        volatility=HITS_CHANGE,
         max_age=AGE_S,
         timeout=30.0,
         warm=web.warm,

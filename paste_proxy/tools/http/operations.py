@@ -171,6 +171,7 @@ def declared(
         timeout=config.timeout,
         concurrency=config.concurrency,
         price=config.price,
+        volatility=config.volatility,
         inert=frozenset(inert),
         network=True,
         result_limit=config.result_limit,
