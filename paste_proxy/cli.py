@@ -21,6 +21,7 @@ from paste_proxy.lab.mine_command import mine
 from paste_proxy.lab.run_command import lab
 from paste_proxy.observe.shadow_command import shadow_report_command
 from paste_proxy.patterns_command import patterns
+from paste_proxy.workshop.command import plugins
 
 Section = TypeVar("Section", bound=msgspec.Struct)
 
@@ -81,6 +82,7 @@ commands.add_command(demo)
 commands.add_command(lab)
 commands.add_command(mine)
 commands.add_command(patterns)
+commands.add_command(plugins)
 commands.add_command(shadow_report_command)
 
 
