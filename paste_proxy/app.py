@@ -13,6 +13,7 @@ from types import MappingProxyType
 import msgspec
 from aiohttp import web
 
+from paste_proxy.access.access import Access
 from paste_proxy.backends.reach import reach_backend
 from paste_proxy.clock import SystemClock
 from paste_proxy.config import Config
@@ -80,6 +81,9 @@ def build(
     declared = {**registry.specs, **_distinct(operations, registry)}
     _check_allowed(config, declared)
     specs = _as_declared(config, declared)
+    _note_unknown_tools(config, specs)
+    clock = SystemClock()
+    access = Access(config, os.environ, clock.now)
     store = PatternStore(config.store.path)
     if store.in_use:
         log.warning(
@@ -92,13 +96,13 @@ def build(
     local = LocalExecutor(registry, workers=config.speculation.slots)
     http = HttpExecutor(operations, client)
     executor = wrap_executor(RoutingExecutor(tools.source, {PLUGINS: local, HTTP: http}))
-    runtime = Runtime(core, executor, SystemClock())
+    runtime = Runtime(core, executor, clock)
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
     app.cleanup_ctx.append(_lifetime(runtime, store, tables))
-    ToolPlane(runtime, tools, config).add_routes(app)
-    ObserveRoutes(runtime, counters, Guard(config.listen.host)).add_to(app)
-    LlmPlane(runtime, config, counters).add_routes(app)
+    ToolPlane(runtime, tools, config, access).add_routes(app)
+    ObserveRoutes(runtime, counters, Guard(config.listen.host), access).add_to(app)
+    LlmPlane(runtime, config, counters, access).add_routes(app)
     return Proxy(app, runtime, counters, config)
 
 
@@ -114,6 +118,14 @@ def _distinct(operations: Iterable[Operation], registry: Registry) -> dict[str, 
             )
         specs[name] = operation.spec
     return specs
+
+
+def _note_unknown_tools(config: Config, specs: Mapping[str, ToolSpec]) -> None:
+    """No error, since a tool may come later; but most likely it is a mistake."""
+    for name, tenant in config.tenants.items():
+        for tool in tenant.tools:
+            if tool not in specs and tool != "*":
+                log.warning("tenants.%s.tools: there is no tool %r yet", name, tool)
 
 
 def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:

@@ -1,12 +1,13 @@
-"""The command line: serve, demo, lab, mine, patterns, shadow-report. Errors of ours are one line on standard
-error."""
+"""The command line: serve, demo, keys, lab, mine, patterns, plugins, shadow-report. Errors of ours are one line
+on standard error."""
 
 import asyncio
 import logging
+import re
 import sys
 import traceback
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import click
 import msgspec
@@ -16,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 import paste_proxy
 from paste_proxy.config import Config, check_config, load_config
 from paste_proxy.errors import PasteError
+from paste_proxy.keys_command import keys
 from paste_proxy.lab.command import demo
 from paste_proxy.lab.mine_command import mine
 from paste_proxy.lab.run_command import lab
@@ -23,6 +25,8 @@ from paste_proxy.observe.shadow_command import shadow_report_command
 from paste_proxy.patterns_command import patterns
 from paste_proxy.workshop.command import plugins
 
+_QUOTE = re.compile(r"""b?['"\n]""")
+"""Before what was sent."""
 Section = TypeVar("Section", bound=msgspec.Struct)
 
 
@@ -39,9 +43,15 @@ def commands() -> None:
 )
 @click.option("--host", help="Address to listen on")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one")
+@click.option("--auth", type=click.Choice(["auto", "off"]), help="`off`: ask nobody for a key, on any address")
 @click.option("--wait", type=click.FloatRange(0), help="Seconds to wait for the backend at the start")
 def serve(
-    backend: str | None, config_file: Path | None, host: str | None, port: int | None, wait: float | None
+    backend: str | None,
+    config_file: Path | None,
+    host: str | None,
+    port: int | None,
+    auth: Literal["auto", "off"] | None,
+    wait: float | None,
 ) -> None:
     """Run the proxy until it is told to stop (SIGINT, SIGTERM)."""
     from paste_proxy.app import serve as serve_app  # the MCP SDK takes a second to import: not for --help
@@ -54,6 +64,7 @@ def serve(
         config,
         listen=_given(config.listen, host=host, port=port),
         backend=_given(config.backend, url=backend, wait_s=wait),
+        auth=auth or config.auth,
     )
     check_config(config)
     uvloop.run(serve_app(config, on_listening=_announce))
@@ -67,9 +78,12 @@ def _given(section: Section, **options: object) -> Section:
 
 
 def _without_traceback_of_bad_requests(record: logging.LogRecord) -> bool:
-    """Whoever reaches the port can send what is no HTTP: one line each, not a page."""
+    """Whoever reaches the port can send what is no HTTP: one line each, not a page. What was
+    sent, which aiohttp shows beside its reason, may hold a key."""
     if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.msg, record.args = "not HTTP: %s", (" ".join(str(record.exc_info[1]).split()),)
+        error = record.exc_info[1]
+        reason = _QUOTE.split(error.message)[0].rstrip(" :")
+        record.msg, record.args = "not HTTP: %s", (f"{error.code}, {reason}",)
         record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
     return True
 
@@ -79,6 +93,7 @@ def _announce(url: str) -> None:
 
 
 commands.add_command(demo)
+commands.add_command(keys)
 commands.add_command(lab)
 commands.add_command(mine)
 commands.add_command(patterns)

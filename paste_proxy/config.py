@@ -29,6 +29,9 @@ Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 HostName = Annotated[str, msgspec.Meta(min_length=1)]
 """Not empty: that would open every address of the machine."""
 
+TenantName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+"""Stands in labels of metrics, logs and the store."""
+
 
 class ListenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the proxy listens."""
@@ -46,6 +49,8 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base address without `/v1`, as in http://127.0.0.1:30000."""
     kind: Literal["auto", "sglang", "openai"] = "auto"
     """`auto` asks the server once (`/model_info`)."""
+    key: str = ""
+    """`${NAME}`: the backend's own key, in the environment. Sent in the place of a tenant's."""
     wait_s: SecondsOrNone = 0.0
     """How long `serve` waits at the start for the backend to accept connections; then it gives up. 0: a wrong
     address is told at once."""
@@ -169,6 +174,25 @@ class ClientToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     writes: tuple[str, ...] = ("*",)
 
 
+class TenantConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who pays and who may see, and how much of it. 0: no limit."""
+
+    keys: tuple[str, ...] = ()
+    """`sha256:...` of a key, or `${NAME}` of one in the environment; several, so that one can be replaced."""
+    requests_per_minute: CountOrNone = 0
+    """To the backend."""
+    concurrent_turns: CountOrNone = 0
+    calls_per_minute: CountOrNone = 0
+    """Of tools, asked for; what runs ahead is not counted."""
+    tools: tuple[str, ...] = ("*",)
+    """Tools of the gateway that there are for this tenant; `*`: all."""
+    admin: bool = False
+    """Sees the sessions of all tenants and what is summed over them, and reaches all paths of the backend."""
+
+    def permits(self, tool: str) -> bool:
+        return "*" in self.tools or tool in self.tools
+
+
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where learnt patterns are kept."""
 
@@ -189,6 +213,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_prefixes: tuple[str, ...] = ()
     """Prefixes that clients put before the gateway's tool names, as in mcp__paste__."""
     store: StoreConfig = StoreConfig()
+    auth: Literal["auto", "off"] = "auto"
+    """`auto` asks for keys where there are tenants, and does not start without on another address than
+    loopback. `off` says that nobody need be asked."""
+    tenants: dict[TenantName, TenantConfig] = {}
+
+    def permits(self, tenant: str, tool: str) -> bool:
+        """Whether there is such a tool for the tenant, if there is one."""
+        known = self.tenants.get(tenant)
+        return known is None or known.permits(tool)
 
 
 class _Loader(yaml.SafeLoader):

@@ -67,7 +67,9 @@ class Core:
             speculation=config.speculation,
             client_tools=config.client_tools,
             prefixes=config.client_prefixes,
+            permits=config.permits,
         )
+        self._permits = config.permits
         self._held: set[str] = set()
         self._callers: dict[str, Caller] = {}
         """Of the calls that wait for their answer."""
@@ -128,7 +130,7 @@ class Core:
 
     def _call_requested(self, event: CallRequested, now: float) -> None:
         try:
-            spec = self.spec(event.tool)
+            spec = self.spec(event.tool, event.identity.tenant)
             arguments = decode_arguments(spec, event.arguments)
             canonical = canonical_text(spec, arguments)
         except PasteError as error:
@@ -154,13 +156,13 @@ class Core:
             saved = round(answer.saved_s, 3)
             session.note(now, "served", tool=caller.tool, outcome=answer.outcome, saved_s=saved)
 
-    def spec(self, tool: str) -> ToolSpec:
-        """Raises `UnknownToolError`."""
-        try:
+    def spec(self, tool: str, tenant: str) -> ToolSpec:
+        """Asked with every call, whatever ran ahead for it. Raises `UnknownToolError`, in the same words for a
+        tool that is not the tenant's."""
+        if tool in self.tools and self._permits(tenant, tool):
             return self.tools[tool]
-        except KeyError:
-            known = ", ".join(sorted(self.tools)) or "none"
-            raise UnknownToolError(f"there is no tool {tool!r}; known: {known}", param=tool) from None
+        known = ", ".join(sorted(one for one in self.tools if self._permits(tenant, one))) or "none"
+        raise UnknownToolError(f"there is no tool {tool!r}; known: {known}", param=tool)
 
     def _tools_offered(self, event: ToolsOffered, now: float) -> None:
         for tool in self.tools.offer(event.source, event.specs).changed:

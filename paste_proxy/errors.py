@@ -4,6 +4,8 @@ The planes turn them into their own wire form: `openai_error` and `anthropic_err
 `gateway/` for MCP's.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 
@@ -17,6 +19,8 @@ class PasteError(Exception):
     status = 500
     type = "server_error"
     code = "internal_error"
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Header fields of the HTTP reply that tells it."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -53,6 +57,27 @@ class RequestError(PasteError):
 class RequestTooLargeError(RequestError):
     status = 413
     code = "request_too_large"
+
+
+class MissingKeyError(RequestError):
+    """The proxy asks for keys, and the request shows none of its."""
+
+    status = 401
+    code = "missing_key"
+    headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="paste-proxy"'})
+
+
+class UnknownKeyError(RequestError):
+    status = 401
+    code = "unknown_key"
+    headers = MappingProxyType({"WWW-Authenticate": 'Bearer realm="paste-proxy", error="invalid_token"'})
+
+
+class ForbiddenError(RequestError):
+    """The key is good, and not for this."""
+
+    status = 403
+    code = "forbidden"
 
 
 class BackendUnreachableError(PasteError):
@@ -115,7 +140,14 @@ def openai_error(error: PasteError) -> dict[str, Any]:
     }
 
 
-_ANTHROPIC_TYPES = {400: "invalid_request_error", 413: "request_too_large", 504: "timeout_error"}
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+}
 
 
 def anthropic_error(error: PasteError) -> dict[str, Any]:

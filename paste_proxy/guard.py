@@ -31,12 +31,12 @@ class Guard:
 
     def __init__(self, listen_host: str) -> None:
         self._listen_host = listen_host.lower()
-        self._on_loopback = _is_loopback(self._listen_host)
+        self._on_loopback = is_loopback(self._listen_host)
 
     def check(self, headers: Mapping[str, str]) -> None:
         """Raises `UntrustedHostError` or `UntrustedOriginError`."""
         host = headers.get("host")
-        if host and self._on_loopback and not _is_loopback(_name(f"//{host}")):
+        if host and self._on_loopback and not is_loopback(_name(f"//{host}")):
             raise UntrustedHostError(
                 f"host {host!r} is not loopback, where this server listens: "
                 "use 127.0.0.1 in the address, or set listen.host to the address that clients use",
@@ -51,7 +51,7 @@ class Guard:
             )
 
     def _trusts(self, name: str) -> bool:
-        return bool(name) and (name == self._listen_host or _is_loopback(name))
+        return bool(name) and (name == self._listen_host or is_loopback(name))
 
 
 def _name(address: str) -> str:
@@ -62,7 +62,7 @@ def _name(address: str) -> str:
         return ""
 
 
-def _is_loopback(name: str) -> bool:
+def is_loopback(name: str) -> bool:
     if name == "localhost":
         return True
     try:

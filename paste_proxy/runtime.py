@@ -15,7 +15,7 @@ import msgspec
 
 from paste_proxy.clock import Clock
 from paste_proxy.core import Core
-from paste_proxy.errors import InvalidArgumentsError, PasteError, ToolError
+from paste_proxy.errors import InvalidArgumentsError, PasteError, ToolError, UnknownToolError
 from paste_proxy.events import (
     AdmitTurn,
     AnswerCall,
@@ -333,8 +333,11 @@ class Runtime:
             self.tell(task.result())
 
     def _fingerprint(self, call: ToolCall) -> bytes | None:
-        spec = self.core.broker.specs.get(call.tool)
-        if spec is None or not spec.has_fingerprint:
+        try:
+            spec = self.core.spec(call.tool, call.identity.tenant)
+        except UnknownToolError:
+            return None  # the core refuses the call
+        if not spec.has_fingerprint:
             return None
         try:
             return self._executor.fingerprint(spec.name, decode_arguments(spec, call.arguments))
@@ -343,7 +346,7 @@ class Runtime:
 
     def _check_may_run_twice(self, call: ToolCall) -> None:
         """The core failed while the call waited: whether its run has begun is not known any more."""
-        if self.core.spec(call.tool).effect is not Effect.READ:
+        if self.core.spec(call.tool, call.identity.tenant).effect is not Effect.READ:
             raise ToolError(
                 f"{call.tool}: the proxy failed while the call was under way, so it may have run or not; "
                 "look before you ask for it again",
@@ -353,7 +356,7 @@ class Runtime:
 
     async def _call_without_core(self, call: ToolCall) -> ToolAnswer:
         started = self._clock.now()
-        arguments = decode_arguments(self.core.spec(call.tool), call.arguments)
+        arguments = decode_arguments(self.core.spec(call.tool, call.identity.tenant), call.arguments)
         context = RunContext(call.identity.tenant, "")
         run = Run(f"direct-{next(self._ids)}", call.tool, arguments, context, RunClass.AUTHORITATIVE)
         output = await self._executor.run(run, lambda: None)

@@ -60,7 +60,9 @@ class Turns:
         speculation: SpeculationConfig,
         client_tools: Mapping[str, ClientToolConfig],
         prefixes: tuple[str, ...],
+        permits: Callable[[str, str], bool],
     ) -> None:
+        """`permits` says of a tenant and a tool whether there is one for the other."""
         self.table = table
         self.ties = Ties()
         self.writes = OpenWrites(broker.epochs)
@@ -69,6 +71,7 @@ class Turns:
         self._broker = broker
         self._client_writes = {name: frozenset(tool.writes) for name, tool in client_tools.items()}
         self._names = ToolNames(broker.specs, prefixes)
+        self._permits = permits
         self._turns: dict[str, Turn] = {}
         self._hearers: dict[type[Any], Hearer] = {
             ArgumentSealed: self._argued,
@@ -113,7 +116,10 @@ class Turns:
         session.turns += 1
         session.turn = turn
         resolved = self._names.resolve(request.tools)
-        session.names, session.history.history.offered = resolved.ours, resolved.offered
+        session.names = {
+            name: ours for name, ours in resolved.ours.items() if self._permits(session.tenant, ours)
+        }
+        session.history.history.offered = resolved.offered
         fresh = request.messages[resolution.fresh_from :]
         unseen: set[str] = set()
         like = self._like(resolution)

@@ -114,4 +114,4 @@ def test_what_is_allowed_or_inert_must_be_there() -> None:
     with pytest.raises(ConfigError, match="there is no tool 'found'; known: find, read"):
         build(config)
     config = configured("http://127.0.0.1:1/", speculation={"inert": {"find": ["word"]}})
-    assert build(config).runtime.core.spec("find").inert == {"word"}
+    assert build(config).runtime.core.tools["find"].inert == {"word"}

@@ -1,11 +1,19 @@
 """The command line: what goes wrong is one line that says what and where, and an exit code."""
 
+import logging
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from multidict import CIMultiDict
+
+from paste_proxy.access.access import Access
+from paste_proxy.cli import _without_traceback_of_bad_requests
+from paste_proxy.config import load_config
+from tests.gateway.servers import raw_connection, serving
 
 
 def paste_proxy(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -130,7 +138,7 @@ def test_an_address_of_another_machine(closed_port: int) -> None:
         backend.bind(("127.0.0.1", 0))
         backend.listen()
         url = f"http://127.0.0.1:{backend.getsockname()[1]}"
-        said = complaint("serve", "--backend", url, "--host", "192.0.2.1", "--port", "0")
+        said = complaint("serve", "--backend", url, "--host", "192.0.2.1", "--port", "0", "--auth", "off")
     assert "listen.host (--host) must be an address of this machine" in said
 
 
@@ -146,3 +154,48 @@ def test_without_a_command_its_help_is_shown_as_it_is(arguments: tuple[str, ...]
     done = paste_proxy(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Usage: {usage} [OPTIONS] COMMAND")
+
+
+def test_a_network_and_no_keys(closed_port: int) -> None:
+    said = complaint("serve", "--backend", f"http://127.0.0.1:{closed_port}", "--host", "0.0.0.0")
+    assert said.startswith("listen.host: 0.0.0.0 can be reached from a network, and nobody is asked for a key")
+
+
+def test_a_key_is_made_for_the_client_and_its_digest_for_the_configuration(tmp_path: Path) -> None:
+    done = paste_proxy("keys", "new", "red")
+    key = done.stdout.strip()
+    assert key.startswith("pp-")
+    assert key not in done.stderr
+    file = tmp_path / "c.yaml"
+    file.write_text(done.stderr.partition("\n")[2])
+    config = load_config(file)
+    access = Access(config, {}, lambda: 0.0)
+    assert access.tenant_of(CIMultiDict({"x-paste-key": key})).name == "red"
+
+
+async def test_a_log_shows_nothing_of_what_was_no_http(tmp_path: Path) -> None:
+    """aiohttp's errors quote the line that they are about, and that line may hold a key."""
+    app = web.Application()
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log = logging.getLogger("aiohttp.server")
+    log.addFilter(_without_traceback_of_bad_requests)
+    log.addHandler(handler)
+    try:
+        async with serving(app) as base:
+            for wrong in (
+                b"Authorization: Bearer pp-secret\x01",
+                b"Auth\x01: pp-secret",
+                b"x" * 9 + b"pp-secret",
+            ):
+                async with raw_connection(base) as (reader, writer):
+                    writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n" + wrong + b"\r\n\r\n")
+                    assert b" 400 " in await reader.readline()
+    finally:
+        log.removeFilter(_without_traceback_of_bad_requests)
+        log.removeHandler(handler)
+    assert len(lines) == 3
+    for line in lines:
+        assert line.startswith("not HTTP: 400, ")
+        assert "secret" not in line

@@ -64,7 +64,7 @@ def test_a_bad_key_is_named_by_file_and_path_in_one_line(tmp_path: Path, text: s
         ("speculation: {mode: true}", "Expected `str`, got `bool`: choose one of off, on, shadow"),
         (
             "backend: {ur: y}",
-            "unknown field `ur`: did you mean `url`? The keys here are url, kind, wait_s, ",
+            "unknown field `ur`: did you mean `url`? The keys here are url, kind, key, wait_s, ",
         ),
         ("listen: {zzz: 1}", "unknown field `zzz`: The keys here are host, port"),
         (

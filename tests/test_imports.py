@@ -13,6 +13,7 @@ LEAVES = {"errors", "clock", "tasks", "config", "config_advice", "config_http", 
 ALLOWED: dict[str, set[str]] = {
     "grammar": set(),
     "events": {"grammar", "tools", "errors"},
+    "access": {*LEAVES},
     "tools": {*LEAVES},
     "backends": {*LEAVES, "grammar"},
     "predict": set(),
@@ -38,13 +39,25 @@ ALLOWED: dict[str, set[str]] = {
     "turns": {*LEAVES, "events", "expectations", "grammar", "predict", "sessions", "broker", "tools"},
     "core": {*LEAVES, "events", "predict", "schedule", "sessions", "broker", "tools", "turns"},
     "runtime": {*LEAVES, "events", "grammar", "tools", "core"},
-    "proxy": {*LEAVES, "backends", "events", "grammar", "runtime", "sessions"},
-    "gateway": {*LEAVES, "events", "runtime", "sessions", "tools"},
-    "observe": {*LEAVES, "events", "broker", "core", "predict", "runtime", "sessions", "tools", "proxy"},
+    "proxy": {*LEAVES, "access", "backends", "events", "grammar", "runtime", "sessions"},
+    "gateway": {*LEAVES, "access", "events", "runtime", "sessions", "tools"},
+    "observe": {
+        *LEAVES,
+        "access",
+        "events",
+        "broker",
+        "core",
+        "predict",
+        "runtime",
+        "sessions",
+        "tools",
+        "proxy",
+    },
 }
 """What each part may import of the package, beside itself. `app`, `cli`, `lab` are above everything."""
 
 PURE = (
+    "access",
     "grammar",
     "predict",
     "schedule",

@@ -66,7 +66,7 @@ async def test_the_tool_and_its_configuration_are_served(tmp_path: Path) -> None
     (tmp_path / "book_tool.py").write_text(blocks("python")[1])
     (tmp_path / "config.yaml").write_text(blocks("yaml")[0])
     proxy = build(load_config(tmp_path / "config.yaml"))
-    spec = proxy.runtime.core.spec("look_up")
+    spec = proxy.runtime.core.spec("look_up", "default")
     assert spec.description == "Find books by title."
     assert proxy.runtime.core.broker.may_run_ahead(spec.name)
     await proxy.runtime.close()

@@ -15,6 +15,8 @@ class Backend(msgspec.Struct, frozen=True):
     """POST {"rid": ...} there ends that request; empty: only a closed connection does."""
     tells_tokens: bool = False
     """`logprobs: true` makes a chat stream tell every token as it is made, also what a parser holds back."""
+    key_header: str = ""
+    """Where alone it looks for its key; empty: where clients of the API in question put theirs."""
     says_parsers: bool = False
     """`/model_info` says which parsers the engine runs."""
 
@@ -33,6 +35,7 @@ SGLANG = Backend(
     },
     abort_path="/abort_request",
     tells_tokens=True,
+    key_header="authorization",
     says_parsers=True,
 )
 

@@ -63,9 +63,9 @@ async def detect_backend(session: aiohttp.ClientSession, config: BackendConfig) 
 
 def _wants_a_key(config: BackendConfig, path: str) -> None:
     if config.kind == "auto":
-        advice = "served as plain openai; set backend.kind if it is SGLang"
+        advice = "served as plain openai; set backend.key, or backend.kind if it is SGLang"
     else:
-        advice = "what parsers it runs is not known; see backend.tool_format"
+        advice = "what parsers it runs is not known; see backend.key and backend.tool_format"
     log.warning("%s wants a key for %s: %s", config.url, path, advice)
 
 
@@ -124,9 +124,11 @@ def _model_info(body: bytes) -> ModelInfo | None:
 class BackendControl:
     """Knows the backend's kind as soon as it can be known, and aborts requests that nobody waits for."""
 
-    def __init__(self, config: BackendConfig) -> None:
-        """Raises `ConfigError` where a format is configured that is not known."""
+    def __init__(self, config: BackendConfig, key: str = "") -> None:
+        """`key` goes with questions of our own. Raises `ConfigError` where a format is configured that is not
+        known."""
         self.config = config
+        self._key = key
         self._tasks = TaskSet()
         self._session: aiohttp.ClientSession | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -139,7 +141,10 @@ class BackendControl:
 
     async def start(self) -> None:
         """Asks for kind and parsers. Waits for the answer a moment only; goes on asking in the background."""
-        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else None,
+        )
         if not self.known and (watch := self._watch()) is not None:
             await asyncio.wait({watch}, timeout=FIRST_ASK_S)
 
@@ -153,11 +158,11 @@ class BackendControl:
         if self._session is not None:
             await self._session.close()
 
-    def abort(self, rid: str, authorization: str | None) -> None:
+    def abort(self, rid: str, authorization: str) -> None:
         """Tells the backend, in the background, that nobody waits for `rid` any more.
 
-        `authorization` is the client's: it belongs to the backend. Only ids of ours may be given, since
-        a client could name another's request.
+        `authorization` is what the request itself was sent with; "": our own key, if any. Only ids of ours may
+        be given, since a client could name another's request.
         """
         if self._session is not None and self.current.abort_path:
             self._tasks.spawn(self._abort(self._session, rid, authorization), name=f"abort of {rid}")
@@ -179,7 +184,7 @@ class BackendControl:
         if self.text.tapped and (why := await why_no_tokens(session, self.config)):
             self.text.raw_tap_fails(why)
 
-    async def _abort(self, session: aiohttp.ClientSession, rid: str, authorization: str | None) -> None:
+    async def _abort(self, session: aiohttp.ClientSession, rid: str, authorization: str) -> None:
         url = self.config.url.rstrip("/") + self.current.abort_path
         headers = {"Authorization": authorization} if authorization else {}
         timeout = aiohttp.ClientTimeout(total=ABORT_S)

@@ -33,11 +33,12 @@ SECRET_BITS = 3.5
 """Bits a character, by its own frequencies: random base 64 of 24 characters has 4.2, words and slugs 3.2."""
 
 _SECRET = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY|\bsk-[\w-]{16}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bgh[pousr]_\w{20}"
-    r"|\bgithub_pat_\w{20}|\bxox[abeprs]-[\w-]{10}|\beyJ[\w-]{8,}\.[\w-]{8,}\.|\bAIza[\w-]{30}|\bglpat-[\w-]{16}|\bhf_\w{20}"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY|\b(?:sk|pp)-[\w-]{16}|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|\bgh[pousr]_\w{20}|\bgithub_pat_\w{20}|\bxox[abeprs]-[\w-]{10}"
+    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.|\bAIza[\w-]{30}|\bglpat-[\w-]{16}|\bhf_\w{20}"
 )
-"""What issuers mark as theirs: PEM, OpenAI and Anthropic, AWS, GitHub, Slack, JSON web tokens, Google, GitLab,
-Hugging Face."""
+"""What issuers mark as theirs: PEM, OpenAI and Anthropic, ourselves, AWS, GitHub, Slack, JSON web tokens,
+Google, GitLab, Hugging Face."""
 _SECRET_NAME = re.compile(
     r"(?i)pass(?:word|wd|phrase|code)|secret|credential|(?:api|access|private|auth)_?-?key|token|cookie|session_?-?id"
     r"|\b(?:ssn|cvv|cvc|pin|iban)\b"

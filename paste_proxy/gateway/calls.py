@@ -37,17 +37,17 @@ def tool_call_id(headers: Mapping[str, str], meta: Mapping[str, Any]) -> str:
     return named.pop() if len(named) == 1 else ""
 
 
-def identity_of(headers: Mapping[str, str], meta: Mapping[str, Any]) -> Identity:
+def identity_of(headers: Mapping[str, str], meta: Mapping[str, Any], tenant: str) -> Identity:
     """Whose call it is: as the headers say, else as `_meta` says.
 
     `_meta` is put into the headers that the same agents send on the LLM plane, so that one function names
     the session on both: Codex has `threadId` and `x-codex-turn-metadata`, OpenCode `ai.opencode/sessionID`.
     """
-    identity = identify(headers, {})
+    identity = identify(headers, {}, tenant)
     if identity.session:
         return identity
     session, thread = _named(meta, "session_id"), _named(meta, "thread_id")
-    return identify({"session-id": session or thread, "thread-id": thread}, {})
+    return identify({"session-id": session or thread, "thread-id": thread}, {}, tenant)
 
 
 def _named(meta: Mapping[str, Any], wanted: str) -> str:

@@ -17,13 +17,16 @@ Decisions, each with its reason:
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from mcp import MCPError
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.server.caching import CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
@@ -40,6 +43,8 @@ from mcp_types import (
     ToolAnnotations,
 )
 
+from paste_proxy.access.access import Access, Tenant
+from paste_proxy.access.limits import RateLimitedError
 from paste_proxy.config import LimitsConfig
 from paste_proxy.errors import (
     InvalidArgumentsError,
@@ -49,8 +54,9 @@ from paste_proxy.errors import (
     ToolError,
     UnknownToolError,
 )
-from paste_proxy.gateway.asgi import Message, Receive, Scope, Send
+from paste_proxy.gateway.asgi import AsgiApp, Message, Receive, Scope, Send
 from paste_proxy.gateway.calls import identity_of, tool_call_id
+from paste_proxy.gateway.listings import Listings
 from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta, too_large
 from paste_proxy.runtime import ToolAnswer, ToolCall
 from paste_proxy.tools.ports import Output
@@ -71,6 +77,11 @@ ENVELOPE_BYTES = 64 * 1024
 
 _BODY = "paste.body"
 """Key of the ASGI scope under which the request's bytes are kept for the handler."""
+_TENANT = "paste.tenant"
+_REFUSAL = "paste.refusal"
+"""Where the handler leaves what the reply's head is to say."""
+RATE_LIMITED = -32029
+"""Of the range that JSON-RPC leaves to servers; 429 is HTTP's for it."""
 
 Context = ServerRequestContext[Any, Any]
 
@@ -78,12 +89,12 @@ Context = ServerRequestContext[Any, Any]
 class McpTools:
     """Handlers of `tools/list` and `tools/call`."""
 
-    def __init__(self, caller: Caller, tools: ToolTable, arguments_limit: int) -> None:
+    def __init__(self, caller: Caller, tools: ToolTable, access: Access, arguments_limit: int) -> None:
         self._caller = caller
+        self._access = access
         self._limit = arguments_limit
         self._tools = tools
-        self._listing = _listing_of(tools)
-        self._listed = tools.version
+        self._listings = Listings(tools, _listing_of)
 
     def server(self) -> "Server[Any]":
         server: Server[Any] = Server(
@@ -92,7 +103,7 @@ class McpTools:
             on_list_tools=self.list_tools,
             on_call_tool=self.call_tool,
             get_tool_input_schema=self._schema,
-            cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope="public")},
+            cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope=self._list_scope)},
         )
         server.middleware.clear()  # It holds only tracing spans for an exporter that we don't install.
         return server
@@ -101,23 +112,30 @@ class McpTools:
         spec = self._tools.get(name)
         return spec.parameters if spec is not None else None
 
-    async def list_tools(self, _context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
+    @property
+    def _list_scope(self) -> Literal["public", "private"]:
+        """Tenants have lists of their own."""
+        return "private" if self._access.required else "public"
+
+    async def list_tools(self, context: Context, params: PaginatedRequestParams | None) -> ListToolsResult:
         """All tools on one page; a cursor can't be ours."""
         if params is not None and params.cursor is not None:
             raise MCPError(INVALID_PARAMS, f"unknown cursor {params.cursor!r}: the list has one page")
-        if self._listed != self._tools.version:
-            self._listing, self._listed = _listing_of(self._tools), self._tools.version
-        return self._listing
+        return self._listings.of(_request(context).scope[_TENANT])
 
     async def call_tool(self, context: Context, params: CallToolRequestParams) -> CallToolResult:
         """One authoritative call. Raises `MCPError` where the protocol wants no result."""
         try:
             call = _call_of(context, params)
+            self._access.call(_request(context).scope[_TENANT])
             if len(call.arguments) > self._limit:
                 raise too_large(self._limit)
             return result_of(await self._caller.call(call))
         except (ToolError, InvalidArgumentsError, RequestTooLargeError) as error:
             return failure_of(error)
+        except RateLimitedError as error:
+            _request(context).scope[_REFUSAL] = error
+            raise MCPError(RATE_LIMITED, error.message, error_meta(error)) from error
         except UnknownToolError as error:
             raise MCPError(INVALID_PARAMS, error.message, error_meta(error)) from error
         except PasteError as error:
@@ -131,8 +149,8 @@ class McpTools:
             raise MCPError(INTERNAL_ERROR, reason) from error
 
 
-def _listing_of(tools: ToolTable) -> ListToolsResult:
-    return ListToolsResult(tools=[describe(spec) for spec in tools.values()])
+def _listing_of(specs: Iterable[ToolSpec]) -> ListToolsResult:
+    return ListToolsResult(tools=[describe(spec) for spec in specs])
 
 
 class _Params(msgspec.Struct):
@@ -146,13 +164,17 @@ class _Envelope(msgspec.Struct):
 _envelopes = msgspec.json.Decoder(_Envelope)
 
 
-def _call_of(context: Context, params: CallToolRequestParams) -> ToolCall:
-    request = context.request
-    if request is None:
+def _request(context: Context) -> Any:
+    if context.request is None:
         raise MCPError(INTERNAL_ERROR, "tools are served over HTTP only")
+    return context.request
+
+
+def _call_of(context: Context, params: CallToolRequestParams) -> ToolCall:
+    request = _request(context)
     meta = (context.params or {}).get("_meta") or {}
     return ToolCall(
-        identity=identity_of(request.headers, meta),
+        identity=identity_of(request.headers, meta, request.scope[_TENANT].name),
         tool=params.name,
         arguments=raw_arguments(request.scope[_BODY]),
         tool_call_id=tool_call_id(request.headers, meta),
@@ -235,10 +257,17 @@ class McpEndpoint:
             finally:
                 self._manager = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def of(self, tenant: Tenant) -> AsgiApp:
+        """What answers a request of that tenant, whose sessions are of no use to another."""
+        return partial(self._handle, tenant)
+
+    async def _handle(self, tenant: Tenant, scope: Scope, receive: Receive, send: Send) -> None:
         if self._manager is None:
             raise RuntimeError("the MCP endpoint is not running: enter `running` first")
-        await self._manager.handle_request(scope, _keeping_body(scope, receive), send)
+        scope[_TENANT] = tenant
+        # The SDK holds a session's requests against who opened it. It gets no token: it has no use for one.
+        scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=tenant.name, scopes=[]))
+        await self._manager.handle_request(scope, _keeping_body(scope, receive), _refusing(scope, send))
 
 
 def request_limit(limits: LimitsConfig) -> int:
@@ -256,6 +285,19 @@ def _keeping_body(scope: Scope, receive: Receive) -> Receive:
         return message
 
     return receive_and_keep
+
+
+def _refusing(scope: Scope, send: Send) -> Send:
+    """The SDK answers every error of a handler with 200; this one has a status and fields of its own."""
+
+    async def send_refusal(message: Message) -> None:
+        error = scope.get(_REFUSAL)
+        if error is not None and message["type"] == "http.response.start":
+            fields = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+            message = {**message, "status": error.status, "headers": [*message.get("headers", ()), *fields]}
+        await send(message)
+
+    return send_refusal
 
 
 async def serve_until_cancelled(endpoint: McpEndpoint, ready: "asyncio.Future[None]") -> None:

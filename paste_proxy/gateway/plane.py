@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 from aiohttp import hdrs, web
 
+from paste_proxy.access.access import Access
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError
 from paste_proxy.gateway.asgi import serve
@@ -28,12 +29,15 @@ class ToolPlane:
     caller who left reaches the runtime, as the cancellation of its call.
     """
 
-    def __init__(self, caller: Caller, tools: ToolTable, config: Config) -> None:
+    def __init__(self, caller: Caller, tools: ToolTable, config: Config, access: Access) -> None:
         limits = config.limits
         self._guard = Guard(config.listen.host)
+        self._access = access
         self._limits = limits
-        self._rest = RestTools(caller, tools, guard=self._guard, arguments_limit=limits.arguments_bytes)
-        self._endpoint = McpEndpoint(McpTools(caller, tools, limits.arguments_bytes), limits)
+        self._rest = RestTools(
+            caller, tools, guard=self._guard, access=access, arguments_limit=limits.arguments_bytes
+        )
+        self._endpoint = McpEndpoint(McpTools(caller, tools, access, limits.arguments_bytes), limits)
         self._tasks = TaskSet()
 
     def add_routes(self, app: web.Application) -> None:
@@ -58,13 +62,14 @@ class ToolPlane:
     async def _mcp(self, request: web.Request) -> web.StreamResponse:
         try:
             self._guard.check(request.headers)
+            tenant = self._access.tenant_of(request.headers)
             if (request.content_length or 0) > request_limit(self._limits):
                 raise too_large(self._limits.arguments_bytes)
         except PasteError as error:
             return _refusal(error)
         if request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
             return _no_stream()
-        return await serve(self._endpoint, request)
+        return await serve(self._endpoint.of(tenant), request)
 
 
 def _no_stream() -> web.Response:
@@ -80,7 +85,9 @@ def _no_stream() -> web.Response:
 
 def _refusal(error: PasteError) -> web.Response:
     body = _jsonrpc_error(error.message, error_meta(error))
-    return web.Response(status=error.status, body=body, content_type="application/json")
+    return web.Response(
+        status=error.status, body=body, content_type="application/json", headers=dict(error.headers)
+    )
 
 
 def _jsonrpc_error(message: str, data: object) -> bytes:

@@ -6,13 +6,15 @@ parsed or encoded here: bytes go to the core and come from it.
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
 
+from paste_proxy.access.access import Access, Tenant
 from paste_proxy.errors import PasteError, RequestError, ToolsBusyError, UnknownToolError
+from paste_proxy.gateway.listings import Listings
 from paste_proxy.gateway.wire import (
     REQUEST_ID,
     TOOL_CALL_ID,
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 LIST_PATH = "/v1/tools"
 TOOL_PATH = "/v1/tools/{name:.*}"
 
-Handler = Callable[[web.Request], Awaitable[web.Response]]
+Handler = Callable[[web.Request, Tenant], Awaitable[web.Response]]
 
 
 class MethodNotAllowedError(RequestError):
@@ -53,13 +55,15 @@ class UnsupportedEncodingError(RequestError):
 class RestTools:
     """Handlers of `/v1/tools*`. `arguments_limit` is in bytes."""
 
-    def __init__(self, caller: Caller, tools: ToolTable, *, guard: Guard, arguments_limit: int) -> None:
+    def __init__(
+        self, caller: Caller, tools: ToolTable, *, guard: Guard, access: Access, arguments_limit: int
+    ) -> None:
         self._caller = caller
         self._tools = tools
         self._guard = guard
+        self._access = access
         self._limit = arguments_limit
-        self._listing = _listing_of(tools)
-        self._listed = tools.version
+        self._listings = Listings(tools, _listing_of)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -70,27 +74,26 @@ class RestTools:
             web.route(hdrs.METH_ANY, TOOL_PATH, self._guarded(self.refuse_for_tool)),
         ]
 
-    async def list_tools(self, _request: web.Request) -> web.Response:
+    async def list_tools(self, _request: web.Request, tenant: Tenant) -> web.Response:
         """`{"object": "list", "tools": [...]}`: `tools` is ready for an LLM request's `tools`."""
-        if self._listed != self._tools.version:
-            self._listing, self._listed = _listing_of(self._tools), self._tools.version
-        return _json(self._listing)
+        return _json(self._listings.of(tenant))
 
-    async def describe(self, request: web.Request) -> web.Response:
+    async def describe(self, request: web.Request, tenant: Tenant) -> web.Response:
         """One element of the list. Raises `UnknownToolError`."""
         name = request.match_info["name"]
         spec = self._tools.get(name)
-        if spec is None:
+        if spec is None or not tenant.config.permits(name):
             raise UnknownToolError(f"there is no tool {name!r}; GET {LIST_PATH} lists them", param=name)
         return _json(msgspec.json.encode(function_of(spec)))
 
-    async def call(self, request: web.Request) -> web.Response:
+    async def call(self, request: web.Request, tenant: Tenant) -> web.Response:
         """Run a tool: body = arguments (empty: none), answered with the result itself."""
         headers = request.headers
+        self._access.call(tenant)
         arguments = await self._body(request)
         answer = await self._caller.call(
             ToolCall(
-                identity=identify(headers, {}),
+                identity=identify(headers, {}, tenant.name),
                 tool=request.match_info["name"],
                 arguments=arguments or b"{}",
                 tool_call_id=headers.get(TOOL_CALL_ID, ""),
@@ -102,14 +105,14 @@ class RestTools:
             body=output.body, headers={hdrs.CONTENT_TYPE: content_type, **outcome_headers(answer)}
         )
 
-    async def refuse_for_list(self, request: web.Request) -> web.Response:
+    async def refuse_for_list(self, request: web.Request, _tenant: Tenant) -> web.Response:
         raise MethodNotAllowedError(
             f"{request.method} is not for {LIST_PATH}: GET lists the tools, POST {LIST_PATH}/NAME calls one",
             allow="GET, HEAD",
             param=request.method,
         )
 
-    async def refuse_for_tool(self, request: web.Request) -> web.Response:
+    async def refuse_for_tool(self, request: web.Request, _tenant: Tenant) -> web.Response:
         raise MethodNotAllowedError(
             f"{request.method} is not for a tool: GET describes it, POST calls it",
             allow="GET, HEAD, POST",
@@ -135,14 +138,14 @@ class RestTools:
                 raise too_large(self._limit)
         return bytes(body)
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _guarded(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         """Checks who asks, gives the answer its request id, and turns errors into answers."""
 
         async def handle(request: web.Request) -> web.Response:
             request_id = request.headers.get(REQUEST_ID) or secrets.token_hex(16)
             try:
                 self._guard.check(request.headers)
-                response = await handler(request)
+                response = await handler(request, self._access.tenant_of(request.headers))
             except PasteError as error:
                 response = _refusal(error)
             except (ConnectionError, web.HTTPException):
@@ -156,8 +159,8 @@ class RestTools:
         return handle
 
 
-def _listing_of(tools: ToolTable) -> bytes:
-    return msgspec.json.encode({"object": "list", "tools": [function_of(spec) for spec in tools.values()]})
+def _listing_of(specs: Iterable[ToolSpec]) -> bytes:
+    return msgspec.json.encode({"object": "list", "tools": [function_of(spec) for spec in specs]})
 
 
 def function_of(spec: ToolSpec) -> dict[str, Any]:
@@ -174,6 +177,7 @@ def _json(body: bytes, status: int = 200) -> web.Response:
 
 def _refusal(error: PasteError) -> web.Response:
     response = _json(msgspec.json.encode(error_result(error)), error.status)
+    response.headers.update(error.headers)
     if isinstance(error, MethodNotAllowedError):
         response.headers[hdrs.ALLOW] = error.allow
     if isinstance(error, ToolsBusyError):

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from paste_proxy.access.access import Access
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.core import Core
 from paste_proxy.observe.shadow import level_rows
@@ -72,9 +73,10 @@ def _by_tool(core: Core) -> dict[str, dict[str, Any]]:
 class ProxyCollector(Collector):
     """Exports the core's ledger and the relay's counters. Names are documented in docs/operations.md."""
 
-    def __init__(self, runtime: Runtime, relay: RelayCounters) -> None:
+    def __init__(self, runtime: Runtime, relay: RelayCounters, access: Access) -> None:
         self._runtime = runtime
         self._relay = relay
+        self._access = access
 
     def collect(self) -> Iterator[Metric]:
         core = self._runtime.core
@@ -93,6 +95,7 @@ class ProxyCollector(Collector):
         yield _counter("paste_kept_back", "Candidates that the egress rule held back", kept_back)
         yield from _shadow_metrics(core)
         yield from _relay_metrics(self._relay)
+        yield _refusals(self._access)
 
 
 def _shadow_metrics(core: Core) -> Iterator[Metric]:
@@ -178,6 +181,16 @@ def _relay_metrics(relay: RelayCounters) -> Iterator[Metric]:
     )
 
 
+def _refusals(access: Access) -> Metric:
+    """As many labels as the configuration has tenants."""
+    family = CounterMetricFamily(
+        "paste_refused", "Requests refused for their key or a limit", labels=["tenant", "code"]
+    )
+    for (tenant, code), count in access.refused.items():
+        family.add_metric([tenant, code], count)
+    return family
+
+
 def _counters(name: str, help_text: str, label: str, values: Iterable[tuple[str, float]]) -> Metric:
     family = CounterMetricFamily(name, help_text, labels=[label])
     for key, value in values:
@@ -193,8 +206,8 @@ def _gauge(name: str, help_text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, help_text, value=float(value))
 
 
-def exposition(runtime: Runtime, relay: RelayCounters) -> bytes:
+def exposition(runtime: Runtime, relay: RelayCounters, access: Access) -> bytes:
     """The text format of Prometheus, version 0.0.4."""
     registry = CollectorRegistry()
-    registry.register(ProxyCollector(runtime, relay))
+    registry.register(ProxyCollector(runtime, relay, access))
     return generate_latest(registry)

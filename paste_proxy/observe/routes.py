@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 import paste_proxy
+from paste_proxy.access.access import Access
 from paste_proxy.errors import PasteError, RequestError, openai_error
 from paste_proxy.events import Note, TimePassed
 from paste_proxy.guard import Guard
@@ -51,32 +52,55 @@ class UnknownPageError(RequestError):
 
 class ObserveRoutes:
     def __init__(
-        self, runtime: Runtime, relay: RelayCounters, guard: Guard, wall: Callable[[], float] = time.time
+        self,
+        runtime: Runtime,
+        relay: RelayCounters,
+        guard: Guard,
+        access: Access,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """`wall`: seconds since 1970, for people to read; the core's clock has no zero."""
         self._wall = wall
         self._runtime = runtime
         self._relay = relay
         self._guard = guard
+        self._access = access
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/paste/health", self.health)
-        app.router.add_get("/paste/metrics", self.metrics)
-        app.router.add_get("/paste/v1/stats", self._guarded(self.stats))
-        app.router.add_get("/paste/v1/shadow", self._guarded(self.shadow))
-        app.router.add_get("/paste/v1/speculation", self._guarded(self.speculation))
-        app.router.add_post("/paste/v1/speculation", self._guarded(self.switch))
+        app.router.add_get("/paste/metrics", self._answering(self._for_all(self.metrics)))
+        app.router.add_get("/paste/v1/stats", self._guarded(self._for_all(self.stats)))
+        app.router.add_get("/paste/v1/shadow", self._guarded(self._for_all(self.shadow)))
+        app.router.add_get("/paste/v1/speculation", self._guarded(self._for_all(self.speculation)))
+        app.router.add_post("/paste/v1/speculation", self._guarded(self._for_all(self.switch)))
         app.router.add_get("/paste/v1/sessions", self._guarded(self.sessions))
         app.router.add_get("/paste/v1/sessions/{id}", self._guarded(self.session))
         app.router.add_route("*", "/paste/{rest:.*}", self._guarded(self.unknown))
 
     def _guarded(self, handler: Handler) -> Handler:
         async def handle(request: web.Request) -> web.Response:
+            self._guard.check(request.headers)
+            return await handler(request)
+
+        return self._answering(handle)
+
+    def _for_all(self, handler: Handler) -> Handler:
+        """A page about all tenants, or a switch for all."""
+
+        async def handle(request: web.Request) -> web.Response:
+            self._access.check_sees_all(self._access.tenant_of(request.headers))
+            return await handler(request)
+
+        return handle
+
+    def _answering(self, handler: Handler) -> Handler:
+        async def handle(request: web.Request) -> web.Response:
             try:
-                self._guard.check(request.headers)
                 return await handler(request)
             except PasteError as error:
-                return _json(openai_error(error), error.status)
+                response = _json(openai_error(error), error.status)
+                response.headers.update(error.headers)
+                return response
 
         return handle
 
@@ -88,7 +112,7 @@ class ObserveRoutes:
     async def metrics(self, request: web.Request) -> web.Response:
         self._runtime.tell(TimePassed())  # what time alone ends counts, too
         return web.Response(
-            body=exposition(self._runtime, self._relay),
+            body=exposition(self._runtime, self._relay, self._access),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
@@ -109,13 +133,16 @@ class ObserveRoutes:
     async def sessions(self, request: web.Request) -> web.Response:
         """Those heard of last come first."""
         limit = _limit(request.query.get("limit", str(LISTED)))
-        sessions = self._runtime.core.turns.sessions.values()
+        tenant = self._access.tenant_of(request.headers)
+        known = self._runtime.core.turns.sessions.values()
+        sessions = [one for one in known if tenant.sees_all or one.tenant == tenant.name]
         shown = heapq.nlargest(limit, sessions, key=lambda session: session.last)
         return _json({"sessions": [self._listed(session) for session in shown], "total": len(sessions)})
 
     def _listed(self, session: SessionState) -> dict[str, Any]:
         return {
             "id": session.id,
+            "tenant": session.tenant,
             "name": session.name,
             "turns": session.turns,
             "started": self._time(session.began),
@@ -129,10 +156,11 @@ class ObserveRoutes:
 
     async def session(self, request: web.Request) -> web.Response:
         """The timeline of one session: what was seen, predicted and served."""
+        tenant = self._access.tenant_of(request.headers)
         self._runtime.tell(TimePassed())
         session_id = request.match_info["id"]
         session = self._runtime.core.turns.sessions.get(session_id)
-        if session is None:
+        if session is None or not (tenant.sees_all or session.tenant == tenant.name):
             raise UnknownSessionError(
                 f"session {session_id!r} is not known (any more); see /paste/v1/sessions", param=session_id
             )
@@ -147,6 +175,7 @@ class ObserveRoutes:
         )
 
     async def unknown(self, request: web.Request) -> web.Response:
+        self._access.tenant_of(request.headers)
         if request.method not in ("GET", "HEAD"):
             raise ReadOnlyError(f"{request.method} {request.path}: pages under /paste/ are read with GET")
         raise UnknownPageError(

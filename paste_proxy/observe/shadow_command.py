@@ -1,6 +1,7 @@
 """`paste-proxy shadow-report`: asks a running proxy what running ahead would have saved."""
 
 import http.client
+import os
 import urllib.error
 import urllib.request
 
@@ -13,6 +14,9 @@ from paste_proxy.observe.shadow import ShadowReport, report_lines
 TIMEOUT_S = 10.0
 """The report is sums: a proxy that does not answer by then is stuck or elsewhere."""
 
+KEY = "PASTE_KEY"
+"""Variable with a key that sees all tenants. No option: other users see the options of a process."""
+
 
 @click.command("shadow-report", short_help="What running ahead would have saved.")
 @click.option(
@@ -23,7 +27,10 @@ TIMEOUT_S = 10.0
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures alone, as /paste/v1/shadow has them")
 def shadow_report_command(url: str, as_json: bool) -> None:
-    """What running ahead would have saved, seen by a proxy with `speculation.mode: shadow`."""
+    """What running ahead would have saved, seen by a proxy with `speculation.mode: shadow`.
+
+    Where the proxy asks for keys, one of a tenant with `admin: true` is taken from the variable PASTE_KEY.
+    """
     url = url.rstrip("/").removesuffix("/v1")  # agents are given it with /v1
     body = _fetched(f"{url}/paste/v1/shadow")
     try:
@@ -34,9 +41,15 @@ def shadow_report_command(url: str, as_json: bool) -> None:
 
 
 def _fetched(address: str) -> bytes:
+    key = os.environ.get(KEY, "")
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT_S) as reply:
+        request = urllib.request.Request(address, headers={"x-paste-key": key} if key else {})
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
             return bytes(reply.read())
+    except urllib.error.HTTPError as error:
+        refused = error.code in (401, 403)
+        advice = f"put a key of a tenant with `admin: true` into {KEY}" if refused else "is --url right?"
+        raise ConfigError(f"{address}: {error.code} {error.reason}; {advice}", param="url") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         advice = "say with --url where the proxy listens, as in http://127.0.0.1:8700"

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 
 TENANT = "default"
-"""Whose everything is, until keys exist."""
+"""Whose everything is where nobody is asked for a key."""
 
 
 class FinishedCall(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from typing import Protocol
 from aiohttp import web
 from msgspec.structs import replace
 
+from paste_proxy.access.access import Access, Tenant
 from paste_proxy.backends import BackendControl
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
@@ -48,11 +49,12 @@ class LlmPlane:
     `add_routes`; the app then starts and stops what the plane needs.
     """
 
-    def __init__(self, runtime: Admission, config: Config, counters: RelayCounters) -> None:
+    def __init__(self, runtime: Admission, config: Config, counters: RelayCounters, access: Access) -> None:
         self._runtime = runtime
+        self._access = access
         self._body_limit = config.limits.body_bytes
         self.upstream: Upstream = PooledUpstream(config.backend) if config.backend.url else NoUpstream()
-        self.backend = BackendControl(config.backend)
+        self.backend = BackendControl(config.backend, access.backend_key)
         self._tasks = TaskSet()
         self._failures = Failures(counters)
         self._opt_ins = OptIns(self.backend, self._failures, self._body_limit)
@@ -76,6 +78,7 @@ class LlmPlane:
         self.counters.requests += 1
         head = _head(request)
         try:
+            _, head = self._enter(request, head)
             outgoing = await _outgoing(request, head)
         except PasteError as error:
             return refusal(error, head)
@@ -92,11 +95,17 @@ class LlmPlane:
         self.counters.turn(api.name.lower())
         head = _head(request)
         try:
-            body = await self._read_body(request)
+            tenant, head = self._enter(request, head)
+            with self._access.turn(tenant):
+                return await self._turn(api, request, head, tenant.name)
         except PasteError as error:
             return refusal(error, head)
+
+    async def _turn(self, api: Api, request: web.Request, head: RequestHead, tenant: str) -> web.StreamResponse:
+        """Raises `PasteError` before anything is sent."""
+        body = await self._read_body(request)
         read = await self._parse(api, body)
-        turn = await self._admit(request, api, read)
+        turn = await self._admit(request, api, read, tenant)
         tools = read.tools if read is not None else ()
         new_text = partial(self._new_text, api, tools)
         tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text, tools)
@@ -107,7 +116,15 @@ class LlmPlane:
         try:
             return await transfer.run(self.upstream)
         finally:
-            self._over(request, transfer, tap, rid)
+            self._over(head, transfer, tap, rid)
+
+    def _enter(self, request: web.Request, head: RequestHead) -> tuple[Tenant, RequestHead]:
+        """Whose request it is, and its head as it goes on. Raises `PasteError` where it does not."""
+        tenant = self._access.tenant_of(request.headers)
+        self._access.request(tenant, head.target)
+        key_header = self.backend.current.key_header
+        fields = self._access.forwarded(head.fields, tenant, head.target, key_header)
+        return tenant, head if fields is head.fields else replace(head, fields=fields)
 
     def _new_text(self, api: Api, tools: tuple[RequestTool, ...]) -> TextReader | None:
         return self.backend.text.observer(tools, api_text=api in TEXT_APIS)
@@ -127,7 +144,7 @@ class LlmPlane:
             self._failures.report("choosing an opt-in", error)
             return None
 
-    def _over(self, request: web.Request, transfer: Transfer, tap: Tap, rid: str) -> None:
+    def _over(self, head: RequestHead, transfer: Transfer, tap: Tap, rid: str) -> None:
         """The turn has ended, one way or another: the backend must not work for nobody."""
         unwanted = not (transfer.complete or tap.ended)
         tap.close(complete=transfer.complete)
@@ -137,7 +154,7 @@ class LlmPlane:
             self.counters.client_disconnects += 1
         if unwanted and transfer.sent and rid:
             self.counters.aborts_sent += 1
-            self.backend.abort(rid, request.headers.get("Authorization"))
+            self.backend.abort(rid, _authorization(head))
 
     async def _read_body(self, request: web.Request) -> bytes:
         """Raises `RequestTooLargeError`, or `RequestError` where the body can't be read."""
@@ -172,10 +189,12 @@ class LlmPlane:
             self._failures.report("reading a request", error)
         return None
 
-    async def _admit(self, request: web.Request, api: Api, read: ChatRequest | None) -> Turn | None:
+    async def _admit(
+        self, request: web.Request, api: Api, read: ChatRequest | None, tenant: str
+    ) -> Turn | None:
         """Waits for the joint queue. Where the core fails, the request is served without it."""
         try:
-            identity = identify(request.headers, read.fields if read is not None else {})
+            identity = identify(request.headers, read.fields if read is not None else {}, tenant)
             if read is not None and self.backend.text.format_in_text(api_text=api in TEXT_APIS) is not None:
                 read = replace(read, text_is_read=True)
             return await self._runtime.admit(identity, read)
@@ -195,6 +214,11 @@ def _head(request: web.Request) -> RequestHead:
         # Other protocols, as h2c, are offers that may be ignored (RFC 9110 section 7.8).
         upgrade=b"websocket" if upgrade == "websocket" and "upgrade" in options else b"",
     )
+
+
+def _authorization(head: RequestHead) -> str:
+    values = (value for name, value in head.fields if name.lower() == b"authorization")
+    return next(values, b"").decode("utf-8", "surrogateescape")
 
 
 def _origin_form(target: str) -> str:

@@ -29,7 +29,7 @@ def refusal(error: PasteError, head: RequestHead) -> web.Response:
         status=error.status,
         body=msgspec.json.encode(in_its_shape(error)),
         content_type="application/json",
-        headers={REQUEST_ID: head.request_id, "Server": "paste-proxy"},
+        headers={REQUEST_ID: head.request_id, "Server": "paste-proxy", **error.headers},
     )
 
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 
 from paste_proxy.events import Identity
-from paste_proxy.predict.model import TENANT
 
 NAME_LIMIT = 256
 """Characters of a name that is kept as it is; agents send UUIDs. A longer one is kept as its digest."""
@@ -25,21 +24,16 @@ _FINAL = "x-dynamo-session-final"
 _TRUE = frozenset({"true", "1"})
 
 
-def tenant_of(headers: Mapping[str, str]) -> str:
-    """Who pays and who may see, on both planes. Never from Authorization, which belongs to the backend."""
-    del headers
-    return TENANT
-
-
-def identify(headers: Mapping[str, str], fields: Mapping[str, str]) -> Identity:
-    """What a request says of its session. `fields` are `ChatRequest.fields`; header names in any case.
+def identify(headers: Mapping[str, str], fields: Mapping[str, str], tenant: str) -> Identity:
+    """What a request of `tenant` (`access.Access` says whose it is) says of its session. `fields` are
+    `ChatRequest.fields`; header names in any case.
 
     Names with control characters, and empty ones, are passed over.
     """
     given = {name.lower(): value for name, value in headers.items()}
     source, session, parent = next(_names(given, fields), ("", "", ""))
     return Identity(
-        tenant=tenant_of(headers),
+        tenant=tenant,
         session=session,
         parent=parent,
         source=source,

@@ -178,7 +178,7 @@ async def test_an_abort_is_not_sent_where_there_is_none() -> None:
     async with backend({}) as (url, requests, _):
         control = BackendControl(BackendConfig(url=url, kind="openai"))
         await control.start()
-        control.abort("a" * 32, None)
+        control.abort("a" * 32, "")
         await control.close()
         assert requests == []
 
@@ -186,7 +186,7 @@ async def test_an_abort_is_not_sent_where_there_is_none() -> None:
 async def test_an_abort_that_can_not_be_delivered_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     control = BackendControl(BackendConfig(url="http://127.0.0.1:1", kind="sglang"))
     await control.start()
-    control.abort("a" * 32, None)
+    control.abort("a" * 32, "")
     while not caplog.records:  # noqa: ASYNC110 - a log has no event to wait for
         await asyncio.sleep(0.001)
     await control.close()

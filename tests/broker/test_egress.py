@@ -144,6 +144,7 @@ def test_a_host_is_listed_by_its_whole_name() -> None:
     "text",
     [
         "sk-proj-abcdefghijklmnop1234",
+        "pp-aaaaaaaaaaaaaaaaaaaa",
         "AKIAIOSFODNN7EXAMPLE",
         "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.sig",

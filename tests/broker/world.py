@@ -38,7 +38,7 @@ from paste_proxy.events import (
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, Foreseen, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.predict.model import Call, Candidate, FinishedCall, Fixed, History, TurnPredictor
-from paste_proxy.tools.ports import Output
+from paste_proxy.tools.ports import Output, RunContext
 from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable
 
@@ -146,6 +146,7 @@ class Seen:
     text: str
     looked: float
     run: str
+    agent: str
     max_age: float | None = None
     """What the result says of itself."""
 
@@ -158,6 +159,9 @@ class Agent:
     turns: list[list[tuple[str, int]]]
     in_text: bool = False
     """It reads its calls out of the reply's text, and so they have no ids."""
+    tenant: str = "default"
+    session: str | None = None
+    """What it says its session is; its name unless stated."""
     transcript: list[str] = field(default_factory=list)
     messages: list[dict[str, Any]] = field(default_factory=list)
     turn: int = 0
@@ -165,11 +169,12 @@ class Agent:
     identity: Identity = field(init=False)
 
     def __post_init__(self) -> None:
-        self.identity = Identity(session=self.name)
-        self.messages.append({"role": "user", "content": f"task {self.name}"})
+        self.session = self.name if self.session is None else self.session
+        self.identity = Identity(self.tenant, self.session)
+        self.messages.append({"role": "user", "content": f"task {self.session}"})
 
     def call_id(self, step: int | None = None) -> str:
-        return "" if self.in_text else f"{self.name}-{self.turn}-{self.step if step is None else step}"
+        return "" if self.in_text else f"{self.session}-{self.turn}-{self.step if step is None else step}"
 
     def said(self) -> dict[str, Any]:
         """The reply of the turn, as it goes into the history."""
@@ -204,6 +209,9 @@ class Simulation:
         self.core = core
         self.world = World()
         self.seen: list[Seen] = []
+        self.contexts: dict[str, RunContext] = {}
+        self.tools: dict[str, str] = {}
+        """Of the runs: for whom, and of what."""
         self.now = 0.0
         self._random = random
         self._impatient = impatient
@@ -327,6 +335,7 @@ class Simulation:
                 agent = self._agent_of(turn)
                 self._at(self.now, lambda: self._admitted(agent, turn))
             case StartRun(run):
+                self.contexts[run.run], self.tools[run.run] = run.context, run.tool
                 self._start(run.run, run.tool, run.arguments["k"], ahead=run.run_class > 0)
             case CancelRun(run):
                 self._runs[run]["cancelled"] = True
@@ -375,7 +384,9 @@ class Simulation:
             return
         max_age = self._random.choice([0.0, 0.0, 3.0]) if self._random.random() < self._perishable else None
         fate["max_age"] = max_age
-        output = Output(fate["text"].encode(), is_text=True, max_age=max_age)
+        tenant = self.contexts[run].tenant
+        told = fate["text"] if tenant == "default" else f"{fate['text']} for {tenant}"
+        output = Output(told.encode(), is_text=True, max_age=max_age)
         self._outputs[id(output)] = (output, run)
         self._tell(RunEnded(run, output))
 
@@ -383,9 +394,8 @@ class Simulation:
         agent, tool, k, issued = self._waiting.pop(call)
         run = self._outputs[id(output)][1]
         text = output.body.decode()
-        self.seen.append(
-            Seen(tool, k, issued, outcome, text, self._runs[run]["looked"], run, self._runs[run]["max_age"])
-        )
+        looked, max_age = self._runs[run]["looked"], self._runs[run]["max_age"]
+        self.seen.append(Seen(tool, k, issued, outcome, text, looked, run, agent.name, max_age))
         self._at(self.now, lambda: self._got(agent, text))
 
     agents: dict[str, Agent]
@@ -404,7 +414,29 @@ def play(
     in_text: bool = False,
 ) -> tuple[dict[str, Agent], Simulation]:
     """Play the tasks to their end; the agents with their transcripts, and what happened."""
-    agents = {name: Agent(name, turns, in_text) for name, turns in tasks.items()}
+    return play_agents(
+        {name: Agent(name, turns, in_text) for name, turns in tasks.items()},
+        random,
+        guess,
+        config=config,
+        impatient=impatient,
+        failing=failing,
+        foresight=foresight,
+        perishable=perishable,
+    )
+
+
+def play_agents(
+    agents: dict[str, Agent],
+    random: Random,
+    guess: Callable[[History], list[Call]],
+    *,
+    config: Config = CONFIG,
+    impatient: float = 0.0,
+    failing: float = 0.0,
+    foresight: float = 0.0,
+    perishable: float = 0.0,
+) -> tuple[dict[str, Agent], Simulation]:
     core = Core(ToolTable(SPECS), config, HostilePredictor(guess))
     simulation = Simulation(
         core,

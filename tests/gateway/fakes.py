@@ -1,12 +1,14 @@
 """A runtime with scripted tools: the gateway's tests need no core."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from paste_proxy.config import Config, LimitsConfig
+from paste_proxy.access.access import Access
+from paste_proxy.config import Config, LimitsConfig, TenantConfig
 from paste_proxy.errors import (
     InvalidArgumentsError,
     ResultTooLargeError,
@@ -85,10 +87,16 @@ class FakeRuntime:
 
 @asynccontextmanager
 async def gateway(
-    runtime: FakeRuntime, *, port: int = 0, limits: LimitsConfig | None = None
+    runtime: FakeRuntime,
+    *,
+    port: int = 0,
+    limits: LimitsConfig | None = None,
+    tenants: Mapping[str, TenantConfig] | None = None,
 ) -> AsyncIterator[str]:
     """The base address of a served tool plane."""
     app = web.Application()
-    ToolPlane(runtime, ToolTable(SPECS), Config(limits=limits or LimitsConfig())).add_routes(app)
+    config = Config(limits=limits or LimitsConfig(), tenants=dict(tenants or {}))
+    access = Access(config, {}, time.monotonic)
+    ToolPlane(runtime, ToolTable(SPECS), config, access).add_routes(app)
     async with serving(app, port=port) as base:
         yield base

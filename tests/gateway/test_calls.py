@@ -68,21 +68,21 @@ def test_what_names_no_call(meta: dict[str, object]) -> None:
 def test_meta_names_the_session_as_the_headers_of_the_llm_plane_do(
     meta: dict[str, object], session: str
 ) -> None:
-    assert identity_of({}, meta).session == session
+    assert identity_of({}, meta, "t").session == session
 
 
 def test_codex_is_named_alike_on_both_planes() -> None:
     headers = {"session-id": "s", "thread-id": "t"}
     meta = {"threadId": "t", "x-codex-turn-metadata": {"session_id": "s"}}
-    assert identity_of({}, meta) == identify(headers, {})
+    assert identity_of({}, meta, "t") == identify(headers, {}, "t")
 
 
 def test_headers_count_before_meta() -> None:
-    assert identity_of({"X-Session-Id": "header"}, {"session_id": "meta"}).session == "header"
+    assert identity_of({"X-Session-Id": "header"}, {"session_id": "meta"}, "t").session == "header"
 
 
 def test_the_id_of_a_connection_names_no_session() -> None:
-    assert identity_of({"mcp-session-id": "connection"}, {}).session == ""
+    assert identity_of({"mcp-session-id": "connection"}, {}, "t").session == ""
 
 
 LEAF = st.none() | st.booleans() | st.floats() | st.text(max_size=8)
@@ -95,4 +95,4 @@ KEY = st.sampled_from(["toolCallId", "call_id", "x/callId", "paste/tool-call-id"
 )
 def test_any_meta_is_read_without_failure(meta: dict[str, object]) -> None:
     assert isinstance(tool_call_id({}, meta), str)
-    assert isinstance(identity_of({}, meta).session, str)
+    assert isinstance(identity_of({}, meta, "t").session, str)

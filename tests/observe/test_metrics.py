@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from paste_proxy.access.access import Access
 from paste_proxy.broker.lifecycle import State
 from paste_proxy.config import Config
 from paste_proxy.core import Core
@@ -36,7 +37,9 @@ def test_the_exposition_holds_every_outcome_from_the_start() -> None:
     one = core()
     clock: Any = None
     text = exposition(
-        Runtime(one, FakeExecutor(), clock), RelayCounters(tap_failures={'a "cause"': 2})
+        Runtime(one, FakeExecutor(), clock),
+        RelayCounters(tap_failures={'a "cause"': 2}),
+        Access(Config(), {}, lambda: 0.0),
     ).decode()
     for outcome in OUTCOMES:
         assert f'paste_tool_calls_total{{outcome="{outcome}"}} 0.0' in text

@@ -8,6 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from paste_proxy.access.access import Access
 from paste_proxy.clock import VirtualClock
 from paste_proxy.config import Config
 from paste_proxy.core import Core
@@ -35,7 +36,8 @@ async def asked(path: str, headers: dict[str, str], *, listen_host: str = "127.0
     clock: Any = None
     runtime = Runtime(Core(ToolTable(SPECS), Config(), Guesses()), FakeExecutor(), clock)
     app = web.Application()
-    ObserveRoutes(runtime, RelayCounters(), Guard(listen_host)).add_to(app)
+    access = Access(Config(), {}, lambda: 0.0)
+    ObserveRoutes(runtime, RelayCounters(), Guard(listen_host), access).add_to(app)
     async with (
         serving(app) as base,
         aiohttp.ClientSession(base) as client,
@@ -86,7 +88,8 @@ async def listed() -> AsyncIterator[Callable[[str], Awaitable[tuple[int, Any]]]]
         clock.advance(1.0)
     app = web.Application()
     guard = Guard("127.0.0.1")
-    ObserveRoutes(runtime, RelayCounters(), guard, wall=lambda: NOON + clock.now()).add_to(app)
+    access = Access(Config(), {}, clock.now)
+    ObserveRoutes(runtime, RelayCounters(), guard, access, wall=lambda: NOON + clock.now()).add_to(app)
     async with serving(app) as base, aiohttp.ClientSession(base) as client:
 
         async def ask(query: str) -> tuple[int, Any]:

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from paste_proxy.access.access import Access
 from paste_proxy.clock import VirtualClock
 from paste_proxy.config import Config, SpeculationConfig
 from paste_proxy.core import Core
@@ -27,7 +28,8 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
     config = Config(speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0))
     runtime = Runtime(Core(ToolTable(SPECS), config, Guesses()), FakeExecutor(), VirtualClock())
     app = web.Application()
-    ObserveRoutes(runtime, RelayCounters(), Guard("127.0.0.1")).add_to(app)
+    access = Access(config, {}, lambda: 0.0)
+    ObserveRoutes(runtime, RelayCounters(), Guard("127.0.0.1"), access).add_to(app)
     async with serving(app) as base, aiohttp.ClientSession(base) as session:
         yield session
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
-from paste_proxy.config import BackendConfig, Config, LimitsConfig
+from paste_proxy.access.access import Access
+from paste_proxy.config import BackendConfig, Config, LimitsConfig, TenantConfig
 from paste_proxy.events import Identity
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
@@ -102,6 +104,8 @@ async def proxy(
     body_bytes: int = 64 << 20,
     prefix: str = "",
     backend: Mapping[str, Any] | None = None,
+    tenants: Mapping[str, TenantConfig] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Proxy]:
     """`backend` are more of its settings."""
     config = Config(
@@ -113,9 +117,10 @@ async def proxy(
             **(backend or {}),
         ),
         limits=LimitsConfig(body_bytes=body_bytes),
+        tenants=dict(tenants or {}),
     )
     runtime = runtime or FakeRuntime()
-    plane = LlmPlane(runtime, config, RelayCounters())
+    plane = LlmPlane(runtime, config, RelayCounters(), Access(config, environment or {}, time.monotonic))
     plane.backend.known = True  # or it would ask a backend that knows one conversation only
     app = web.Application()
     plane.add_routes(app)

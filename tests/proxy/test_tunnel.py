@@ -1,13 +1,14 @@
 """WebSockets pass as bytes: extensions, subprotocols, pings and close codes are the two ends' own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
+from paste_proxy.config import TenantConfig
 from tests.proxy.support import Proxy, proxy, raw_backend, read_reply
 
 
@@ -30,7 +31,9 @@ CLOSED: web.AppKey[asyncio.Future[int | None]] = web.AppKey("closed")
 
 
 @asynccontextmanager
-async def websocket_backend() -> AsyncIterator[tuple[Proxy, asyncio.Future[int | None]]]:
+async def websocket_backend(
+    tenants: Mapping[str, TenantConfig] | None = None,
+) -> AsyncIterator[tuple[Proxy, asyncio.Future[int | None]]]:
     app = web.Application()
     app[CLOSED] = asyncio.get_running_loop().create_future()
     app.router.add_get("/v1/realtime", realtime)
@@ -38,7 +41,7 @@ async def websocket_backend() -> AsyncIterator[tuple[Proxy, asyncio.Future[int |
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        async with proxy(runner.addresses[0][1], silence_s=0.2) as running:
+        async with proxy(runner.addresses[0][1], silence_s=0.2, tenants=tenants) as running:
             yield running, app[CLOSED]
     finally:
         await runner.cleanup()

@@ -1,10 +1,16 @@
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.events import Identity
-from paste_proxy.predict.model import TENANT
-from paste_proxy.sessions.identity import NAME_LIMIT, identify, tenant_of
+from paste_proxy.sessions import identity as module
+from paste_proxy.sessions.identity import NAME_LIMIT
+
+
+def identify(headers: Mapping[str, str], fields: Mapping[str, str]) -> Identity:
+    return module.identify(headers, fields, "default")
 
 
 @pytest.mark.parametrize(
@@ -82,5 +88,6 @@ def test_names_are_bounded_and_printable(headers: dict[str, str]) -> None:
     assert len(identity.session) <= 2 * NAME_LIMIT + 1
 
 
-def test_the_tenant_does_not_depend_on_authorization() -> None:
-    assert tenant_of({"authorization": "Bearer a"}) == tenant_of({}) == TENANT == Identity().tenant
+@given(st.dictionaries(st.text(), st.text()))
+def test_the_tenant_is_not_for_the_headers_to_say(headers: dict[str, str]) -> None:
+    assert module.identify(headers, {"tenant": "b"}, "a").tenant == "a"

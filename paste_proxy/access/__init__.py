@@ -1,0 +1,1 @@
+"""Who asks, and what of: API keys, tenants, rate limits, on both planes."""

@@ -1,0 +1,20 @@
+"""`paste-proxy keys new`: makes a key, and what the configuration must say of it."""
+
+import click
+
+from paste_proxy.access.keys import new_key, written_digest
+
+
+@click.group()
+def keys() -> None:
+    """Keys with which tenants ask."""
+
+
+@keys.command("new")
+@click.argument("tenant", default="NAME")
+def new_command(tenant: str) -> None:
+    """Make a key. It is printed once and stored nowhere."""
+    key = new_key()
+    click.echo(key)
+    click.echo("The key, for the client. For the configuration:", err=True)
+    click.echo(f"tenants:\n  {tenant}:\n    keys: [{written_digest(key)}]", err=True)
