@@ -59,6 +59,13 @@ def _written(default: object) -> str:
     return json.dumps(default) if isinstance(default, list | tuple | bool) else str(default)
 
 
+def test_the_threat_model_names_what_there_is() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|paste_proxy|docs)/[\w/.-]+)`", text)
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_every_metric_is_documented() -> None:
     source = Path(metrics.__file__).read_text(encoding="utf-8")
     named = set(re.findall(r'"(paste_\w+)"', source))
