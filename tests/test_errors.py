@@ -25,5 +25,12 @@ def test_every_error_has_the_shape_of_anthropic_s(error: type[errors.PasteError]
     assert body["type"] == "error"
     said = body["error"]
     assert (said["message"], said["param"], said["code"]) == ("what happened", "the.key", error.code)
-    types = {400: "invalid_request_error", 413: "request_too_large", 504: "timeout_error"}
+    types = {
+        400: "invalid_request_error",
+        401: "authentication_error",
+        403: "permission_error",
+        413: "request_too_large",
+        429: "rate_limit_error",
+        504: "timeout_error",
+    }
     assert said["type"] == types.get(error.status, "api_error")

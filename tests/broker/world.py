@@ -13,6 +13,8 @@ from functools import partial
 from random import Random
 from typing import Any
 
+import msgspec
+
 from paste_proxy.config import ClientToolConfig, Config, LimitsConfig, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.errors import ToolError
@@ -109,7 +111,8 @@ class HostileTurn(Fixed):
         self._hostile = hostile
 
     def following(self, results: Sequence[FinishedCall], limit: int) -> list[Candidate]:
-        return self._hostile.predict(History([*self._history.calls, *results]), (), limit)
+        ahead = msgspec.structs.replace(self._history, calls=[*self._history.calls, *results])
+        return self._hostile.predict(ahead, (), limit)
 
 
 @dataclass

@@ -27,6 +27,7 @@ class TargetRefusedError(ToolError):
     """A request that may not leave: its address, or that of a redirect, is not allowed."""
 
     status = 403
+    type = "invalid_request_error"
     code = "target_refused"
 
 
