@@ -170,7 +170,7 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("function", "declared", "message"), WRONG, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("function", "declared", "message"), WRONG)
 def test_wrong_declarations_name_file_and_line(
     function: Callable[..., Any], declared: dict[str, Any], message: str
 ) -> None:
