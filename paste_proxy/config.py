@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
-from paste_proxy.config_advice import advised
+from paste_proxy.config_advice import advised, named
 from paste_proxy.config_http import HttpConfig, HttpToolConfig, OpenApiConfig, ToolName
 from paste_proxy.errors import ConfigError
 
@@ -288,7 +288,7 @@ def _converted(data: object) -> Config:
     try:
         return msgspec.convert(data, Config)
     except msgspec.ValidationError as error:
-        message, key = _with_key_path(str(error))
+        message, key = _with_key_path(str(error), data)
         raise ConfigError(message, param=key) from error
 
 
@@ -330,11 +330,11 @@ def _check_orders(limits: LimitsConfig) -> None:
             )
 
 
-def _with_key_path(message: str) -> tuple[str, str | None]:
+def _with_key_path(message: str, data: object) -> tuple[str, str | None]:
     """msgspec's "... - at `$.a.b`", as "a.b: ... and advice", and the path."""
     reason, _, where = message.partition(" - at `$")
     where = where.rstrip("`")
-    reason, key = advised(reason, where, Config), where.removeprefix(".")
+    reason, key = advised(reason, where, Config), named(where, data, Config).removeprefix(".")
     return (f"{key}: {reason}", key) if key else (reason, None)
 
 

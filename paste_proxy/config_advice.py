@@ -2,6 +2,7 @@
 
 import re
 from difflib import get_close_matches
+from typing import Any
 
 import msgspec
 
@@ -21,6 +22,34 @@ def advised(reason: str, where: str, root: type[msgspec.Struct]) -> str:
     keys = [field.encode_name for field in node.fields]
     near = " or ".join(f"`{key}`" for key in get_close_matches(unknown[1], keys))
     return f"{reason}{f': did you mean {near}?' if near else ':'} The keys here are {', '.join(keys)}"
+
+
+def named(where: str, data: object, root: type[msgspec.Struct]) -> str:
+    """The path with the names that msgspec leaves out: of all entries of a mapping it says `[...]`."""
+    while "[...]" in where:
+        above, _, below = where.partition("[...]")
+        steps = above.removeprefix(".").split(".")
+        entries: Any = data
+        for step in steps:
+            entries = entries.get(step) if isinstance(entries, dict) else None
+        wrong = [name for name in entries or () if _fails({name: entries[name]}, steps, root)]
+        if not wrong:
+            return where
+        name = wrong[0]
+        where = f"{above}.{name}{below}"
+    return where
+
+
+def _fails(entry: dict[Any, Any], steps: list[str], root: type[msgspec.Struct]) -> bool:
+    """Whether this entry alone is an error."""
+    nested: dict[Any, Any] = entry
+    for step in reversed(steps):
+        nested = {step: nested}
+    try:
+        msgspec.convert(nested, root)
+    except msgspec.ValidationError:
+        return True
+    return False
 
 
 def _node_at(where: str, root: type[msgspec.Struct]) -> msgspec.inspect.Type | None:

@@ -218,3 +218,18 @@ def test_paths_in_a_plugin_s_options_count_from_the_file(tmp_path: Path) -> None
     [plugin] = load_config(written(tmp_path, text)).plugins
     tools = {tool.spec.name: tool for tool in load_plugin(plugin)}
     assert tools["files_read"]("note.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("client_tools: {ok: {writes: []}, bash: {write: []}}", "client_tools.bash"),
+        ("client_tools: {bash: {writes: [1]}}", "client_tools.bash.writes[0]"),
+        ("speculation: {network: {fetch: {hosts: x}}}", "speculation.network.fetch.hosts"),
+        ("client_tools: {}\ntenants: {a: {keys: []}, b: {key: x}}", "tenants.b"),
+    ],
+)
+def test_errors_in_a_mapping_name_the_entry(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(written(tmp_path, text))
+    assert f" {key}: " in caught.value.message
