@@ -21,6 +21,8 @@ from paste_proxy.core import Core
 from paste_proxy.errors import ConfigError
 from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.guard import Guard
+from paste_proxy.leases.endpoint import LeaseEndpoint
+from paste_proxy.leases.executor import LeaseExecutor
 from paste_proxy.observe.routes import ObserveRoutes
 from paste_proxy.predict.model import Predictor
 from paste_proxy.predict.tables import Tables
@@ -40,7 +42,7 @@ from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor
 from paste_proxy.tools.routing import RoutingExecutor
 from paste_proxy.tools.spec import Effect, ToolSpec
-from paste_proxy.tools.table import PLUGINS, ToolTable
+from paste_proxy.tools.table import CLIENT, PLUGINS, ToolTable
 
 log = logging.getLogger(__name__)
 
@@ -95,13 +97,18 @@ def build(
     core = Core(tools, config, new_predictor(tools, tables))
     local = LocalExecutor(registry, workers=config.speculation.slots)
     http = HttpExecutor(operations, client)
-    executor = wrap_executor(RoutingExecutor(tools.source, {PLUGINS: local, HTTP: http}))
+    leases = LeaseExecutor(tools)
+    executors: dict[str, Executor] = {PLUGINS: local, HTTP: http, CLIENT: leases}
+    executor = wrap_executor(RoutingExecutor(tools.source, executors))
     runtime = Runtime(core, executor, clock)
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
     app.cleanup_ctx.append(_lifetime(runtime, store, tables))
+    guard = Guard(config.listen.host)
     ToolPlane(runtime, tools, config, access).add_routes(app)
-    ObserveRoutes(runtime, counters, Guard(config.listen.host), access).add_to(app)
+    limit = config.limits.clients
+    LeaseEndpoint(runtime, leases, guard=guard, access=access, limit=limit).add_routes(app)
+    ObserveRoutes(runtime, counters, guard, access).add_to(app)
     LlmPlane(runtime, config, counters, access).add_routes(app)
     return Proxy(app, runtime, counters, config)
 
@@ -130,7 +137,12 @@ def _note_unknown_tools(config: Config, specs: Mapping[str, ToolSpec]) -> None:
 
 def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
     """A name that can allow nothing is a mistake, and would be one without a word."""
+    later = [name for name in config.speculation.allow if name not in specs and config.limits.clients]
+    if later:
+        log.info("speculation.allow: no tool yet, unless a client offers it: %s", ", ".join(later))
     for name in config.speculation.allow:
+        if name in later:
+            continue
         if name not in specs:
             known = ", ".join(sorted(specs)) or "none; is a plugin missing?"
             reason = f"there is no tool {name!r}; known: {known}"

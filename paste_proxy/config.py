@@ -161,6 +161,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Sessions remembered; the longest idle is forgotten first."""
     session_idle_s: Seconds = 1800.0
     """A session silent for so long is over: longer than the slowest builds that agents wait for."""
+    clients: CountOrNone = 256
+    """Processes with wrapped tools that may be connected; 0: none, wrapped tools are run as if unwrapped."""
     body_bytes: Bytes = 64 * 1024 * 1024
     """Largest body of a turn's request that is read; a million tokens with images stay below."""
     arguments_bytes: Bytes = 1024 * 1024

@@ -1,6 +1,6 @@
 """The core: all LLM turns and tool runs pass it. No I/O, no clock: `handle(event, now) -> decisions`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -21,6 +21,8 @@ from paste_proxy.events import (
     AnswerCall,
     CallAbandoned,
     CallRequested,
+    ClientGone,
+    ClientOffered,
     Decision,
     Event,
     FailCall,
@@ -39,9 +41,9 @@ from paste_proxy.schedule.queue import TURNS, Capacity, JointQueue
 from paste_proxy.sessions.table import SessionTable
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunClass, RunContext
-from paste_proxy.tools.spec import ToolSpec
-from paste_proxy.tools.table import ToolTable
-from paste_proxy.turns import Turns
+from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import ToolTable, client_source
+from paste_proxy.turns import EVERYTHING, Turns
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -83,6 +85,8 @@ class Core:
             RunBegan: lambda event, now: self.broker.began(event.run, now),
             ToolsOffered: self._tools_offered,
             SpeculationSwitched: lambda event, now: self.broker.switch(event.tool, now, on=event.on),
+            ClientOffered: self._client_offered,
+            ClientGone: self._client_gone,
             TimePassed: lambda event, now: self.turns.expire(now),
         }
 
@@ -130,7 +134,7 @@ class Core:
 
     def _call_requested(self, event: CallRequested, now: float) -> None:
         try:
-            spec = self.spec(event.tool, event.identity.tenant)
+            spec = self.spec(event.tool, event.identity.tenant, event.client)
             arguments = decode_arguments(spec, event.arguments)
             canonical = canonical_text(spec, arguments)
         except PasteError as error:
@@ -139,7 +143,10 @@ class Core:
         session = self.turns.session_of_call(event.identity, spec.name, canonical, event.tool_call_id)
         context = RunContext(event.identity.tenant, session)
         self._callers[event.call] = Caller(session, spec.name, event.tool_call_id)
-        self.broker.call(PendingCall(event.call, spec, arguments, context, now, event.fingerprint), now)
+        if event.client:
+            self.broker.clients.bind(session, event.client)
+        pending = PendingCall(event.call, spec, arguments, context, now, event.fingerprint, client=event.client)
+        self.broker.call(pending, now)
 
     def _call_abandoned(self, event: CallAbandoned, now: float) -> None:
         self._callers.pop(event.call, None)
@@ -156,20 +163,49 @@ class Core:
             saved = round(answer.saved_s, 3)
             session.note(now, "served", tool=caller.tool, outcome=answer.outcome, saved_s=saved)
 
-    def spec(self, tool: str, tenant: str) -> ToolSpec:
+    def spec(self, tool: str, tenant: str, client: str = "") -> ToolSpec:
         """Asked with every call, whatever ran ahead for it. Raises `UnknownToolError`, in the same words for a
-        tool that is not the tenant's."""
-        if tool in self.tools and self._permits(tenant, tool):
+        tool that is not the tenant's, or that others can't call."""
+        ours = not client or self.broker.clients.offers(client, tool)
+        if ours and self.tools.serves(tool, tenant, client) and self._permits(tenant, tool):
             return self.tools[tool]
-        known = ", ".join(sorted(one for one in self.tools if self._permits(tenant, one))) or "none"
+        listed = (one.name for one in self.tools.listed() if self._permits(tenant, one.name))
+        known = ", ".join(sorted(listed)) or "none"
         raise UnknownToolError(f"there is no tool {tool!r}; known: {known}", param=tool)
+
+    def standing(self, tenant: str, spec: ToolSpec) -> str:
+        """Why a client's tool can't run ahead; "" where it may."""
+        if not self.tools.is_leased(spec.name) or not self.tools.is_of(spec.name, tenant):
+            return "another tool has this name, or two clients say different things of it"
+        if spec.effect is not Effect.READ:
+            return "it is not declared with effect `read`"
+        return "" if self.broker.permits.lists(spec.name) else "speculation.allow does not list it"
 
     def _tools_offered(self, event: ToolsOffered, now: float) -> None:
         for tool in self.tools.offer(event.source, event.specs).changed:
             self.broker.tool_changed(tool, now)
 
+    def _client_offered(self, event: ClientOffered, now: float) -> None:
+        self.broker.clients.offer(event.client, event.tenant, event.specs)
+        self._take_clients_tools(self.broker.clients.tenants(), now)
+        for tool in event.ran:
+            scopes = self.tools[tool].writes if self.tools.is_of(tool, event.tenant) else EVERYTHING
+            self.broker.begin_write(scopes, now)
+            self.broker.end_write(scopes, now)
+
+    def _client_gone(self, event: ClientGone, now: float) -> None:
+        tenants = self.broker.clients.tenants()
+        self.broker.client_gone(event.client, now)
+        self._take_clients_tools(tenants, now)
+
+    def _take_clients_tools(self, tenants: Iterable[str], now: float) -> None:
+        """All tenants' anew: a name that one gives up may be another's from now on."""
+        for tenant in tenants:
+            self._tools_offered(ToolsOffered(client_source(tenant), self.broker.clients.agreed(tenant)), now)
+
     def _run_ended(self, event: RunEnded, now: float) -> None:
-        if (staged := self.broker.run_ended(event, now)) is not None:
+        staged = self.broker.run_ended(event, now)
+        if staged is not None and (event.output is None or event.output.kept is None or event.output.body):
             self.turns.staged(staged, now)
 
     # -- slots --------------------------------------------------------------------------------------------

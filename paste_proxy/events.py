@@ -71,6 +71,8 @@ class CallRequested(msgspec.Struct, frozen=True):
     tool_call_id: str = ""
     fingerprint: bytes | None = None
     """Of what the call would read, taken on arrival; None where the tool has no fingerprint."""
+    client: str = ""
+    """The client whose wrapped tool was called, and who runs it."""
 
 
 class CallAbandoned(msgspec.Struct, frozen=True):
@@ -109,6 +111,22 @@ class SpeculationSwitched(msgspec.Struct, frozen=True):
     tool: str = ""
 
 
+class ClientOffered(msgspec.Struct, frozen=True):
+    """A client came, with the tools that are wrapped in its process."""
+
+    client: str
+    tenant: str
+    specs: tuple[ToolSpec, ...]
+    ran: tuple[str, ...] = ()
+    """Of its tools that write, those that it ran while nobody here could know of it."""
+
+
+class ClientGone(msgspec.Struct, frozen=True):
+    """The connection to a client is lost: what it ran ahead is lost with it."""
+
+    client: str
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """`next_deadline()` has come."""
 
@@ -124,6 +142,8 @@ Event: TypeAlias = (
     | RunEnded
     | SpeculationSwitched
     | ToolsOffered
+    | ClientOffered
+    | ClientGone
     | TimePassed
 )
 
@@ -150,6 +170,26 @@ class CancelRun(msgspec.Struct, frozen=True):
     run: str
 
 
+class DropResult(msgspec.Struct, frozen=True):
+    """The result of a run ahead that its client keeps is not wanted any more."""
+
+    run: str
+    client: str
+
+
+class TellClient(msgspec.Struct, frozen=True):
+    """What becomes of a wrapped tool's call, told to its client at once: it holds the run, or runs it now.
+
+    `outcome`: reused (the result of `run` is the call's), joined (it will be), promoted or executed (the client
+    runs the call itself, as `run`).
+    """
+
+    call: str
+    outcome: str
+    run: str
+    session: str
+
+
 class AnswerCall(msgspec.Struct, frozen=True):
     """`outcome` is reused | joined | promoted | executed."""
 
@@ -168,7 +208,9 @@ class FailCall(msgspec.Struct, frozen=True):
     error: PasteError
 
 
-Decision: TypeAlias = AdmitTurn | StartRun | PromoteRun | CancelRun | AnswerCall | FailCall
+Decision: TypeAlias = (
+    AdmitTurn | StartRun | PromoteRun | CancelRun | DropResult | TellClient | AnswerCall | FailCall
+)
 
 
 class Note(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from paste_proxy.claims import Claimant, Claims
 from paste_proxy.clock import Clock
 from paste_proxy.core import Core
 from paste_proxy.errors import InvalidArgumentsError, PasteError, ToolError, UnknownToolError
@@ -57,6 +58,8 @@ from paste_proxy.tools.spec import Effect
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+CORE_FAILED = ToolError("the proxy's core failed, its log says why: the tool is run without it")
 
 TOLD = frozenset({CallOpened, CallSealed, Malformed, ReplyNamed, TurnEnded})
 """The events of a reply that the core hears of one by one; and of those that are foreseen, the same kinds."""
@@ -176,6 +179,7 @@ class Runtime:
         self.core = core
         self.failed = False
         """The core had a bug: everything is served without it."""
+        self.claims = Claims()
         self._executor = executor
         self._clock = clock
         self._ids = itertools.count(1)
@@ -230,6 +234,22 @@ class Runtime:
             del self._answers[call_id]
         return await self._call_without_core(call)
 
+    def claim(self, call: ToolCall, client: str, claimant: Claimant) -> str:
+        """A call of a wrapped tool: its id. What becomes of it `claimant` mostly hears before this returns."""
+        call_id = f"call-{next(self._ids)}"
+        self.claims.expect(call_id, claimant)
+        event = CallRequested(
+            call_id, call.identity, call.tool, call.arguments, call.tool_call_id, client=client
+        )
+        if not self.tell(event):
+            self.claims.refuse_all(CORE_FAILED)
+        return call_id
+
+    def leave(self, call: str) -> None:
+        """Nobody waits for the claimed call any more."""
+        if self.claims.leave(call):
+            self.tell(CallAbandoned(call))
+
     def warm_up(self) -> None:
         """Warm the tools up in the background."""
         self._tasks.spawn(self._executor.warm_up(), name="warm up tools")
@@ -253,7 +273,8 @@ class Runtime:
             self._fail()
             return False
         for decision in decisions:
-            self._carry_out(decision)
+            if not self.claims.carry_out(decision):
+                self._carry_out(decision)
         self._set_timer()
         return True
 
@@ -264,6 +285,7 @@ class Runtime:
             _settle(admission, None)
         for answer in self._answers.values():
             _refuse(answer, CoreFailedError())
+        self.claims.refuse_all(CORE_FAILED)
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:

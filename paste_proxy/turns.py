@@ -108,6 +108,7 @@ class Turns:
             if (origin := self.sessions.get(resolution.parent)) is not None:
                 session.history.history.origin = origin.history.history.origin or origin.id
             self.sessions[session.id] = session
+            self._broker.clients.inherit(session.id, resolution.parent)
         return session
 
     def _take_history(
@@ -115,7 +116,7 @@ class Turns:
     ) -> None:
         session.turns += 1
         session.turn = turn
-        resolved = self._names.resolve(request.tools)
+        resolved = self._names.resolve(request.tools, session.tenant)
         session.names = {
             name: ours for name, ours in resolved.ours.items() if self._permits(session.tenant, ours)
         }
@@ -160,7 +161,9 @@ class Turns:
     def _writes_of(self, session: SessionState, tool: str) -> frozenset[str]:
         """The scopes that a call of `tool` (the client's name for it) writes; of unknown tools, everything."""
         ours = session.names.get(tool)
-        if ours is None or ours not in self._broker.specs:  # the second: it is gone since the request
+        if ours is None or not self._broker.specs.is_of(
+            ours, session.tenant
+        ):  # the second: it is gone since the request
             return self._client_writes.get(tool, EVERYTHING)
         spec = self._broker.specs[ours]
         return frozenset() if spec.effect is Effect.READ else spec.writes
@@ -273,7 +276,7 @@ class Turns:
     def _call_of_ours(self, session: SessionState, call: CallSealed) -> tuple[Call, str] | None:
         """With its canonical arguments; None if it is none of a gateway's tool."""
         name = session.names.get(call.name, "")
-        if name not in self._broker.specs or len(call.arguments) > SEALED_LIMIT:
+        if not self._broker.specs.is_of(name, session.tenant) or len(call.arguments) > SEALED_LIMIT:
             return None
         spec = self._broker.specs[name]
         try:
@@ -352,6 +355,7 @@ class Turns:
 
     def forget(self, session_id: str, now: float) -> None:
         self.sessions.pop(session_id, None)
+        self._broker.clients.forget(session_id)
         self.ties.forget(session_id)
         self.writes.forget(session_id)
         self.expectations.forget(session_id)

@@ -113,7 +113,9 @@ def test_a_plugin_that_can_t_be_imported(tmp_path: Path, source: str, said: str)
 
 def test_a_tool_in_the_allow_list_that_is_not_there(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
-    config.write_text("backend: {url: 'http://127.0.0.1:9'}\nspeculation: {allow: [serach]}")
+    config.write_text(
+        "backend: {url: 'http://127.0.0.1:9'}\nspeculation: {allow: [serach]}\nlimits: {clients: 0}"
+    )
     assert "speculation.allow: there is no tool 'serach'" in complaint("serve", "--config", str(config))
 
 

@@ -140,6 +140,7 @@ BOUNDS: dict[str, tuple[float, float, tuple[float, ...]]] = {
     "limits.tool_runs": (1, 1_000_000, (0,)),
     "limits.tool_reserve": (0, 63, ()),
     "limits.queued_calls": (1, 1_000_000, (0,)),
+    "limits.clients": (0, 1_000_000, ()),
     "limits.staged_result_bytes": (1, 8 << 20, (0,)),
     "limits.staged_session_bytes": (1 << 20, 256 << 20, (0,)),
     "limits.staged_total_bytes": (8 << 20, 2**40, (0,)),

@@ -38,7 +38,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "turns": {*LEAVES, "events", "expectations", "grammar", "predict", "sessions", "broker", "tools"},
     "core": {*LEAVES, "events", "predict", "schedule", "sessions", "broker", "tools", "turns"},
-    "runtime": {*LEAVES, "events", "grammar", "tools", "core"},
+    "claims": {*LEAVES, "events"},
+    "runtime": {*LEAVES, "claims", "events", "grammar", "tools", "core"},
+    "client": {*LEAVES, "tools"},
+    "leases": {*LEAVES, "access", "client", "events", "runtime", "sessions", "tools"},
     "proxy": {*LEAVES, "access", "backends", "events", "grammar", "runtime", "sessions"},
     "gateway": {*LEAVES, "access", "events", "runtime", "sessions", "tools"},
     "observe": {

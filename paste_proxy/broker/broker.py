@@ -7,6 +7,7 @@ read written since, and the same fingerprint where the tool has one.
 
 from collections.abc import Container
 
+from paste_proxy.broker.clients import Clients
 from paste_proxy.broker.contest import Contest
 from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
@@ -19,7 +20,17 @@ from paste_proxy.broker.speculation import PendingCall, RunRecord, Speculation
 from paste_proxy.broker.staging import Staging, StagingLimits
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, ToolError, ToolsBusyError, ToolTimeoutError
-from paste_proxy.events import AnswerCall, CancelRun, Decision, FailCall, PromoteRun, RunEnded, StartRun
+from paste_proxy.events import (
+    AnswerCall,
+    CancelRun,
+    Decision,
+    DropResult,
+    FailCall,
+    PromoteRun,
+    RunEnded,
+    StartRun,
+    TellClient,
+)
 from paste_proxy.predict.model import Call, Prediction
 from paste_proxy.predict.value import ValueModel
 from paste_proxy.schedule.queue import JointQueue, Waiting
@@ -46,6 +57,7 @@ class Broker:
         self.specs = specs
         self.permits = permits
         self.sampling = sampling
+        self.clients = Clients()
         self.epochs = Epochs()
         self.ledger = Ledger()
         self.values = ValueModel()
@@ -88,7 +100,8 @@ class Broker:
         if not self.may_run_ahead(call.tool):
             return None
         spec = self.specs[call.tool]
-        if self.epochs.is_open(spec.reads):
+        client = self.clients.of(context, call.tool) if self.specs.is_leased(call.tool) else ""
+        if self.epochs.is_open(spec.reads) or not self.specs.serves(call.tool, context.tenant, client):
             return None
         key = call_key(context.tenant, context.session, spec, call.arguments)
         if (known := self._live.find(key)) is not None:
@@ -101,8 +114,8 @@ class Broker:
             return None
         if prediction is not None and not self._contest.admits(prediction.value_s):
             return None
-        record = self._new_run(spec, call.arguments, context)
-        speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, prediction)
+        record = self._new_run(spec, call.arguments, context, client)
+        speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, prediction, client)
         record.speculation = speculation
         self._live.add(speculation)
         if parent is not None:
@@ -145,11 +158,11 @@ class Broker:
         call.timer = self._deadlines.at(call.issued + call.spec.timeout, lambda at: self._time_out(call, at))
         if self._claim(call, now):
             return
-        if self._queue.waiting(RunClass.AUTHORITATIVE) >= self._queued_calls:
+        if not call.client and self._queue.waiting(RunClass.AUTHORITATIVE) >= self._queued_calls:
             busy = f"{self._queued_calls} calls of tools are waiting already; try again later"
             self._fail(call, ToolsBusyError(busy, param=call.spec.name))
             return
-        self._execute(call)
+        self._execute(call, now)
 
     def abandon(self, call_id: str, now: float) -> None:
         """The caller left. Its read stops; its write goes on, as it would have without us."""
@@ -168,6 +181,9 @@ class Broker:
         if speculation.expires <= now:
             self._end(speculation, Trigger.EXPIRE, now)
             return False
+        if speculation.client and speculation.state is State.QUEUED and self._runs[speculation.id].handed_over:
+            # It is with the client that calls, which knows whether it has begun, and joins it or begins it.
+            self.began(speculation.id, now)
         if not self._usable(speculation, call):
             self._end(speculation, Trigger.VOID, now)
             return False
@@ -177,6 +193,8 @@ class Broker:
 
     def _usable(self, speculation: Speculation, call: PendingCall) -> bool:
         if not self.permits.allows(call.spec):
+            return False
+        if speculation.client != call.client:
             return False
         if speculation.state is State.QUEUED:
             return True
@@ -189,28 +207,45 @@ class Broker:
         was = self._end(speculation, Trigger.CLAIM, now)
         if was is State.QUEUED:
             call.outcome = "promoted"
-            self._execute(call)
+            self._execute(call, now)
         elif was is State.RUNNING:
             call.outcome, call.run = "joined", speculation.id
             record = self._runs[speculation.id]
             record.call, record.joined = call, speculation.run_class
-            self._queue.promote(speculation.id)
-            self.out.append(PromoteRun(speculation.id))
+            if record.client:
+                self._queue.release(speculation.id)
+                record.slotless = True
+                self._tell_client(call, speculation.id)
+            else:
+                self._queue.promote(speculation.id)
+                self.out.append(PromoteRun(speculation.id))
         else:
             call.outcome = "reused"
             service = speculation.completed - speculation.started
+            if call.client:
+                self._tell_client(call, speculation.id)
             self._answer(call, output or Output(b""), service, service, now)
 
-    def _execute(self, call: PendingCall) -> None:
-        record = self._new_run(call.spec, call.arguments, call.context)
+    def _execute(self, call: PendingCall, now: float) -> None:
+        record = self._new_run(call.spec, call.arguments, call.context, call.client)
         record.call, call.run = call, record.id
-        self._queue.add(record.id, call.spec.name, RunClass.AUTHORITATIVE)
+        if not call.client:
+            self._queue.add(record.id, call.spec.name, RunClass.AUTHORITATIVE)
+            return
+        record.slotless = True
+        self._hand_over(record, RunClass.AUTHORITATIVE, now)
+        self._tell_client(call, record.id)
+
+    def _tell_client(self, call: PendingCall, run: str) -> None:
+        self.out.append(TellClient(call.id, call.outcome, run, call.context.session))
 
     # -- runs ---------------------------------------------------------------------------------------------
 
     def start(self, item: Waiting, now: float) -> None:
         """The queue gave a slot to this run. What it reads is of now at the earliest."""
-        record = self._runs[item.id]
+        self._hand_over(self._runs[item.id], item.run_class, now)
+
+    def _hand_over(self, record: RunRecord, run_class: RunClass, now: float) -> None:
         record.handed_over = True
         if record.speculation is not None:
             record.speculation.stamp = self.epochs.stamp(record.spec.reads)
@@ -219,7 +254,9 @@ class Broker:
         elif record.spec.writes:
             record.writing = record.spec.writes
             self.begin_write(record.writing, now)
-        run = Run(record.id, record.spec.name, record.arguments, record.context, item.run_class)
+        run = Run(
+            record.id, record.spec.name, record.arguments, record.context, run_class, client=record.client
+        )
         self.out.append(StartRun(run))
 
     def began(self, run: str, now: float) -> None:
@@ -252,7 +289,8 @@ class Broker:
         record = self._runs.pop(ended.run, None)
         if record is None:
             return None
-        self._queue.release(record.id)
+        if not record.slotless:
+            self._queue.release(record.id)
         self._live.leave_slot(record.id)
         if record.writing:
             self.end_write(record.writing, now)
@@ -279,7 +317,9 @@ class Broker:
         if speculation.expires <= now:
             self._end(speculation, Trigger.EXPIRE, now)
             return
-        if not self.staging.fits(len(ended.output.body)):
+        if not self.staging.fits(ended.output.size):
+            if speculation.client:
+                self.out.append(DropResult(speculation.id, speculation.client))
             self._end(speculation, Trigger.DISCARD, now)
             return
         speculation.move(Trigger.COMPLETE)
@@ -294,7 +334,7 @@ class Broker:
         if record.joined is not None and not record.serves(call, output, ended.fingerprint):
             self._unused(record.spec, record.context.tenant, record.joined, service, output, now)
             call.outcome, call.decided = "executed", False
-            self._execute(call)
+            self._execute(call, now)
         elif output is not None:
             saved = max(0.0, call.issued - record.started) if record.joined is not None else 0.0
             self._answer(call, output, service, saved, now)
@@ -356,6 +396,15 @@ class Broker:
         for sample in [one for one in self._samples.values() if tool in (one.spec.name, EVERY_TOOL)]:
             self._drop(sample)
 
+    def client_gone(self, client: str, now: float) -> None:
+        """What it ran ahead is lost. Its calls are its own to finish: whoever lost it abandons them."""
+        self.clients.gone(client)
+        for speculation in self._live:
+            if speculation.client == client and speculation.is_live:
+                self._end(speculation, Trigger.VOID, now)
+        for sample in [one for one in self._samples.values() if one.client == client]:
+            self._drop(sample)
+
     def discard_waiting(self, session: str, now: float) -> None:
         """The turn that the session's guesses were for is over: those that have not begun are too late, but for
         those of a later turn."""
@@ -378,6 +427,8 @@ class Broker:
             self._end(follower, Trigger.DISCARD, now)
         if was is State.READY:
             self.staging.remove(speculation)
+            if speculation.client and trigger is not Trigger.CLAIM:
+                self.out.append(DropResult(speculation.id, speculation.client))
             return was
         record = self._runs.get(speculation.id)
         if record is not None and trigger is Trigger.CLAIM and was is State.RUNNING:
@@ -432,14 +483,16 @@ class Broker:
         now: float,
     ) -> None:
         """A run ahead has served nobody; also one that was joined, and then failed or was left alone."""
-        self.ledger.run_unused(spec, run_class, seconds, len(output.body) if output is not None else 0)
+        self.ledger.run_unused(spec, run_class, seconds, output.size if output is not None else 0)
         self.permits.waste.unused(spec.name, tenant, now)
 
     # -- a second look ------------------------------------------------------------------------------------
 
     def _look_again(self, call: PendingCall, output: Output, now: float) -> None:
         """Run a hit once more, on slack, to compare what was released with what the call gives now."""
-        record = self._new_run(call.spec, call.arguments, call.context)
+        if output.kept is not None and not output.digest:
+            return  # nothing tells what it is
+        record = self._new_run(call.spec, call.arguments, call.context, call.client)
         stamp = self.epochs.stamp(call.spec.reads)
         record.sample = Sample(call.spec, output, stamp)
         self._samples[record.id] = record
@@ -453,6 +506,8 @@ class Broker:
     def _compare(self, record: RunRecord, sample: Sample, output: Output | None, now: float) -> None:
         """A difference that an observed write explains says nothing."""
         del self._samples[record.id]
+        if record.client:
+            self.out.append(DropResult(record.id, record.client))
         if output is None or not self.epochs.is_current(sample.stamp):
             return
         if self.sampling.compare(sample, output):
@@ -476,9 +531,11 @@ class Broker:
         if speculation.is_live:
             self._end(speculation, Trigger.EXPIRE, now)
 
-    def _new_run(self, spec: ToolSpec, arguments: dict[str, object], context: RunContext) -> RunRecord:
+    def _new_run(
+        self, spec: ToolSpec, arguments: dict[str, object], context: RunContext, client: str = ""
+    ) -> RunRecord:
         self._run_number += 1
-        record = RunRecord(f"run-{self._run_number}", spec, arguments, context)
+        record = RunRecord(f"run-{self._run_number}", spec, arguments, context, client=client)
         self._runs[record.id] = record
         return record
 

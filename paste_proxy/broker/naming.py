@@ -42,18 +42,19 @@ class ToolNames:
         self._specs = specs
         self._version = specs.version
         self._prefixes = tuple(prefixes)
-        self._known: OrderedDict[bytes, Resolved] = OrderedDict()
-        """By digest of the list: clients send lists of any size. What is found in one has a name for each of
-        ours and each prefix at most, and `NAMES_KEPT`."""
+        self._known: OrderedDict[tuple[str, bytes], Resolved] = OrderedDict()
+        """By tenant, and digest of the list: clients send lists of any size. What is found in one has a name
+        for each of ours and each prefix at most, and `NAMES_KEPT`."""
 
-    def resolve(self, offered: tuple[RequestTool, ...]) -> Resolved:
+    def resolve(self, offered: tuple[RequestTool, ...], tenant: str) -> Resolved:
         """Equal lists give the same object, for as long as our tools are the same."""
         if self._version != self._specs.version:
             self._version = self._specs.version
             self._known.clear()
-        key = digest(msgspec.json.encode(offered))
+        key = tenant, digest(msgspec.json.encode(offered))
         if key not in self._known:
-            ours = resolve_tools(offered, self._specs, self._prefixes)
+            theirs = {name: spec for name, spec in self._specs.items() if self._specs.is_of(name, tenant)}
+            ours = resolve_tools(offered, theirs, self._prefixes)
             names = frozenset(islice(_names(offered, ours), NAMES_KEPT))
             self._known[key] = Resolved(ours, names)
             if len(self._known) > REMEMBERED:

@@ -21,6 +21,10 @@ class Permits:
         """Tools that the operator switched off while running; `EVERY_TOOL` for all."""
         self._allowed = allowed
 
+    def lists(self, tool: str) -> bool:
+        """Whether the operator has listed it."""
+        return tool in self._allowed
+
     def allows(self, spec: ToolSpec) -> bool:
         """Default deny: its author declared `read`, the operator listed it, and nothing has put it off."""
         return (

@@ -25,6 +25,8 @@ class Speculation:
     created: float
     prediction: Prediction | None = None
     """What is told of it; None for a sealed call."""
+    client: str = ""
+    """Who runs it and keeps its result, where that is a client."""
     state: State = State.QUEUED
     started: float = 0.0
     completed: float = 0.0
@@ -118,6 +120,8 @@ class PendingCall:
     decided: bool = False
     """Served by a run that was started when its call was sealed, rather than predicted."""
     run: str = ""
+    client: str = ""
+    """Whose wrapped tool it is, and who runs it."""
     timer: Timer | None = None
     """Its timeout."""
 
@@ -134,6 +138,10 @@ class RunRecord:
     speculation: Speculation | None = None
     sample: Sample | None = None
     """It looks again at what was released."""
+    client: str = ""
+    """Who runs it, where that is a client."""
+    slotless: bool = False
+    """It holds no slot: a client runs its own call when it likes, as it would without us."""
     handed_over: bool = False
     """The executor has it; it may wait there for a worker still."""
     started: float = 0.0

@@ -54,7 +54,7 @@ class Staging:
         return iter(list(self._order.values()))
 
     def _account(self, speculation: Speculation, sign: int) -> None:
-        size = sign * len(speculation.output.body if speculation.output else b"")
+        size = sign * (speculation.output.size if speculation.output else 0)
         session = speculation.key.session
         self._session_bytes[session] = self._session_bytes.get(session, 0) + size
         self.total_bytes += size

@@ -24,6 +24,6 @@ class Listings(Generic[T]):
             self._by_tenant.clear()
             self._listed = self._tools.version
         if tenant.name not in self._by_tenant:
-            specs = (spec for name, spec in self._tools.items() if tenant.config.permits(name))
+            specs = (spec for spec in self._tools.listed() if tenant.config.permits(spec.name))
             self._by_tenant[tenant.name] = self._written(specs)
         return self._by_tenant[tenant.name]

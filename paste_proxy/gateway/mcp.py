@@ -109,7 +109,7 @@ class McpTools:
         return server
 
     def _schema(self, name: str) -> Mapping[str, Any] | None:
-        spec = self._tools.get(name)
+        spec = self._tools.get(name) if self._tools.serves(name, "") else None
         return spec.parameters if spec is not None else None
 
     @property

@@ -81,7 +81,7 @@ class RestTools:
     async def describe(self, request: web.Request, tenant: Tenant) -> web.Response:
         """One element of the list. Raises `UnknownToolError`."""
         name = request.match_info["name"]
-        spec = self._tools.get(name)
+        spec = self._tools.get(name) if self._tools.serves(name, "") else None
         if spec is None or not tenant.config.permits(name):
             raise UnknownToolError(f"there is no tool {name!r}; GET {LIST_PATH} lists them", param=name)
         return _json(msgspec.json.encode(function_of(spec)))

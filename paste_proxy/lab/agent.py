@@ -20,6 +20,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from paste_proxy.errors import LabError, PasteError
 from paste_proxy.lab.conversation import WireMessage, digest_chain
+from paste_proxy.lab.own_tools import Toolbox
 from paste_proxy.lab.policy import MODEL, Policy, addresses_found
 from paste_proxy.lab.records import AgentPlan, Cell, LlmSpan, TaskRecord, ToolSpan
 from paste_proxy.lab.sizes import SUBJECT, Sizes
@@ -36,9 +37,14 @@ class Agent:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._model = AsyncOpenAI(base_url=f"{cell.url}/v1", api_key="none", max_retries=0, timeout=timeout_s)
         self._tools: list[Any] = []
+        self._own = Toolbox(cell.own, cell.url) if cell.own is not None else None
 
     async def prepare(self) -> None:
-        """Ask the gateway for its tools, ready to be passed on."""
+        """Ask the gateway for its tools, ready to be passed on; or get one's own ready."""
+        if self._own is not None:
+            await self._own.warm_up()
+            self._tools = self._own.offered()
+            return
         async with self._http.get(f"{self.cell.url}/v1/tools", timeout=self._timeout) as response:
             self._tools = (await response.json())["tools"]
 
@@ -73,6 +79,9 @@ class Agent:
     async def _call(self, call: dict[str, Any]) -> tuple[str, ToolSpan]:
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         start = time.monotonic()
+        if self._own is not None:
+            result, outcome, took = await self._own.call(name, arguments, call["id"])
+            return result, _span(name, arguments, start, outcome, took, 0.0)
         async with self._http.post(
             f"{self.cell.url}/v1/tools/{name}",
             data=arguments.encode(),
@@ -81,15 +90,11 @@ class Agent:
         ) as response:
             result = await response.text()
         headers = response.headers
-        return result, ToolSpan(
-            tool=name,
-            subject=str(msgspec.json.decode(arguments)[SUBJECT[name]]),
-            start=start,
-            end=time.monotonic(),
-            outcome=headers.get("x-paste-outcome", "error"),
-            service_s=float(headers.get("x-paste-service-ms", 0)) / 1000,
-            saved_s=float(headers.get("x-paste-saved-ms", 0)) / 1000,
+        service_s, saved_s = (
+            float(headers.get(f"x-paste-{name}-ms", 0)) / 1000 for name in ("service", "saved")
         )
+        outcome = headers.get("x-paste-outcome", "error")
+        return result, _span(name, arguments, start, outcome, service_s, saved_s)
 
     def _record(
         self,
@@ -112,6 +117,11 @@ class Agent:
             transcript=digest_chain(wire),
             addresses=frozenset(address for addresses in found for address in addresses),
         )
+
+
+def _span(tool: str, arguments: str, start: float, outcome: str, service_s: float, saved_s: float) -> ToolSpan:
+    subject = str(msgspec.json.decode(arguments)[SUBJECT[tool]])
+    return ToolSpan(tool, subject, start, time.monotonic(), outcome, service_s, saved_s)
 
 
 async def _collect(stream: AsyncStream[ChatCompletionChunk]) -> tuple[dict[str, Any], float]:

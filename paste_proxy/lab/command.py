@@ -5,8 +5,10 @@ import os
 import shutil
 import signal
 from importlib.util import find_spec
+from typing import Literal
 
 import click
+import msgspec
 import orjson
 
 from paste_proxy.errors import LabError
@@ -38,11 +40,18 @@ LIVE_TASKS, LIVE_AT_ONCE = 8, 4
     type=click.IntRange(2, FIRST_LEARNT),
     help="Tasks per cell, instead of the workload's 32 (sglang: 8).",
 )
-def demo(*, as_json: bool, engine: str, tasks: int | None) -> None:
+@click.option(
+    "--attach",
+    type=click.Choice(["gateway", "wrap"]),
+    default="gateway",
+    show_default=True,
+    help="Where the tools are: behind the proxy, or wrapped in the agents' process.",
+)
+def demo(*, as_json: bool, engine: str, tasks: int | None, attach: Literal["gateway", "wrap"]) -> None:
     """Run research tasks with running ahead off and on, side by side, and compare."""
     if find_spec("openai") is None:
         raise LabError("the demo's agents use the openai SDK: pip install 'paste-proxy[demo]'", param="openai")
-    settings = _settings(engine, tasks)
+    settings = msgspec.structs.replace(_settings(engine, tasks), attach=attach)
     _print_heading(settings, to_stderr=as_json)
     result = asyncio.run(_run(settings))
     for line in result.complaints:

@@ -23,7 +23,7 @@ from paste_proxy.lab.learning import learn
 from paste_proxy.lab.machine import busy_share, cpu_times
 from paste_proxy.lab.policy import Policy
 from paste_proxy.lab.processes import Child, child, module
-from paste_proxy.lab.records import AgentPlan, Cell, ServiceSpan, TaskRecord
+from paste_proxy.lab.records import AgentPlan, Cell, OwnTools, ServiceSpan, TaskRecord
 from paste_proxy.lab.sglang_server import (
     INSTALL_COMMAND,
     VENV_VARIABLE,
@@ -50,6 +50,8 @@ class DemoSettings(msgspec.Struct, frozen=True):
     time_scale: float
     token_scale: float = 1.0
     engine: Literal["scripted", "sglang"] = "scripted"
+    attach: Literal["gateway", "wrap"] = "gateway"
+    """Where the tools are: behind the proxy, or wrapped in the agents' process."""
     at_once: int = 8
     """Tasks at once per cell: two cores are then less than half busy, and the whole takes less than 120 s."""
     learn_tasks: int = 96
@@ -111,7 +113,8 @@ class Demo:
         async with AsyncExitStack() as stack:
             cells = await self._start(stack)
             self._told("warming up the tools of both cells")
-            await asyncio.gather(*(self.warm_up(cell.url) for cell in cells))
+            if self._settings.attach == "gateway":  # else the agents do, in whose process they are
+                await asyncio.gather(*(self.warm_up(cell.url) for cell in cells))
             before, stats = cpu_times(), await _stats(cells[1].url)
             self._told(f"running {self._settings.tasks} tasks in cell A (off) and in cell B (on), side by side")
             records = await self.run_agents(cells, self._longest_first())
@@ -149,7 +152,7 @@ class Demo:
         self._told(f"starting the proxy of cell {cell}")
         async with child(f"the proxy of cell {cell}", command, self._folder) as proxy:
             self._proxies.append(proxy)
-            yield Cell(cell, await _listening(proxy))
+            yield Cell(cell, await _listening(proxy), self._own_tools(cell))
 
     # -- before the clock starts --------------------------------------------------------------------------
 
@@ -203,6 +206,12 @@ class Demo:
         config.write_bytes(orjson.dumps(self._config(cell, engine)))  # JSON is YAML
         return (*self._settings.serve, "--config", str(config))
 
+    def _own_tools(self, cell: str) -> OwnTools | None:
+        if self._settings.attach == "gateway":
+            return None
+        scales = self._settings.time_scale, self._settings.token_scale
+        return OwnTools(cell != "A", *scales, str(self._log(cell)))
+
     def _config(self, cell: str, engine: str) -> dict[str, Any]:
         slots = self._workload.tool_slots
         options = {
@@ -210,10 +219,11 @@ class Demo:
             "token_scale": self._settings.token_scale,
             "log": str(self._log(cell)),
         }
+        plugins = [{"path": str(Path(remote.__file__).resolve()), "options": options}]
         config: dict[str, Any] = {
             "listen": {"port": 0},
             "backend": {"url": engine},
-            "plugins": [{"path": str(Path(remote.__file__).resolve()), "options": options}],
+            "plugins": plugins if self._settings.attach == "gateway" else [],
             "limits": {"tool_runs": slots.search + slots.open},
             "speculation": {"mode": "off"},
         }

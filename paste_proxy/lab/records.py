@@ -13,7 +13,7 @@ class LlmSpan(msgspec.Struct, frozen=True):
 
 
 class ToolSpan(msgspec.Struct, frozen=True):
-    """One call as the agent waited for it; the last three as the gateway's headers state them."""
+    """One call as the agent waited for it; the last three as the gateway's headers state them, if it ran it."""
 
     tool: str
     subject: str
@@ -70,11 +70,23 @@ class TokenCount(msgspec.Struct, frozen=True):
     output: int
 
 
+class OwnTools(msgspec.Struct, frozen=True):
+    """Tools that the agents of a cell run in their own process."""
+
+    wrapped: bool
+    time_scale: float
+    token_scale: float
+    log: str
+    """The access log of what they ask of their service."""
+
+
 class Cell(msgspec.Struct, frozen=True):
     """Where the agents of one cell find their model and their tools."""
 
     name: str
     url: str
+    own: OwnTools | None = None
+    """None: they call the gateway's."""
 
 
 class AgentPlan(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ moment the plugin is loaded. docs/plugins.md explains the keys by example.
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
@@ -155,7 +155,12 @@ def _built(function: Callable[..., Any], declared: dict[str, Any], file: str, li
     _check_kind(function, hooks)
     _check_fingerprint(hooks.fingerprint, signature)
     return Tool(
-        spec=_spec(checked, function, signature, has_fingerprint=hooks.fingerprint is not None),
+        spec=_spec(
+            checked,
+            inspect.getdoc(function) or "",
+            signature.parameters,
+            has_fingerprint=hooks.fingerprint is not None,
+        ),
         function=function,
         file=file,
         line=line,
@@ -183,8 +188,13 @@ def _converted(declared: dict[str, Any], to: type[T]) -> T:
         raise SchemaError(f"{where.rstrip('`')}: {reason}" if where else reason) from error
 
 
+def declared_spec(description: str, parameters: dict[str, Any], declared: Mapping[str, Any]) -> ToolSpec:
+    """The spec of a tool that is no `Tool`, with the plain keys of a `Declaration`. Raises `SchemaError`."""
+    return _spec(_converted(dict(declared), _Checked), description, parameters, has_fingerprint=False)
+
+
 def _spec(
-    checked: _Checked, function: Callable[..., Any], signature: Signature, *, has_fingerprint: bool
+    checked: _Checked, description: str, parameters: dict[str, Any], *, has_fingerprint: bool
 ) -> ToolSpec:
     stated = {
         key: value for key, value in msgspec.structs.asdict(checked).items() if value is not msgspec.UNSET
@@ -193,12 +203,12 @@ def _spec(
         if checked.writes:
             raise SchemaError("writes: a tool with effect `read` writes nothing; drop one of the two")
         stated["writes"] = frozenset()
-    unknown = sorted(stated.get("inert", frozenset()) - set(signature.arguments.__struct_fields__))
+    unknown = sorted(stated.get("inert", frozenset()) - parameters.get("properties", {}).keys())
     if unknown:
         raise SchemaError(f"inert: no such argument: {', '.join(unknown)}")
     return ToolSpec(
-        description=inspect.getdoc(function) or "",
-        parameters=signature.parameters,
+        description=description,
+        parameters=parameters,
         has_fingerprint=has_fingerprint,
         **stated,
     )

@@ -23,6 +23,15 @@ class Output(msgspec.Struct, frozen=True):
     max_age: float | None = None
     """Seconds from the start of its run after which this result is not released, where that is less than its
     tool's `max_age`. 0: it is of no use to a call that came after the run began."""
+    kept: int | None = None
+    """Bytes of a result that its client keeps; `body` is then empty, or a copy for predictions."""
+    digest: str = ""
+    """Of such a result, to compare it with another; "" where none could be taken."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that are kept with it."""
+        return len(self.body) if self.kept is None else self.kept
 
 
 class Perishable(msgspec.Struct, frozen=True):
@@ -47,6 +56,8 @@ class Run(msgspec.Struct, frozen=True):
     arguments: dict[str, Any]
     context: RunContext
     run_class: RunClass
+    client: str = ""
+    """Of a leased run, the client that runs it."""
 
 
 class Executor(Protocol):

@@ -33,7 +33,8 @@ class RoutingExecutor:
         await asyncio.gather(*(executor.close() for executor in self._executors.values()))
 
     def _of(self, tool: str) -> Executor:
-        executor = self._executors.get(self._source(tool))
+        source = self._source(tool)
+        executor = self._executors.get(source) or self._executors.get(source.partition(":")[0])
         if executor is None:
             raise UnknownToolError(f"there is no tool {tool!r} any more: its server is gone", param=tool)
         return executor

@@ -14,6 +14,14 @@ PLUGINS = "plugins"
 """The source of the tools that this process runs itself."""
 
 
+CLIENT = "client"
+"""The kind of source that tools have which are wrapped in the processes of agents, one for each tenant."""
+
+
+def client_source(tenant: str) -> str:
+    return f"{CLIENT}:{tenant}"
+
+
 class Offered(msgspec.Struct, frozen=True):
     """What came of an offer."""
 
@@ -43,6 +51,23 @@ class ToolTable(Mapping[str, ToolSpec]):
     def source(self, name: str) -> str:
         """Who offered the tool; "" where there is none."""
         return self._source.get(name, "")
+
+    def is_leased(self, name: str) -> bool:
+        """Whether it runs in the process of a client: nobody else can call it."""
+        return self.source(name).startswith(f"{CLIENT}:")
+
+    def serves(self, name: str, tenant: str, client: str = "") -> bool:
+        """Whether there is such a tool for the tenant, called by `client`, or with "" over the gateway."""
+        leased = self.is_leased(name)
+        return name in self._specs and leased == bool(client) and (not leased or self.is_of(name, tenant))
+
+    def is_of(self, name: str, tenant: str) -> bool:
+        """Whether the tenant's requests may mean it."""
+        return self.source(name) == client_source(tenant) if self.is_leased(name) else name in self._specs
+
+    def listed(self) -> list[ToolSpec]:
+        """Those that the gateway can run."""
+        return [spec for name, spec in self._specs.items() if not self.is_leased(name)]
 
     def offer(self, source: str, specs: Iterable[ToolSpec]) -> Offered:
         """From now on these, and no others, are the tools of `source`."""

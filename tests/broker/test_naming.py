@@ -57,11 +57,11 @@ def test_requirements_matter_in_any_order_and_none_is_as_good_as_an_empty_list()
 def test_a_list_s_names_are_those_of_its_tools_and_arguments_and_one_object() -> None:
     names = ToolNames(ToolTable(SPECS), ["mcp__"])
     offered = (RequestTool("mcp__open", SCHEMA), RequestTool("other", {"properties": 1}))
-    resolved = names.resolve(offered)
+    resolved = names.resolve(offered, "default")
     assert resolved.offered == {"open", "other", *SCHEMA["properties"]}
-    assert names.resolve(offered).offered is resolved.offered
+    assert names.resolve(offered, "default").offered is resolved.offered
     many: dict[str, Any] = {"properties": {f"a{number}": {} for number in range(2 * NAMES_KEPT)}}
-    assert len(names.resolve((RequestTool("other", many),)).offered) == NAMES_KEPT
+    assert len(names.resolve((RequestTool("other", many),), "default").offered) == NAMES_KEPT
 
 
 def test_lists_of_any_size_are_remembered_in_little_space() -> None:
@@ -73,7 +73,7 @@ def test_lists_of_any_size_are_remembered_in_little_space() -> None:
                 RequestTool("open", SCHEMA),
                 RequestTool("other", {"description": f"{number}{'x' * 50_000}"}),
             )
-            assert names.resolve(offered).ours == {"open": "open"}
+            assert names.resolve(offered, "default").ours == {"open": "open"}
         assert tracemalloc.get_traced_memory()[0] < 1_000_000
     finally:
         tracemalloc.stop()

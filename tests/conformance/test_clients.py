@@ -7,6 +7,7 @@ so even a model with random weights calls tools, several at once.
 import asyncio
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ pytestmark = ENGINE_TEST
 
 CLIENTS = Path(__file__).parent / "clients"
 NAMES = sorted(path.stem for path in CLIENTS.glob("*.py") if path.stem not in ("__init__", "common"))
+WRAPPED = [name for name in NAMES if name.startswith("wrapped_")]
+ROOT = str(CLIENTS.parents[2])
 TIMEOUT_S = 120.0
 """An import of litellm alone takes 6 s of CPU."""
 
@@ -36,7 +39,8 @@ class Run(msgspec.Struct):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def front(pythonic_engine: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with serving(pythonic_engine, tmp_path_factory.mktemp("proxy")) as url:
+    allowed = "speculation: {allow: [slow_weather, slow_file]}"
+    async with serving(pythonic_engine, tmp_path_factory.mktemp("proxy"), allowed) as url:
         yield url
 
 
@@ -44,7 +48,7 @@ async def run_client(name: str, url: str) -> Run:
     python = find_clients()
     if python is None:
         pytest.skip(f"no clients in {clients_folder()}; to install them: {INSTALL_COMMAND}")
-    quiet = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
+    quiet = {"PYTHONPATH": ROOT, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
     process = await asyncio.create_subprocess_exec(
         str(python),
         str(CLIENTS / f"{name}.py"),
@@ -91,3 +95,17 @@ async def test_a_client_finishes_its_loop_in_one_session_and_the_tap_saw_its_cal
     assert run.turns >= 2
     assert run.calls
     assert await sealed(front, *new) == run.calls
+
+
+async def hits(url: str) -> Counter[str]:
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/paste/v1/stats") as response:
+        return Counter((await response.json())["hits"])
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+async def test_calls_of_wrapped_tools_find_what_ran_while_the_model_still_wrote(front: str, name: str) -> None:
+    before = await hits(front)
+    run = await run_client(name, front)
+    new = await hits(front) - before
+    assert new["decided"] + new["reused"] + new["joined"] >= 1, new
+    assert new.total() <= len(run.calls), "what is still under way when its process ends is not counted"

@@ -41,6 +41,16 @@ async def test_transcripts_are_equal_and_calls_ran_ahead() -> None:
     assert told[-1].startswith("cell A: 3 of 3 tasks, cell B: 3 of 3 tasks, ")
 
 
+async def test_wrapped_tools_run_ahead_in_the_agents_process() -> None:
+    result = await run_demo(msgspec.structs.replace(SMALL, attach="wrap"))
+    figures = result.outcome.as_json()
+    assert figures["lossless"] is True
+    assert figures["hits"]["reused"] + figures["hits"]["joined"] + figures["hits"]["decided"] > 0
+    outcomes = {(record.cell, call.outcome) for record in result.records for call in record.calls}
+    assert {("A", "executed"), ("B", "reused")} <= outcomes
+    assert ("A", "reused") not in outcomes
+
+
 @pytest.mark.parametrize(("of", "quarters"), [(8, [2, 4, 6, 8]), (6, [2, 3, 5, 6]), (2, [1, 2]), (1, [1])])
 def test_each_quarter_is_told_once(of: int, quarters: list[int]) -> None:
     assert [count for count in range(1, of + 1) if is_quarter(count, of)] == quarters

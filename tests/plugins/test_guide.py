@@ -2,7 +2,7 @@
 
 import doctest
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import yaml
 
+from paste_proxy.client import close
 from paste_proxy.config import Config, PluginConfig
 from paste_proxy.tools.authoring import Declaration
 from paste_proxy.tools.http.guard import Guard
@@ -42,6 +43,22 @@ def _blocks(language: str) -> list[str]:
     return [text for name, text in BLOCKS if name == language]
 
 
+def _is_agent(block: str) -> bool:
+    """Code of an agent that wraps its tools, rather than a plugin."""
+    return "from paste_proxy.client" in block
+
+
+@pytest.fixture
+def wrapped(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """What the guide's agents define. There is no proxy."""
+    monkeypatch.setenv("PASTE_PROXY_URL", "http://127.0.0.1:9")
+    namespace: dict[str, Any] = {}
+    for block in filter(_is_agent, _blocks("python")):
+        exec(compile(block, "docs/plugins.md", "exec"), namespace)
+    yield namespace
+    close()
+
+
 @pytest.fixture
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """All plugins of the guide, configured as the guide configures them."""
@@ -61,6 +78,8 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
         if "entry_point" in plugin
     ]
     for block in _blocks("python"):
+        if _is_agent(block):
+            continue
         name = block.splitlines()[0].removeprefix("# ")
         (tmp_path / name).write_text(block)
         configs.append(PluginConfig(path=str(tmp_path / name), options=configured.pop(name, {})))
@@ -80,20 +99,21 @@ def test_every_block_is_of_a_kind_that_is_run() -> None:
     assert len(BLOCKS) == GUIDE.count("```") / 2
 
 
-def test_the_examples_do_what_they_show(registry: Registry) -> None:
+def test_the_examples_do_what_they_show(registry: Registry, wrapped: dict[str, Any]) -> None:
     for block in _blocks("pycon"):
-        example = doctest.DocTestParser().get_doctest(block, dict(registry), "docs/plugins.md", None, 0)
+        known = {**wrapped, **registry}
+        example = doctest.DocTestParser().get_doctest(block, known, "docs/plugins.md", None, 0)
         assert doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(example).failed == 0
 
 
-def test_the_configurations_are_valid(registry: Registry) -> None:
+def test_the_configurations_are_valid(registry: Registry, wrapped: dict[str, Any]) -> None:
     for block in _blocks("yaml"):
         config = msgspec.convert(yaml.safe_load(block), Config)
         documents = dict.fromkeys(config.openapi, SHOP)
         guard = Guard(config.http.targets, "http.targets")
         operations = http_operations(config, guard, documents, {"WEATHER_TOKEN": "t"})
         readable = {one.spec.name for one in operations if one.spec.effect is Effect.READ}
-        assert set(config.speculation.allow) <= readable.union(registry)
+        assert set(config.speculation.allow) <= readable.union(registry, wrapped)
 
 
 @pytest.mark.parametrize("run_class", [RunClass.AUTHORITATIVE, RunClass.SPECULATIVE])

@@ -1,8 +1,10 @@
 """The tools of all agents, and how they report. Imported by the programs beside it, not by the tests."""
 
+import asyncio
 import json
 import sys
-from typing import Any
+import time
+from typing import Any, Literal
 
 MODEL = "tiny"
 QUESTION = "What is the weather in Paris, and what do my notes say?"
@@ -74,3 +76,23 @@ def report(calls: list[dict[str, Any]], turns: int) -> None:
 
 def base_url() -> str:
     return sys.argv[1]
+
+
+# -- the tools of agents that wrap theirs -------------------------------------------------------------------
+
+
+def slow_weather(city: Literal["London", "Paris"], unit: Literal["C", "F"]) -> str:
+    """The weather in a city."""
+    time.sleep(SLOW_S)
+    return get_weather(city, unit)
+
+
+async def slow_file(path: Literal["notes.txt", "todo.txt"]) -> str:
+    """The text of a file."""
+    await asyncio.sleep(SLOW_S)
+    return read_file(path)
+
+
+SLOW_S = 0.3
+"""So that a run ahead can be told from one that was not."""
+READS = {"slow_weather": "read", "slow_file": "read"}

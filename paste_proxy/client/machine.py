@@ -1,0 +1,388 @@
+"""The client's side of the connection without its socket: what it says, what becomes of calls and runs ahead.
+
+Used by one thread only. Nothing here waits for the proxy: a call that gets no answer is run by its caller, and
+what the proxy says of it later is only book-keeping. A result is given out once, to the call that the proxy
+names, if it is the same tool, asked with the same values, and not too old by this side's clock.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+
+from paste_proxy.client.alike import alike
+from paste_proxy.client.protocol import (
+    ID_LIMIT,
+    VERSION,
+    Answer,
+    Began,
+    Cancel,
+    Claim,
+    Ended,
+    FromClient,
+    Hello,
+    Leave,
+    OfferedTool,
+    ProtocolError,
+    RunAhead,
+    Welcome,
+    decode_from_proxy,
+    encode,
+    offered,
+)
+from paste_proxy.tools.spec import ToolSpec
+
+AHEAD_LIMIT = 64
+"""Runs ahead at once, all tools together, as `limits.tool_runs` has it. How many it really is the operator's
+`speculation.slots` says: this only keeps a proxy from flooding its clients."""
+KEPT_LIMIT = 256
+"""Results that are kept; a session has about five. The oldest goes first."""
+CALLS_LIMIT = 1024
+"""Calls without an answer. A proxy that leaves so many is asked nothing more until it has caught up."""
+
+
+class Alone(Enum):
+    """The caller runs the tool itself."""
+
+    ALONE = "alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The result is there already."""
+
+    value: Any
+
+
+class Joined(Enum):
+    """The result is on its way; another verdict follows when it is there."""
+
+    JOINED = "joined"
+
+
+Verdict = Alone | Kept | Joined
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A call by the agent. `told` hears of the verdict; not of one that comes after `settle` or `leave`."""
+
+    tool: str
+    arguments: str
+    """JSON text."""
+    values: Mapping[str, Any]
+    """The same as the tool gets them."""
+    identity: object
+    """What is called, and for whom: results are given out only within one."""
+    told: Callable[[Verdict], None]
+    origin: Any = None
+    """Where the call comes from, for the host: later runs ahead of its session are made as if from there."""
+    tool_call_id: str = ""
+    session: str = ""
+    mark: object = None
+    """What a look at what it would read gave when it was made."""
+    asks: bool = True
+    """The caller wants a verdict; else it is told for the proxy's books alone."""
+    waits: bool = True
+    """The caller waits for its verdict still."""
+    number: int = 0
+    run: str = ""
+    """The run that it is, by the proxy's books."""
+    ended: Ended | None = None
+    """Said of its own run before the proxy had named it."""
+
+
+@dataclass(eq=False, slots=True)
+class Ahead:
+    """A run ahead of its call."""
+
+    id: str
+    tool: str
+    arguments: dict[str, Any]
+    session: str
+    started: float | None = None
+    value: Any = None
+    identity: object = None
+    mark: object = None
+    """What a look at what it reads gave just before it began."""
+    is_ready: bool = False
+    is_dropped: bool = False
+    owner: Call | None = None
+    """The call that joined it."""
+    work: Any = field(default=None, repr=False)
+    """The host's own."""
+
+
+class Host(Protocol):
+    """Runs tools, and says `began` and `ended` for each. Nothing here raises."""
+
+    def start(self, run: Ahead) -> str:
+        """Why it can't be; "" where it was started."""
+        ...
+
+    def stop(self, run: Ahead) -> None:
+        """Its result is not wanted; it may go on where nothing can stop it."""
+        ...
+
+    def answered(self, call: Call, session: str) -> None:
+        """The call is of this session."""
+        ...
+
+
+class Machine:
+    def __init__(self, host: Host, name: str = "") -> None:
+        self.refused: Mapping[str, str] = {}
+        """Tools that can never run ahead, and why."""
+        self.is_up = False
+        self._host = host
+        self._name = name[:ID_LIMIT]
+        self._specs: dict[str, ToolSpec] = {}
+        self._offers: dict[str, OfferedTool] = {}
+        self._greeted = False
+        self._out: list[bytes] = []
+        self._calls: dict[int, Call] = {}
+        self._number = 0
+        self._ahead: dict[str, Ahead] = {}
+        self._busy: Counter[str] = Counter()
+        self._ran_unseen: set[str] = set()
+
+    # -- the connection -----------------------------------------------------------------------------------
+
+    def offer(self, specs: Iterable[ToolSpec]) -> None:
+        """These tools, too. A later one of the same name takes the place of the former."""
+        for spec in specs:
+            self._specs[spec.name], self._offers[spec.name] = spec, offered(spec)
+        if self._greeted:
+            self._hello()
+
+    def opened(self) -> None:
+        self._out.clear()
+        self._greeted = True
+        self._hello()
+
+    def _hello(self) -> None:
+        ran, self._ran_unseen = tuple(sorted(self._ran_unseen)), set()
+        self._say(Hello(VERSION, tuple(self._offers.values()), self._name, ran))
+
+    def lost(self) -> None:
+        """The proxy forgets what it leased, and hears nothing more of calls: they go on without it. What has
+        joined a run has it for its own."""
+        self.is_up = self._greeted = False
+        self._out.clear()
+        owners = [run.owner for run in self._ahead.values() if run.owner is not None]
+        for run in list(self._ahead.values()):
+            if run.owner is None:
+                self._drop(run)
+        calls, self._calls = self._calls, {}
+        for call in calls.values():
+            self._note_unseen(call)
+            if call not in owners:
+                self._settle(call, Alone.ALONE)
+
+    def received(self, frame: bytes | str, now: float) -> None:
+        """Raises `ProtocolError`: the connection is then to be closed."""
+        message = decode_from_proxy(frame)
+        match message:
+            case Welcome():
+                if message.version != VERSION:
+                    raise ProtocolError(f"the proxy speaks version {message.version}, this is {VERSION}")
+                self.is_up, self.refused = True, message.refused
+            case RunAhead():
+                self._start(message, now)
+            case Cancel():
+                run = self._ahead.get(message.run)
+                if run is not None and run.owner is None:
+                    self._drop(run)
+            case Answer():
+                self._answer(message, now)
+
+    def unsent(self) -> list[bytes]:
+        out, self._out = self._out, []
+        return out
+
+    def _say(self, message: FromClient) -> None:
+        self._out.append(encode(message))
+
+    # -- calls --------------------------------------------------------------------------------------------
+
+    def claim(self, call: Call) -> None:
+        """Ask the proxy for it, if there is one; else the caller is told at once to go alone."""
+        if not self.is_up or len(self._calls) >= CALLS_LIMIT:
+            self._settle(call, Alone.ALONE)
+            return
+        self._number += 1
+        call.number = self._number
+        self._calls[call.number] = call
+        self._say(Claim(call.number, call.tool, call.arguments, call.tool_call_id, call.session))
+
+    def leave(self, call: Call) -> None:
+        """The caller has given up, and runs nothing."""
+        call.waits = False
+        if self._calls.pop(call.number, None) is not None:
+            self._say(Leave(call.number))
+        for run in [one for one in self._ahead.values() if one.owner is call]:
+            run.owner = None
+            self._drop(run)
+
+    def impatient(self, call: Call) -> None:
+        """The caller has begun to run the tool itself, without an answer."""
+        call.waits = False
+
+    def finished(self, call: Call, error: str | None) -> None:
+        """The caller has run the tool itself; `error` where that gave no result."""
+        call.waits = False
+        call.ended = Ended(call.run, error)
+        if call.number not in self._calls:
+            self._note_unseen(call)
+        elif call.run:
+            del self._calls[call.number]
+            self._say(call.ended)
+
+    def _answer(self, answer: Answer, now: float) -> None:
+        call = self._calls.get(answer.call)
+        if call is None:
+            if answer.outcome in ("executed", "promoted"):
+                self._say(Ended(answer.run, "the caller left"))
+            return
+        if answer.session:
+            self._host.answered(call, answer.session)
+        if answer.outcome in ("executed", "promoted"):
+            self._adopt(call, answer.run)
+            return
+        run = self._ahead.get(answer.run)
+        if run is not None and not run.is_ready:
+            run.owner = call
+            if call.waits:
+                call.told(Joined.JOINED)
+            return
+        if run is None and answer.outcome == "joined":
+            self._settle(call, Alone.ALONE)  # it gave no result, and the proxy will say what the call is then
+            return
+        del self._calls[call.number]
+        if run is None:
+            self._settle(call, Alone.ALONE)
+        else:
+            del self._ahead[run.id]
+            self._give(call, run, now)
+
+    def _adopt(self, call: Call, run: str) -> None:
+        """The caller runs the tool; by the proxy's books that is `run`."""
+        call.run = run
+        if call.ended is not None:
+            del self._calls[call.number]
+            self._say(msgspec.structs.replace(call.ended, run=run))
+        self._settle(call, Alone.ALONE)
+
+    def _give(self, call: Call, run: Ahead, now: float) -> None:
+        spec = self._specs[run.tool]
+        fresh = run.started is not None and now - run.started <= spec.max_age
+        same = (
+            run.identity == call.identity
+            and run.mark == call.mark
+            and alike(run.arguments, call.values, spec.inert)
+        )
+        self._settle(call, Kept(run.value) if fresh and same else Alone.ALONE)
+
+    def _settle(self, call: Call, verdict: Verdict) -> None:
+        if call.waits:
+            call.waits = False
+            call.told(verdict)
+
+    def _note_unseen(self, call: Call) -> None:
+        spec = self._specs.get(call.tool)
+        if spec is not None and spec.writes:
+            self._ran_unseen.add(call.tool)
+
+    # -- runs ahead ---------------------------------------------------------------------------------------
+
+    def _start(self, message: RunAhead, now: float) -> None:
+        self._expire(now)
+        arguments = msgspec.json.decode(message.arguments)
+        reason = self._why_not(message, arguments)
+        run = Ahead(message.run, message.tool, arguments, message.session)
+        if not reason:
+            self._ahead[run.id] = run
+            self._busy[run.tool] += 1
+            reason = self._host.start(run)
+            if reason:
+                self.ended(run, None, reason, now=now)
+        elif run.id not in self._ahead:
+            self._say(Ended(run.id, reason))
+
+    def _why_not(self, message: RunAhead, arguments: Any) -> str:
+        if message.tool not in self._specs or message.tool in self.refused:
+            return "no tool of this name runs ahead here"
+        if message.run in self._ahead or not isinstance(arguments, dict):
+            return "not a run"
+        if (
+            self._busy.total() >= AHEAD_LIMIT
+            or self._busy[message.tool] >= self._specs[message.tool].concurrency
+        ):
+            return "busy"
+        return ""
+
+    def began(self, run: Ahead, identity: object, now: float) -> None:
+        """Its function is entered, for `identity`."""
+        run.started, run.identity = now, identity
+        if run.id in self._ahead:
+            self._say(Began(run.id))
+
+    def ended(
+        self,
+        run: Ahead,
+        value: Any,
+        error: str | None,
+        *,
+        now: float,
+        size: int = 0,
+        digest: str = "",
+        output: str | None = None,
+    ) -> None:
+        """It has really ended; also one that was dropped."""
+        self._busy[run.tool] -= 1
+        if self._ahead.get(run.id) is not run:
+            return
+        if self.is_up:
+            self._say(Ended(run.id, error, size, digest, output))
+        owner, run.owner = run.owner, None
+        if error is not None or owner is not None:
+            del self._ahead[run.id]
+        if error is None:
+            run.value, run.is_ready = value, True
+        if owner is not None and error is None:
+            self._calls.pop(owner.number, None)
+            self._give(owner, run, now)
+        elif owner is not None:
+            self._settle(owner, Alone.ALONE)
+        self._make_room()
+
+    def _drop(self, run: Ahead) -> None:
+        del self._ahead[run.id]
+        run.is_dropped = True
+        if not run.is_ready:
+            self._host.stop(run)
+
+    def _expire(self, now: float) -> None:
+        """What the proxy has forgotten to cancel."""
+        for run in list(self._ahead.values()):
+            too_old = run.started is not None and now - run.started > self._specs[run.tool].max_age
+            if run.is_ready and too_old:
+                del self._ahead[run.id]
+
+    def _make_room(self) -> None:
+        ready = [run for run in self._ahead.values() if run.is_ready]
+        for run in ready[: max(0, len(ready) - KEPT_LIMIT)]:
+            del self._ahead[run.id]
+
+    @property
+    def kept(self) -> int:
+        """Runs ahead that are under way, and results."""
+        return len(self._ahead)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that the proxy has not closed in its books."""
+        return len(self._calls)

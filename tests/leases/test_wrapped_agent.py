@@ -1,0 +1,154 @@
+"""The whole way: an agent with wrapped tools, a real proxy on loopback, and the socket between them."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+from aiohttp.test_utils import TestServer
+
+from paste_proxy.client.protocol import PATH, VERSION, Welcome, encode
+from paste_proxy.client.wrapping import close, wrap
+from tests.leases.wrapped_agent import Library, agent, connected, running
+from tests.test_app import stats
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_the_same_transcript_with_and_without_wrap_and_less_waiting(kind: str) -> None:
+    library = Library()
+    made = library.tools() if kind == "async" else library.sync_tools()
+    async with running("find", "read") as (url, proxy):
+        plain = await agent(url, "emma", made)
+        tools = await connected(url, made, proxy)
+        assert await agent(url, "emma", tools) == plain
+        counted = await stats(url)
+    hits = counted["hits"]
+    assert hits["executed"] == hits["promoted"] == 0
+    assert hits["decided"] + hits["reused"] + hits["joined"] == 3
+
+
+async def test_nothing_runs_ahead_that_the_operator_has_not_listed() -> None:
+    library = Library()
+    async with running("find") as (url, proxy):
+        tools = await connected(url, library.tools(), proxy)
+        await agent(url, "emma", tools)
+        await asyncio.sleep(0.05)  # what is told of calls that were not waited for
+        counted = await stats(url)
+    assert counted["hits"]["executed"] == 2
+    assert library.runs[-2:] == ["emma-1", "emma-2"]
+
+
+async def test_wrapped_tools_are_listed_and_callable_nowhere() -> None:
+    library = Library()
+    async with running("find", "read") as (url, proxy), ClientSession(url) as http:
+        await connected(url, library.tools(), proxy)
+        assert (await (await http.get("/v1/tools")).json())["tools"] == []
+        for path in ("/v1/tools/find",):
+            assert (await http.get(path)).status == 404
+            assert (await http.post(path, json={"word": "x"})).status == 404
+    assert library.runs == []
+
+
+async def test_without_a_proxy_wrapped_tools_are_as_unwrapped_ones(caplog: Any) -> None:
+    library = Library()
+    find, read = wrap(library.tools(), proxy="http://127.0.0.1:9", effects={"find": "read"})
+    assert await find("emma") == ["emma-1", "emma-2"]
+    assert await read(book="b") == "text of b"
+    for _ in range(100):
+        if "no proxy" in caplog.text:
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.5)  # a second attempt
+    assert caplog.text.count("no proxy at http://127.0.0.1:9") == 1
+    await asyncio.to_thread(close)
+
+
+def descriptors_open() -> int:
+    return len(list(Path(f"/proc/{os.getpid()}/fd").iterdir()))
+
+
+async def test_a_client_that_goes_leaves_no_task_and_no_descriptor() -> None:
+    library = Library()
+    async with running("find", "read") as (url, proxy):
+        tools = await connected(url, library.tools(), proxy)
+        await agent(url, "emma", tools)
+        await asyncio.to_thread(close)
+        await asyncio.sleep(0.1)
+        tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
+        for _ in range(3):
+            tools = await connected(url, library.tools(), proxy)
+            await tools[0]("again")
+            await asyncio.to_thread(close)
+            await asyncio.sleep(0.1)
+        assert len(asyncio.all_tasks()) <= tasks
+        assert descriptors_open() <= descriptors
+        assert len(proxy.runtime.core.tools) == 0
+        assert proxy.runtime.core.broker.live == 0
+
+
+async def test_more_clients_than_are_allowed_run_alone() -> None:
+    library = Library()
+    async with running(clients=0) as (url, _):
+        find, _ = wrap(library.tools(), proxy=url)
+        assert await find("emma") == ["emma-1", "emma-2"]
+
+
+@asynccontextmanager
+async def silent_proxy() -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """It says welcome, and answers nothing; what it hears."""
+    heard: list[dict[str, Any]] = []
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            heard.append(json.loads(message.data))
+            if heard[-1]["say"] == "hello":
+                await socket.send_bytes(encode(Welcome(VERSION, {})))
+        return socket
+
+    app = web.Application()
+    app.router.add_get(PATH, serve)
+    async with TestServer(app, host="127.0.0.1") as server:
+        yield str(server.make_url("")).rstrip("/"), heard
+        await asyncio.to_thread(close)
+
+
+async def test_a_proxy_that_does_not_answer_costs_a_call_no_more_than_its_patience() -> None:
+    library = Library()
+    async with silent_proxy() as (url, heard):
+        find, _ = wrap(library.tools(), proxy=url, effects={"find": "read"})
+        async with asyncio.timeout(10):
+            while not heard:  # noqa: ASYNC110 - another thread's
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            assert await find("emma") == ["emma-1", "emma-2"]
+            cancelled = asyncio.get_running_loop().create_task(find("other"))
+            await asyncio.sleep(0.01)
+            cancelled.cancel()
+            while heard[-1]["say"] != "leave":  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert library.runs == ["emma"]
+        assert [one["say"] for one in heard] == ["hello", "claim", "claim", "leave"]
+
+
+async def test_the_last_words_of_an_agent_are_said() -> None:
+    async with silent_proxy() as (url, heard):
+        source = (
+            "import time\nfrom paste_proxy.client import wrap\n"
+            "def note(k: int) -> int:\n    '''Note.'''\n    return k\n"
+            f"[note] = wrap([note], proxy={url!r})\n"
+            "time.sleep(2.0)\nnote(1)\n"
+        )
+        agent = await asyncio.create_subprocess_exec(sys.executable, "-c", source)
+        assert await agent.wait() == 0
+        async with asyncio.timeout(5):
+            while len(heard) < 2:  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.01)
+        assert [one["say"] for one in heard] == ["hello", "claim"]
