@@ -5,7 +5,7 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from paste_proxy.clock import SystemClock
 from paste_proxy.config import Config
 from paste_proxy.core import Core
 from paste_proxy.errors import ConfigError
+from paste_proxy.events import RunProgressed, ToolsOffered
 from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.guard import Guard
 from paste_proxy.leases.endpoint import LeaseEndpoint
@@ -39,7 +40,9 @@ from paste_proxy.tools.http.operations import Operation
 from paste_proxy.tools.http.sources import fetched_documents, http_operations
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
-from paste_proxy.tools.ports import Executor
+from paste_proxy.tools.mcp.executor import McpExecutor
+from paste_proxy.tools.mcp.upstream import Upstream
+from paste_proxy.tools.ports import Executor, Progress
 from paste_proxy.tools.routing import RoutingExecutor
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import CLIENT, PLUGINS, ToolTable
@@ -48,6 +51,8 @@ log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 10.0
 """How much learning a crash may cost: a turn or two per session."""
+SERVERS_WAIT_S = 10.0
+"""How long MCP servers may hold up the start: those that are installed take a second or two."""
 SAVED_AT_ONCE = 4000
 """Numbers that are gathered before the loop goes on: some 20 ms."""
 
@@ -98,12 +103,14 @@ def build(
     local = LocalExecutor(registry, workers=config.speculation.slots)
     http = HttpExecutor(operations, client)
     leases = LeaseExecutor(tools)
-    executors: dict[str, Executor] = {PLUGINS: local, HTTP: http, CLIENT: leases}
-    executor = wrap_executor(RoutingExecutor(tools.source, executors))
+    servers = _mcp_executors(config, tools.source, lambda: runtime)
+    by_source: dict[str, Executor] = {PLUGINS: local, HTTP: http, CLIENT: leases}
+    by_source |= {server.upstream.source: server for server in servers}
+    executor = wrap_executor(RoutingExecutor(tools.source, by_source))
     runtime = Runtime(core, executor, clock)
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
-    app.cleanup_ctx.append(_lifetime(runtime, store, tables))
+    app.cleanup_ctx.append(_lifetime(runtime, store, tables, servers))
     guard = Guard(config.listen.host)
     ToolPlane(runtime, tools, config, access).add_routes(app)
     limit = config.limits.clients
@@ -137,9 +144,10 @@ def _note_unknown_tools(config: Config, specs: Mapping[str, ToolSpec]) -> None:
 
 def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
     """A name that can allow nothing is a mistake, and would be one without a word."""
-    later = [name for name in config.speculation.allow if name not in specs and config.limits.clients]
+    comes = config.limits.clients or config.mcp_servers
+    later = [name for name in config.speculation.allow if name not in specs and comes]
     if later:
-        log.info("speculation.allow: no tool yet, unless a client offers it: %s", ", ".join(later))
+        log.info("speculation.allow: no tool until a server or a client offers it: %s", ", ".join(later))
     for name in config.speculation.allow:
         if name in later:
             continue
@@ -174,11 +182,30 @@ def _check_arguments(specs: Mapping[str, ToolSpec], key: str, tool: str, argumen
             raise ConfigError(f"{key}: {tool} has no argument {argument!r}", param=key)
 
 
+def _mcp_executors(
+    config: Config, source_of: Callable[[str], str], runtime: Callable[[], Runtime]
+) -> list[McpExecutor]:
+    """`runtime`: asked for when a server has something to tell, which is after it was built."""
+
+    def offered(source: str, specs: tuple[ToolSpec, ...]) -> None:
+        runtime().tell(ToolsOffered(source, specs))
+
+    def progressed(run: str, progress: Progress) -> None:
+        runtime().tell(RunProgressed(run, progress))
+
+    allowed = frozenset(config.speculation.allow)
+    return [
+        McpExecutor(Upstream(name, server, source_of, offered, allowed), progressed)
+        for name, server in config.mcp_servers.items()
+    ]
+
+
 def _lifetime(
-    runtime: Runtime, store: PatternStore, tables: Tables
+    runtime: Runtime, store: PatternStore, tables: Tables, servers: Sequence[McpExecutor]
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     async def run(_app: web.Application) -> AsyncIterator[None]:
         runtime.warm_up()
+        await _listed(servers)
         tasks = TaskSet()
         stop = asyncio.Event()
         saver = tasks.spawn(_save_regularly(store, tables, stop), name="save patterns")
@@ -191,6 +218,17 @@ def _lifetime(
         store.close()
 
     return run
+
+
+async def _listed(servers: Sequence[McpExecutor]) -> None:
+    """Clients keep the list of tools that they are given first, and a server takes a moment to give its own."""
+    tried = [server.upstream.tried() for server in servers]
+    try:
+        async with asyncio.timeout(SERVERS_WAIT_S):
+            await asyncio.gather(*tried)
+    except TimeoutError:
+        late = [server.upstream.name for server in servers if not server.upstream.offer.specs]
+        log.warning("MCP servers that are not ready: %s; their tools are listed later", ", ".join(late))
 
 
 async def _save_regularly(store: PatternStore, tables: Tables, stop: asyncio.Event) -> None:

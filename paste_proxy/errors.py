@@ -111,6 +111,11 @@ class ToolError(PasteError):
     type = "tool_error"
     code = "tool_failed"
 
+    def __init__(self, message: str, *, param: str | None = None, mcp: bytes | None = None) -> None:
+        super().__init__(message, param=param)
+        self.mcp = mcp
+        """The `CallToolResult` in which an MCP server told it, for clients that speak MCP."""
+
 
 class ToolTimeoutError(ToolError):
     status = 504

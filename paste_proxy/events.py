@@ -10,7 +10,7 @@ import msgspec
 from paste_proxy.errors import PasteError
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
-from paste_proxy.tools.ports import Output, Run
+from paste_proxy.tools.ports import Output, Progress, Run
 from paste_proxy.tools.spec import ToolSpec
 
 
@@ -87,6 +87,13 @@ class RunBegan(msgspec.Struct, frozen=True):
     run: str
 
 
+class RunProgressed(msgspec.Struct, frozen=True):
+    """The run's tool says how far it is."""
+
+    run: str
+    progress: Progress
+
+
 class RunEnded(msgspec.Struct, frozen=True):
     """A run that was started has really ended, after a `CancelRun` too: with an output, or with an error."""
 
@@ -139,6 +146,7 @@ Event: TypeAlias = (
     | CallRequested
     | CallAbandoned
     | RunBegan
+    | RunProgressed
     | RunEnded
     | SpeculationSwitched
     | ToolsOffered
@@ -190,6 +198,13 @@ class TellClient(msgspec.Struct, frozen=True):
     session: str
 
 
+class TellProgress(msgspec.Struct, frozen=True):
+    """Of the run that serves this call."""
+
+    call: str
+    progress: Progress
+
+
 class AnswerCall(msgspec.Struct, frozen=True):
     """`outcome` is reused | joined | promoted | executed."""
 
@@ -209,7 +224,15 @@ class FailCall(msgspec.Struct, frozen=True):
 
 
 Decision: TypeAlias = (
-    AdmitTurn | StartRun | PromoteRun | CancelRun | DropResult | TellClient | AnswerCall | FailCall
+    AdmitTurn
+    | StartRun
+    | PromoteRun
+    | CancelRun
+    | DropResult
+    | TellClient
+    | TellProgress
+    | AnswerCall
+    | FailCall
 )
 
 

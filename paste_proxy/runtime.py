@@ -8,7 +8,7 @@ a write that was under way just then is answered with an error: running it again
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -31,6 +31,7 @@ from paste_proxy.events import (
     RunBegan,
     RunEnded,
     StartRun,
+    TellProgress,
     TimePassed,
     TurnClosed,
     TurnRequested,
@@ -52,7 +53,7 @@ from paste_proxy.grammar.events import (
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.arguments import decode_arguments
-from paste_proxy.tools.ports import Executor, Output, Run, RunClass, RunContext
+from paste_proxy.tools.ports import Executor, Output, Progress, Run, RunClass, RunContext
 from paste_proxy.tools.spec import Effect
 
 log = logging.getLogger(__name__)
@@ -79,6 +80,8 @@ class ToolCall(msgspec.Struct, frozen=True):
     tool: str
     arguments: bytes
     tool_call_id: str = ""
+    on_progress: Callable[[Progress], None] | None = None
+    """For callers that want to know how far it is."""
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
@@ -186,6 +189,8 @@ class Runtime:
         self._tasks = TaskSet()
         self._admissions: dict[str, asyncio.Future[None]] = {}
         self._answers: dict[str, asyncio.Future[ToolAnswer]] = {}
+        self._listeners: dict[str, Callable[[Progress], None]] = {}
+        """By call."""
         self._running: dict[str, asyncio.Task[RunEnded]] = {}
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
@@ -217,6 +222,8 @@ class Runtime:
         call_id = f"call-{next(self._ids)}"
         answer: asyncio.Future[ToolAnswer] = asyncio.get_running_loop().create_future()
         self._answers[call_id] = answer
+        if call.on_progress is not None:
+            self._listeners[call_id] = call.on_progress
         event = CallRequested(
             call_id, call.identity, call.tool, call.arguments, call.tool_call_id, self._fingerprint(call)
         )
@@ -232,6 +239,7 @@ class Runtime:
             self._check_may_run_twice(call)
         finally:
             del self._answers[call_id]
+            self._listeners.pop(call_id, None)
         return await self._call_without_core(call)
 
     def claim(self, call: ToolCall, client: str, claimant: Claimant) -> str:
@@ -298,6 +306,9 @@ class Runtime:
             case CancelRun(run_id):
                 if (task := self._running.get(run_id)) is not None:
                     task.cancel()
+            case TellProgress(call, progress):
+                if (listener := self._listeners.get(call)) is not None:
+                    listener(progress)
             case AnswerCall(call, outcome, output, service_s, saved_s):
                 _settle(self._answers.get(call), ToolAnswer(outcome, output, service_s, saved_s))
             case FailCall(call, _, error):

@@ -1,5 +1,6 @@
 """The configuration file: what is wrong is named by its path; relative paths count from the file."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,3 +235,35 @@ def test_errors_in_a_mapping_name_the_entry(tmp_path: Path, text: str, key: str)
     with pytest.raises(ConfigError) as caught:
         load_config(written(tmp_path, text))
     assert f" {key}: " in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "reason"),
+    [
+        ("a b: {command: x}", "mcp_servers.a b", "letters, digits"),
+        ("a: {}", "mcp_servers.a.command", "either `command` (and `args`) or `url`"),
+        ("a: {command: x, url: 'http://x'}", "mcp_servers.a.command", "either"),
+        ("a: {url: x}", "mcp_servers.a.url", "no http:// or https:// address"),
+        ("a: {url: 'http://x', env: {A: b}}", "mcp_servers.a.env", "of no use with `url`"),
+        ("a: {command: x, headers: {A: b}}", "mcp_servers.a.headers", "of no use with `command`"),
+        (
+            "a: {command: x, read: [t], tools: {t: {writes: [w]}}}",
+            "mcp_servers.a.tools.t.writes",
+            "listed in `read`",
+        ),
+        ("a: {command: x, read: [t], exclude: [t]}", "mcp_servers.a.read", "t is not offered"),
+        ("a: {command: x, include: [u], tools: {t: {}}}", "mcp_servers.a.tools", "t is not offered"),
+    ],
+)
+def test_a_server_that_can_not_be_meant_is_refused(tmp_path: Path, section: str, key: str, reason: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"mcp_servers:\n  {section}\n")
+    with pytest.raises(ConfigError, match=rf"{re.escape(key)}: .*{re.escape(reason)}"):
+        load_config(path)
+
+
+def test_the_folder_of_a_server_counts_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("mcp_servers: {a: {command: x, cwd: sub}, b: {command: x}, c: {url: 'http://x'}}")
+    servers = load_config(path).mcp_servers
+    assert [servers[name].cwd for name in "abc"] == [str(tmp_path / "sub"), str(tmp_path), ""]

@@ -30,11 +30,12 @@ from paste_proxy.events import (
     RunEnded,
     StartRun,
     TellClient,
+    TellProgress,
 )
 from paste_proxy.predict.model import Call, Prediction
 from paste_proxy.predict.value import ValueModel
 from paste_proxy.schedule.queue import JointQueue, Waiting
-from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
+from paste_proxy.tools.ports import Output, Progress, Run, RunClass, RunContext
 from paste_proxy.tools.spec import ToolSpec
 from paste_proxy.tools.table import ToolTable
 
@@ -270,6 +271,12 @@ class Broker:
             record.speculation.started = now
             self.ledger.run_started(record.speculation)
             self._expire_later(record.speculation)
+
+    def progressed(self, run: str, progress: Progress) -> None:
+        """Told to the call that the run is for, if there is one yet."""
+        record = self._runs.get(run)
+        if record is not None and record.call is not None:
+            self.out.append(TellProgress(record.call.id, progress))
 
     def preempt(self, starved: Waiting, now: float) -> bool:
         """Cancel one speculation whose slot `starved` can use: of the lowest class, worth least, the newest."""

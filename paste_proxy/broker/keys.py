@@ -35,7 +35,7 @@ def canonical_text(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
     """Canonical JSON text of a call's arguments. Raises `InvalidArgumentsError` if nested beyond `DEPTH`."""
     relevant = {name: value for name, value in arguments.items() if name not in spec.inert}
     try:
-        canonical = _object(spec.parameters, relevant, skip=spec.inert)
+        canonical = _object({} if spec.exact else spec.parameters, relevant, skip=spec.inert)
     except _TooDeepError:
         raise InvalidArgumentsError(
             f"{spec.name}: arguments nested deeper than {DEPTH} are not accepted", param="$"

@@ -6,8 +6,11 @@ Decisions, each with its reason:
   since their `notifications/cancelled` comes in a request of its own and must find the call it cancels.
   Sessions are bounded in number and expire when idle; after a restart an old one answers 404, upon which
   the specification has the client open a new one.
-* Answers are JSON bodies, not event streams. There is nothing to stream (tools report no progress), a body
-  has no limit on its size where SDK 2.3.0's client refuses events above 1 MiB, and it costs less.
+* Answers are JSON bodies, not event streams: a body has no limit on its size where SDK 2.3.0's client refuses
+  events above 1 MiB, and it costs less. Only a call whose client asked for progress, and whose tool has some to
+  report, is answered by a stream (`progress.py`).
+* What an MCP server behind the proxy lists and returns goes on as it came, as far as the client's revision of
+  the protocol has a place for it: images, resources, notes on content, output schemas.
 * Arguments reach the core as the bytes that the client wrote: a parsed object has forgotten duplicate keys
   and how numbers were written, and the core must see both (DESIGN section 4, "call").
 * Arguments that don't fit the schema, or are too large, are a tool result with `isError`, so that the model
@@ -57,6 +60,7 @@ from paste_proxy.errors import (
 from paste_proxy.gateway.asgi import AsgiApp, Message, Receive, Scope, Send
 from paste_proxy.gateway.calls import identity_of, tool_call_id
 from paste_proxy.gateway.listings import Listings
+from paste_proxy.gateway.progress import PROGRESS, serve_with_progress
 from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta, too_large
 from paste_proxy.runtime import ToolAnswer, ToolCall
 from paste_proxy.tools.ports import Output
@@ -66,7 +70,8 @@ from paste_proxy.tools.table import ToolTable
 log = logging.getLogger(__name__)
 
 LIST_TTL_MS = 60_000
-"""How long a client may keep the list: it changes only with a restart, and a minute's error is bearable."""
+"""How long a client may keep the list: it changes seldom, a tool that is seen a minute late is bearable, and a
+call of one that is gone is an error that says so."""
 
 STRUCTURED_LIMIT = 256 * 1024
 """Bytes of a JSON result up to which it is also decoded for `structuredContent`. Parsing more would hold
@@ -178,6 +183,7 @@ def _call_of(context: Context, params: CallToolRequestParams) -> ToolCall:
         tool=params.name,
         arguments=raw_arguments(request.scope[_BODY]),
         tool_call_id=tool_call_id(request.headers, meta),
+        on_progress=request.scope[PROGRESS].listener(meta.get("progressToken")),
     )
 
 
@@ -194,7 +200,12 @@ def raw_arguments(body: bytes | bytearray) -> bytes:
 
 
 def describe(spec: ToolSpec) -> Tool:
-    """A tool as MCP lists it. Only what its declaration says is hinted: effect `read` changes nothing."""
+    """A tool as MCP lists it. Only what its declaration says is hinted: effect `read` changes nothing.
+
+    That of a server is listed as its server lists it.
+    """
+    if spec.listed is not None:
+        return Tool.model_validate(spec.listed, by_name=False)
     reads_only = True if spec.effect is Effect.READ else None
     return Tool(
         name=spec.name,
@@ -206,6 +217,8 @@ def describe(spec: ToolSpec) -> Tool:
 
 def result_of(answer: ToolAnswer) -> CallToolResult:
     output = answer.output
+    if output.mcp is not None:
+        return _passed_on(output.mcp, outcome_meta(answer))
     result = CallToolResult(
         content=[TextContent(text=output.body.decode())],
         structured_content=_structured(output),
@@ -214,7 +227,16 @@ def result_of(answer: ToolAnswer) -> CallToolResult:
     return result
 
 
+def _passed_on(result: bytes, meta: dict[str, Any]) -> CallToolResult:
+    """A server's result, with what we have to say of it."""
+    passed = CallToolResult.model_validate(msgspec.json.decode(result), by_name=False)
+    passed.meta = {**(passed.meta or {}), **meta}
+    return passed
+
+
 def failure_of(error: PasteError) -> CallToolResult:
+    if isinstance(error, ToolError) and error.mcp is not None:
+        return _passed_on(error.mcp, error_meta(error))
     result = CallToolResult(content=[TextContent(text=error.message)], is_error=True)
     result.meta = error_meta(error)
     return result
@@ -267,7 +289,8 @@ class McpEndpoint:
         scope[_TENANT] = tenant
         # The SDK holds a session's requests against who opened it. It gets no token: it has no use for one.
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=tenant.name, scopes=[]))
-        await self._manager.handle_request(scope, _keeping_body(scope, receive), _refusing(scope, send))
+        keeping = _keeping_body(scope, receive)
+        await serve_with_progress(self._manager.handle_request, scope, keeping, _refusing(scope, send))
 
 
 def request_limit(limits: LimitsConfig) -> int:

@@ -27,11 +27,22 @@ class Output(msgspec.Struct, frozen=True):
     """Bytes of a result that its client keeps; `body` is then empty, or a copy for predictions."""
     digest: str = ""
     """Of such a result, to compare it with another; "" where none could be taken."""
+    mcp: bytes | None = None
+    """A `CallToolResult` as an MCP server gave it, where `body` does not say all of it: images, several parts,
+    notes on them. For clients that speak MCP."""
 
     @property
     def size(self) -> int:
         """Bytes that are kept with it."""
-        return len(self.body) if self.kept is None else self.kept
+        return (len(self.body) if self.kept is None else self.kept) + len(self.mcp or b"")
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a run is, in the tool's own measure."""
+
+    done: float
+    total: float | None = None
+    message: str | None = None
 
 
 class Perishable(msgspec.Struct, frozen=True):

@@ -8,6 +8,9 @@ import msgspec
 GLOBAL_SCOPE = "*"
 """The scope that overlaps every other: what a tool reads or writes unless it declares something narrower."""
 
+RESULT_LIMIT = 16 * 1024 * 1024
+"""Bytes of a result unless the tool declares less: more than any model's context."""
+
 
 class Effect(Enum):
     """What a tool may do before the model has asked for it (DESIGN section 4). `NEVER` is the default."""
@@ -43,7 +46,12 @@ class ToolSpec(msgspec.Struct, frozen=True):
     """The share of calls whose result may be another when it is run again at once: 0, it is the same."""
     network: bool = False
     """Its arguments leave the house: ahead of the model the egress rule holds (`broker/egress.py`)."""
-    result_limit: int = 16 * 1024 * 1024
-    """A larger result is an error. 16 MiB: more than any model's context."""
+    result_limit: int = RESULT_LIMIT
+    """A larger result is an error."""
+    exact: bool = False
+    """Calls are compared as they are written: what a remote schema says of defaults and numbers is a claim, and
+    would make calls equal that are not."""
+    listed: dict[str, Any] | None = None
+    """The tool as its MCP server lists it, where there is more to tell MCP clients than is said here."""
     has_fingerprint: bool = False
     """The executor can take a fingerprint of what a call would read: see `ports.Executor.fingerprint`."""

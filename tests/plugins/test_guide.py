@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from paste_proxy.client import close
-from paste_proxy.config import Config, PluginConfig
+from paste_proxy.config import Config, PluginConfig, check_config
 from paste_proxy.tools.authoring import Declaration
 from paste_proxy.tools.http.guard import Guard
 from paste_proxy.tools.http.sources import http_operations
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Run, RunClass, RunContext
-from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.spec import RESULT_LIMIT, Effect, ToolSpec
 from tests.plugins.conftest import PLUGINS
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -109,11 +109,13 @@ def test_the_examples_do_what_they_show(registry: Registry, wrapped: dict[str, A
 def test_the_configurations_are_valid(registry: Registry, wrapped: dict[str, Any]) -> None:
     for block in _blocks("yaml"):
         config = msgspec.convert(yaml.safe_load(block), Config)
+        check_config(config)
         documents = dict.fromkeys(config.openapi, SHOP)
         guard = Guard(config.http.targets, "http.targets")
         operations = http_operations(config, guard, documents, {"WEATHER_TOKEN": "t"})
         readable = {one.spec.name for one in operations if one.spec.effect is Effect.READ}
-        assert set(config.speculation.allow) <= readable.union(registry, wrapped)
+        vouched = {tool for server in config.mcp_servers.values() for tool in server.read}
+        assert set(config.speculation.allow) <= {*readable, *registry, *wrapped, *vouched}
 
 
 @pytest.mark.parametrize("run_class", [RunClass.AUTHORITATIVE, RunClass.SPECULATIVE])
@@ -173,4 +175,4 @@ def test_every_key_is_listed_with_its_default() -> None:
     table = GUIDE.partition("## Keys")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", table, re.MULTILINE))
     assert rows == {key: _shown_default(key) for key in Declaration.__annotations__}
-    assert msgspec.structs.fields(ToolSpec)[-2].default == 16 * 1024 * 1024
+    assert RESULT_LIMIT == 16 * 1024 * 1024
