@@ -21,6 +21,7 @@ from paste_proxy.keys_command import keys
 from paste_proxy.lab.command import demo
 from paste_proxy.lab.mine_command import mine
 from paste_proxy.lab.run_command import lab
+from paste_proxy.mcp_wrap.command import mcp_wrap
 from paste_proxy.observe.shadow_command import shadow_report_command
 from paste_proxy.patterns_command import patterns
 from paste_proxy.workshop.command import plugins
@@ -95,6 +96,7 @@ def _announce(url: str) -> None:
 commands.add_command(demo)
 commands.add_command(keys)
 commands.add_command(lab)
+commands.add_command(mcp_wrap)
 commands.add_command(mine)
 commands.add_command(patterns)
 commands.add_command(plugins)

@@ -41,6 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "claims": {*LEAVES, "events"},
     "runtime": {*LEAVES, "claims", "events", "grammar", "tools", "core"},
     "client": {*LEAVES, "tools"},
+    "mcp_wrap": {*LEAVES, "client", "gateway", "tools"},
     "leases": {*LEAVES, "access", "client", "events", "runtime", "sessions", "tools"},
     "proxy": {*LEAVES, "access", "backends", "events", "grammar", "runtime", "sessions"},
     "gateway": {*LEAVES, "access", "events", "runtime", "sessions", "tools"},

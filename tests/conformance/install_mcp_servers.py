@@ -2,9 +2,9 @@
 
     python -m tests.conformance.install_mcp_servers
 
-The folder is `.venvs/mcp-servers` here, or `$PASTE_MCP_SERVERS`. About 120 MB, a minute or two. Done once, a
-second run returns at once; a change of `mcp_servers/` starts over. Without npm the servers in JavaScript are left
-out, and their tests skipped.
+The folder is `.venvs/mcp-servers` here, or `$PASTE_MCP_SERVERS`. About 140 MB, a minute or two. Done once, a
+second run returns at once; a change of `mcp_servers/` starts over. Without npm the last three are left out, and
+their tests skipped.
 """
 
 import hashlib

@@ -55,7 +55,7 @@ async def test_git(tmp_path: Path) -> None:
     run_git(tmp_path, "commit", "-q", "-m", "the first")
     config = server("mcp-server-git", "--repository", str(tmp_path), read=("git_log",), stateful=False)
     async with serving(config) as opened:
-        arguments = {"repo_path": str(tmp_path)}
+        arguments: dict[str, Any] = {"repo_path": str(tmp_path)}
         called, ahead = [
             await opened.call("git_log", run, **arguments) for run in (RunClass.AUTHORITATIVE, AHEAD)
         ]

@@ -1,6 +1,7 @@
 """docs/plugins.md: every block of code in it is run, and every key is in its table."""
 
 import doctest
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 import yaml
 
+from paste_proxy.cli import commands
 from paste_proxy.client import close
 from paste_proxy.config import Config, PluginConfig, check_config
 from paste_proxy.tools.authoring import Declaration
@@ -95,7 +97,7 @@ async def executor(registry: Registry) -> AsyncIterator[LocalExecutor]:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    assert {name for name, _ in BLOCKS} == {"python", "yaml", "pycon"}
+    assert {name for name, _ in BLOCKS} == {"python", "yaml", "json", "pycon"}
     assert len(BLOCKS) == GUIDE.count("```") / 2
 
 
@@ -116,6 +118,16 @@ def test_the_configurations_are_valid(registry: Registry, wrapped: dict[str, Any
         readable = {one.spec.name for one in operations if one.spec.effect is Effect.READ}
         vouched = {tool for server in config.mcp_servers.values() for tool in server.read}
         assert set(config.speculation.allow) <= {*readable, *registry, *wrapped, *vouched}
+
+
+def test_the_agents_configuration_starts_what_it_says() -> None:
+    for block in _blocks("json"):
+        for server in json.loads(block)["mcpServers"].values():
+            name, *rest = server["args"]
+            made = commands.commands[name].make_context(name, rest)
+            assert server["command"] == "paste-proxy"
+            assert made.params["command"] == ("uvx", "mcp-server-git")
+            assert made.params["reads"] == ("git_log", "git_show")
 
 
 @pytest.mark.parametrize("run_class", [RunClass.AUTHORITATIVE, RunClass.SPECULATIVE])

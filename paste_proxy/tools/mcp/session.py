@@ -24,6 +24,7 @@ from mcp.shared.dispatcher import (
     OnRequest,
     ProgressFnT,
 )
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
 from mcp.shared.transport_context import TransportContext
 from mcp_types import (
@@ -120,7 +121,7 @@ class McpSession:
         cursor: str | None = None
         for _ in range(PAGES):
             page = await self._dispatcher.send_raw_request("tools/list", {"cursor": cursor} if cursor else None)
-            tools += [tool for tool in page.get("tools", ()) if _is_tool(tool)]
+            tools += [tool for tool in page.get("tools", ()) if is_tool(tool)]
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str) or not cursor or len(tools) > TOOLS:
                 return tools[:TOOLS]
@@ -186,6 +187,38 @@ class McpSession:
             finally:
                 self.end("")
 
+    @asynccontextmanager
+    async def opened_as(
+        self, streams: Streams, greeting: Mapping[str, Any], timeout_s: float
+    ) -> AsyncIterator[None]:
+        """The same with another client's greeting: the server then sees the same capabilities."""
+        self._dispatcher = _Watched(*streams, self)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self._dispatcher.run, _refuse, _ignore)
+            try:
+                async with asyncio.timeout(timeout_s):
+                    welcome = await self._dispatcher.send_raw_request("initialize", greeting)
+                    headers = {MCP_PROTOCOL_VERSION_HEADER: str(welcome.get("protocolVersion", ""))}
+                    await self._dispatcher.notify("notifications/initialized", None, {"headers": headers})
+                yield
+            finally:
+                self.end("")
+                tasks.cancel_scope.cancel()
+
+
+async def _refuse(
+    _context: DispatchContext[TransportContext], method: str, _params: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    if method == "ping":
+        return {}
+    raise MCPError(METHOD_NOT_FOUND, method)
+
+
+async def _ignore(
+    _context: DispatchContext[TransportContext], method: str, _params: Mapping[str, Any] | None
+) -> None:
+    log.debug("passed over: %s", method)
+
 
 class _Watched:
     """The SDK's dispatcher, which also says what the server asks of its client, and that it is at its end."""
@@ -228,7 +261,8 @@ class _Watched:
             self._session.end("")
 
 
-def _is_tool(tool: object) -> bool:
+def is_tool(tool: object) -> bool:
+    """If not, the log says why."""
     try:
         Tool.model_validate(tool, by_name=False)
     except ValidationError as error:
