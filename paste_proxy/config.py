@@ -230,6 +230,8 @@ class McpServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stateful: bool = True
     """Does what a call returns depend on earlier calls of the same connection? True: nothing runs ahead, as
     long as nobody has said that a connection of its own sees the same."""
+    network: bool = True
+    """Do its tools reach a network? Then the egress rule holds for what runs ahead; true until denied."""
     tools: dict[str, McpToolConfig] = {}
     max_age_s: SecondsOrNone = 60.0
     """As `@tool` has it: a few long turns."""

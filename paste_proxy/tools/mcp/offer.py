@@ -114,6 +114,7 @@ def _spec(
         concurrency=stated.concurrency or config.concurrency,
         price=stated.price,
         inert=frozenset(stated.inert),
+        network=config.network,
         exact=True,
         listed={**tool, "name": name},
         has_fingerprint=ahead,

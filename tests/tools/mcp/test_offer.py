@@ -37,6 +37,7 @@ def test_what_the_operator_vouches_for_may() -> None:
     assert spec.writes == frozenset()
     assert spec.reads == {"*"}
     assert spec.has_fingerprint
+    assert spec.network
     assert offer.remarks == ()
 
 
@@ -115,6 +116,15 @@ def test_what_a_schema_says_makes_no_calls_equal() -> None:
     (spec,) = offered(VOUCHED, listed(inputSchema=schema)).specs
     texts = {canonical_text(spec, arguments) for arguments in ({}, {"page": 1}, {"page": 1.0})}
     assert len(texts) == 3
+
+
+def test_only_the_operator_says_that_nothing_leaves_the_house() -> None:
+    local = McpServerConfig(command="server", network=False)
+    notes = {"openWorldHint": False}
+    assert [offered(config, listed(annotations=notes)).specs[0].network for config in (SERVER, local)] == [
+        True,
+        False,
+    ]
 
 
 def test_the_listing_is_the_servers() -> None:
