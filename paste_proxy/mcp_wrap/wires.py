@@ -12,7 +12,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.shared.message import ClientMessageMetadata, SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
-from paste_proxy.tools.mcp.process import EXIT_GRACE_S, TERM_GRACE_S, ServerFailedError
+from paste_proxy.tools.mcp.process import EXIT_GRACE_S, TERM_GRACE_S, ServerFailedError, reaped
 from paste_proxy.tools.mcp.transports import Streams
 
 LINE_LIMIT = 256 * 1024 * 1024
@@ -85,7 +85,7 @@ class ChildWire:
                 break
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)
-        status = await self._process.wait()
+        status = await reaped(self._process)
         return status if status >= 0 else 128 - status
 
 

@@ -25,6 +25,8 @@ EXIT_GRACE_S = 2.0
 """For a server to end when its stdin does, as the specification (2025-11-25, Lifecycle, Shutdown) has it."""
 TERM_GRACE_S = 2.0
 """From SIGTERM to SIGKILL."""
+REAP_S = 1.0
+"""From SIGKILL to its end, of which the kernel tells within milliseconds."""
 
 
 class ServerFailedError(Exception):
@@ -92,7 +94,7 @@ class ServerProcess:
             self._signal(signal.SIGTERM)
             await self._ended_within(TERM_GRACE_S)
         self._signal(signal.SIGKILL)  # also to children that outlived it
-        await self._process.wait()
+        await reaped(self._process)
         await self._tasks.close()
 
     async def _ended_within(self, seconds: float) -> bool:
@@ -116,6 +118,18 @@ class ServerProcess:
     def _tell(self, data: bytes) -> None:
         for line in self._said.feed(data, asyncio.get_running_loop().time()):
             log.info("MCP server %s says: %s", self._label, line)
+
+
+async def reaped(process: asyncio.subprocess.Process) -> int:
+    """The exit status of one that was killed. Its pipes are closed, also where what it has left behind, in a
+    session of its own, still holds their other ends: nothing public does that, and `wait` may wait for them."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REAP_S):
+            await process.wait()
+    transport = getattr(process, "_transport", None)
+    if transport is not None:
+        transport.close()
+    return process.returncode or 0
 
 
 async def start_process(

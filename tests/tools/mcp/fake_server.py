@@ -6,6 +6,7 @@ Tools do what their names say. `FAKE_TOOLS`: which it lists, by name and annotat
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from typing import Any
@@ -17,7 +18,7 @@ grown: list[str] = []
 SCHEMA = {"type": "object", "properties": {"text": {"type": "string", "default": "nothing"}}}
 NAMES = (
     *("echo", "count", "rich", "fail", "refuse", "hang", "progress", "ask", "die", "print", "malformed"),
-    *("huge", "twice", "grow", "shapeless", "pid", "environment", "pair", "nothing"),
+    *("huge", "twice", "grow", "shapeless", "pid", "environment", "pair", "nothing", "leave"),
 )
 PAGE = 7
 
@@ -104,6 +105,9 @@ def call(number: Any, params: dict[str, Any]) -> None:  # noqa: C901 - a table o
             answer = {"content": "text"}
         case "pid":
             answer = text(str(os.getpid()))
+        case "leave":
+            left = subprocess.Popen(["sleep", "60"], start_new_session=True)
+            answer = text(str(left.pid))
         case "environment":
             answer = text(json.dumps(dict(os.environ)))
     if answer is not None:

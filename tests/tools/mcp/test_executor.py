@@ -185,6 +185,13 @@ async def test_a_stubborn_server_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
         os.kill(pid, 0)
 
 
+async def test_what_a_server_leaves_behind_holds_nothing_up() -> None:
+    """A daemon of its own session has inherited the pipes."""
+    async with shop(fake()) as opened:
+        left = int(await opened.text("leave"))
+    os.kill(left, signal.SIGKILL)
+
+
 async def test_a_longer_list_is_told() -> None:
     async with shop(fake()) as opened:
         await opened.call("grow")
