@@ -7,12 +7,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client, StdioServerParameters, stdio_client
+from mcp_types import CreateMessageRequestParams, CreateMessageResult, TextContent
 
 from paste_proxy.config import McpServerConfig
 from paste_proxy.errors import ToolError
@@ -175,3 +178,42 @@ async def reachable(port: int) -> None:
                 writer.close()
                 await writer.wait_closed()
                 return
+
+
+async def test_everything_wrapped_is_everything(tmp_path: Path) -> None:
+    """With an agent that samples: its server lists the tool for it, and asks it, not us."""
+    everything = program("mcp-server-everything")
+    asked: list[str] = []
+
+    async def sample(context: Any, params: CreateMessageRequestParams) -> CreateMessageResult:
+        asked.append(params.messages[0].role)
+        return CreateMessageResult(role="assistant", content=TextContent(text="a poem"), model="test")
+
+    async def conversation(command: str, *args: str) -> list[Any]:
+        got: list[Any] = []
+        steps: list[float] = []
+
+        async def told(progress: float, total: float | None, message: str | None) -> None:
+            steps.append(progress)
+
+        with (tmp_path / "stderr").open("a") as stderr:
+            started = stdio_client(StdioServerParameters(command=command, args=list(args)), errlog=stderr)
+            async with Client(started, mode="legacy", sampling_callback=sample) as client:
+                got.append([tool.model_dump() for tool in (await client.list_tools()).tools])
+                got.append(await client.call_tool("get-sum", {"a": 1, "b": 2}))
+                got.append(await client.call_tool("get-tiny-image", {}))
+                arguments = {"duration": 0.4, "steps": 2}
+                got.append(
+                    await client.call_tool("trigger-long-running-operation", arguments, progress_callback=told)
+                )
+                got.append(await client.call_tool("trigger-sampling-request", {"prompt": "write"}))
+                got.append(await client.list_resources())
+                got.append(await client.list_prompts())
+        return [*got, steps]
+
+    alone = await conversation(everything)
+    options = ("--proxy", "http://127.0.0.1:9", "--read", "get-sum", "--stateless")
+    wrapped = await conversation(sys.executable, "-m", "paste_proxy", "mcp-wrap", *options, "--", everything)
+    assert wrapped == alone
+    assert asked == ["user", "user"]
+    assert "trigger-sampling-request" in {tool["name"] for tool in alone[0]}
