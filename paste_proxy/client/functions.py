@@ -10,7 +10,7 @@ import msgspec
 
 from paste_proxy.client.bound import Bound, WrapError, is_async
 from paste_proxy.client.calling import Calling
-from paste_proxy.tools.authoring import Tool, declared_spec, tool
+from paste_proxy.tools.authoring import Declaration, Tool, declared_spec, tool
 from paste_proxy.tools.spec import ToolSpec
 
 
@@ -42,7 +42,7 @@ def bind_tool(made: Tool[..., Any], declared: Mapping[str, Any]) -> Bound:
     )
 
 
-_PLAIN = frozenset(ToolSpec.__struct_fields__) - {"description", "parameters", "has_fingerprint"}
+_PLAIN = frozenset(ToolSpec.__struct_fields__) & Declaration.__annotations__.keys()
 
 
 def _mark(fingerprint: Callable[..., Any], arguments: dict[str, Any]) -> object:
