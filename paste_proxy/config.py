@@ -210,6 +210,8 @@ class McpToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Count | None = None
     price: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Of one run, in any one currency."""
+    volatility: Probability = 0.0
+    """As `@tool` has it: none, so that a second look at a hit that differs is a fault."""
 
 
 class McpServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

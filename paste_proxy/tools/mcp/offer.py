@@ -113,6 +113,7 @@ def _spec(
         timeout=stated.timeout_s or config.timeout_s,
         concurrency=stated.concurrency or config.concurrency,
         price=stated.price,
+        volatility=stated.volatility,
         inert=frozenset(stated.inert),
         network=config.network,
         exact=True,

@@ -70,12 +70,20 @@ def test_who_asked_back_stays_home() -> None:
 
 def test_settings_of_a_tool_go_before_those_of_its_server() -> None:
     stated = McpToolConfig(
-        reads=("shop",), writes=("cart",), inert=("why",), max_age_s=0, timeout_s=1, concurrency=2, price=0.5
+        reads=("shop",),
+        writes=("cart",),
+        inert=("why",),
+        max_age_s=0,
+        timeout_s=1,
+        concurrency=2,
+        price=0.5,
+        volatility=0.25,
     )
     config = McpServerConfig(command="server", tools={"buy": stated}, max_age_s=9, timeout_s=8, concurrency=7)
     buy, look = offered(config, listed("buy"), listed()).specs
     assert [set(names) for names in (buy.reads, buy.writes, buy.inert)] == [{"shop"}, {"cart"}, {"why"}]
     assert (buy.max_age, buy.retention, buy.timeout, buy.concurrency, buy.price) == (0, 0, 1, 2, 0.5)
+    assert (buy.volatility, look.volatility) == (0.25, 0)
     assert (look.max_age, look.retention, look.timeout, look.concurrency, look.price) == (9, 9, 8, 7, 0)
 
 
