@@ -163,7 +163,7 @@ class Relay:
 
         meta = params.meta or {}
         try:
-            with session(identity_of({}, meta).session):
+            with session(identity_of({}, meta, "").session):  # the proxy says whose it is
                 arguments = bytes(params.arguments)
                 kept = await calling.wait(arguments, alone, tool_call_id=tool_call_id({}, meta))
         except _NoResultError:
