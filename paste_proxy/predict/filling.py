@@ -97,9 +97,10 @@ class Filling:
             if abs(error) > CLEAR:
                 mine, ours = looked.features(number)
                 own.move(mine, error, STEP, {})
-                shared.move(ours, error, SHARED_STEP, {})
                 moved[0].update(dict.fromkeys(mine))
-                moved[1].update(dict.fromkeys(ours))
+                if self._shares:
+                    shared.move(ours, error, SHARED_STEP, {})
+                    moved[1].update(dict.fromkeys(ours))
         self._own_of(slot).learnt(moved[0])
         self._shared_now().learnt(moved[1])
 

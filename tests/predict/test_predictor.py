@@ -2,12 +2,13 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paste_proxy.predict.ledger import TOTAL, Ledger
 from paste_proxy.predict.model import Call, Candidate, FinishedCall, History, Predictor
-from paste_proxy.predict.predictor import PatternPredictor
+from paste_proxy.predict.predictor import PARTS, PatternPredictor
 from paste_proxy.predict.signatures import finished_call
 
 TOOLS = ["search", "open", "read", "edit", "test", "status"]
@@ -51,6 +52,17 @@ def test_the_first_result_is_opened_then_the_next() -> None:
     assert predicted(predictor, searched(99))[0] == ("open", {"name": "r99a"})
     opened = call("open", {"name": "r99a"})
     assert predicted(predictor, searched(99), opened)[0] == ("open", {"name": "r99b"})
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_any_part_can_be_left_out(part: str) -> None:
+    predictor = PatternPredictor(Ledger(), frozenset({part}))
+    for number in range(20):
+        history = History(calls=[], session=str(number))
+        for made in (searched(number), call("open", {"name": f"r{number}a"})):
+            predictor.learn(history, [Call(made.tool, made.arguments)])
+            history.calls.append(made)
+    assert ("open", {"name": "r99a"}) in predicted(predictor, searched(99))
 
 
 def test_arguments_from_several_places() -> None:
