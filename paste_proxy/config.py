@@ -5,33 +5,29 @@ error at the start. `docs/configuration.md` lists all keys; a test holds the two
 """
 
 import os
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Any, Literal
 
 import msgspec
 import yaml
 
 from paste_proxy.config_advice import advised, named
+from paste_proxy.config_bounds import (
+    Bytes,
+    Count,
+    CountOrNone,
+    HostName,
+    Money,
+    Port,
+    Probability,
+    Ratio,
+    Seconds,
+    SecondsOrNone,
+    TenantName,
+)
 from paste_proxy.config_http import HttpConfig, HttpToolConfig, OpenApiConfig, ToolName
+from paste_proxy.config_mcp import McpServerConfig, check_mcp_server
 from paste_proxy.errors import ConfigError
-
-Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-"""Of things of which there must be one at least. The upper bounds here catch typing errors, no more."""
-CountOrNone = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
-Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
-"""Above 0, since a timeout of 0 lets nothing pass; up to 30 days, in effect none."""
-SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
-Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Ratio = Annotated[float, msgspec.Meta(ge=0, le=1000)]
-Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
-HostName = Annotated[str, msgspec.Meta(min_length=1)]
-"""Not empty: that would open every address of the machine."""
-
-TenantName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
-"""Stands in labels of metrics, logs and the store."""
 
 
 class ListenConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -196,55 +192,6 @@ class TenantConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return "*" in self.tools or tool in self.tools
 
 
-class McpToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the operator knows of one tool of an MCP server. Unset: as the server's section says."""
-
-    reads: tuple[str, ...] = ("*",)
-    """Scopes; everything unless stated."""
-    writes: tuple[str, ...] = ("*",)
-    """Scopes; everything unless stated. A tool in `read` writes nothing."""
-    inert: tuple[str, ...] = ()
-    """Arguments that the operator declares to have no influence on results."""
-    max_age_s: SecondsOrNone | None = None
-    timeout_s: Seconds | None = None
-    concurrency: Count | None = None
-    price: Annotated[float, msgspec.Meta(ge=0)] = 0.0
-    """Of one run, in any one currency."""
-    volatility: Probability = 0.0
-    """As `@tool` has it: none, so that a second look at a hit that differs is a fault."""
-
-
-class McpServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An MCP server whose tools the proxy offers: one that it starts (`command`), or one at a URL."""
-
-    command: str = ""
-    args: tuple[str, ...] = ()
-    env: dict[str, str] = {}
-    """Beside PATH, HOME and the like: a server is not shown what else the proxy's environment holds."""
-    cwd: str = ""
-    url: str = ""
-    headers: dict[str, str] = {}
-    include: tuple[str, ...] = ()
-    """Its tools to offer, by the names that it gives them; empty: all."""
-    exclude: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-    """Its tools that the operator vouches for as reads. Empty: none, whatever the server says of them."""
-    stateful: bool = True
-    """Does what a call returns depend on earlier calls of the same connection? True: nothing runs ahead, as
-    long as nobody has said that a connection of its own sees the same."""
-    network: bool = True
-    """Do its tools reach a network? Then the egress rule holds for what runs ahead; true until denied."""
-    tools: dict[str, McpToolConfig] = {}
-    max_age_s: SecondsOrNone = 60.0
-    """As `@tool` has it: a few long turns."""
-    timeout_s: Seconds = 120.0
-    """As `@tool` has it: above nearly all look-ups, below SDK timeouts."""
-    concurrency: Count = 8
-    """Runs of each tool at once."""
-    start_timeout_s: Seconds = 60.0
-    """From the start of the process to its list of tools; `npx` and `uvx` may have to download first."""
-
-
 class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where learnt patterns are kept."""
 
@@ -329,40 +276,7 @@ def check_config(config: Config) -> None:
         )
     _check_orders(config.limits)
     for name, server in config.mcp_servers.items():
-        _check_mcp_server(f"mcp_servers.{name}", name, server)
-
-
-_SERVER_NAME = re.compile(r"[a-zA-Z0-9_-]{1,32}")
-"""It may become part of a tool's name, for which models and APIs take no other characters."""
-
-
-def _check_mcp_server(key: str, name: str, server: McpServerConfig) -> None:
-    if not _SERVER_NAME.fullmatch(name):
-        _refuse(key, "the name may hold letters, digits, `_` and `-`, 32 at most")
-    if bool(server.command) == bool(server.url):
-        _refuse(f"{key}.command", "state either `command` (and `args`) or `url`")
-    if server.url and not server.url.startswith(("http://", "https://")):
-        _refuse(f"{key}.url", f"{server.url!r} is no http:// or https:// address")
-    for setting in ("args", "env", "cwd") if server.url else ("headers",):
-        if getattr(server, setting):
-            _refuse(f"{key}.{setting}", f"is of no use with `{'url' if server.url else 'command'}`")
-    _check_mcp_tools(key, server)
-
-
-def _check_mcp_tools(key: str, server: McpServerConfig) -> None:
-    for tool in server.read:
-        if tool in server.tools and server.tools[tool].writes != McpToolConfig().writes:
-            _refuse(
-                f"{key}.tools.{tool}.writes", "the tool is listed in `read`, so it writes nothing; drop one"
-            )
-    for tool in (*server.read, *server.tools):
-        if tool in server.exclude or (server.include and tool not in server.include):
-            setting = "read" if tool in server.read else "tools"
-            _refuse(f"{key}.{setting}", f"{tool} is not offered; see `include` and `exclude`")
-
-
-def _refuse(key: str, reason: str) -> NoReturn:
-    raise ConfigError(f"{key}: {reason}", param=key)
+        check_mcp_server(f"mcp_servers.{name}", name, server)
 
 
 def _without_empty(data: object) -> object:

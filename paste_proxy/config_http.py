@@ -4,13 +4,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from paste_proxy.config_bounds import Bytes, Count, Seconds, SecondsOrNone
+
 ToolName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
 """As OpenAI's API demands."""
 Scope = Annotated[str, msgspec.Meta(min_length=1)]
-Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
-Age = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
-Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -42,11 +40,11 @@ class _Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     reads: tuple[Scope, ...] = ("*",)
     writes: tuple[Scope, ...] | None = None
     """None: nothing for a `read`, else everything."""
-    max_age: Age = 60.0
+    max_age: SecondsOrNone = 60.0
     """What the server says of its answer's freshness can only shorten it."""
-    grace: Age = 0.0
+    grace: SecondsOrNone = 0.0
     """Of answers that their server calls stale at once. 0: its word holds."""
-    retention: Age = 60.0
+    retention: SecondsOrNone = 60.0
     timeout: Seconds = 30.0
     """Of one call with all redirects. 30 s: what the clients of most APIs wait."""
     concurrency: Count = 8

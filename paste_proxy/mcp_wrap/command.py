@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from paste_proxy.config import Config, McpServerConfig, check_config
+from paste_proxy.config import Config, check_config
+from paste_proxy.config_mcp import McpServerConfig
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from paste_proxy.client.bound import Bound
 from paste_proxy.client.calling import Calling
 from paste_proxy.client.link import Link
 from paste_proxy.client.protocol import offered
-from paste_proxy.config import McpServerConfig
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.errors import ToolError
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.mcp.connection import Connection

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from paste_proxy.client.link import Link
-from paste_proxy.config import McpServerConfig
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.mcp_wrap.relay import Relay
 from paste_proxy.mcp_wrap.tools import WrappedTools
 from paste_proxy.mcp_wrap.wires import HttpWire, Wire, agent_wire, child_wire

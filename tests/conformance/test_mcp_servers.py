@@ -17,7 +17,7 @@ import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp_types import CreateMessageRequestParams, CreateMessageResult, TextContent
 
-from paste_proxy.config import McpServerConfig
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.errors import ToolError
 from paste_proxy.tools.ports import RunClass
 from tests.conformance.install_mcp_servers import INSTALL_COMMAND, find_program, servers_folder

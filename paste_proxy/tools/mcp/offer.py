@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from paste_proxy.config import McpServerConfig, McpToolConfig
+from paste_proxy.config_mcp import McpServerConfig, McpToolConfig
 from paste_proxy.tools.spec import Effect, ToolSpec
 
 

@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from paste_proxy.config import McpServerConfig
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.mcp.connection import Connection
 from paste_proxy.tools.mcp.offer import Offer, offer_of

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from paste_proxy.config import McpServerConfig
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.tools.mcp.executor import McpExecutor
 from paste_proxy.tools.mcp.upstream import Upstream
 from paste_proxy.tools.ports import Output, Progress, Run, RunClass, RunContext

@@ -9,7 +9,8 @@ import pytest
 from mcp import Client, MCPError
 
 from paste_proxy.app import Proxy, build, listening
-from paste_proxy.config import Config, ListenConfig, McpServerConfig, SpeculationConfig
+from paste_proxy.config import Config, ListenConfig, SpeculationConfig
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.events import Identity
 from paste_proxy.grammar.events import CallSealed
 from paste_proxy.grammar.requests import parse_chat_request

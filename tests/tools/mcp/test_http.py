@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from paste_proxy.config import McpServerConfig
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.errors import ToolError
 from tests.gateway.fakes import FakeRuntime, gateway
 from tests.gateway.servers import serving

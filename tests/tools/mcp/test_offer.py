@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from paste_proxy.broker.keys import canonical_text
-from paste_proxy.config import McpServerConfig, McpToolConfig
+from paste_proxy.config_mcp import McpServerConfig, McpToolConfig
 from paste_proxy.tools.mcp.offer import Offer, offer_of
 from paste_proxy.tools.spec import Effect
 

@@ -1,0 +1,22 @@
+"""What numbers and names of a configuration may be: a value that would do something else is an error."""
+
+from typing import Annotated
+
+import msgspec
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+"""Of things of which there must be one at least. The upper bounds here catch typing errors, no more."""
+CountOrNone = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
+"""Above 0, since a timeout of 0 lets nothing pass; up to 30 days, in effect none."""
+SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Ratio = Annotated[float, msgspec.Meta(ge=0, le=1000)]
+Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
+HostName = Annotated[str, msgspec.Meta(min_length=1)]
+"""Not empty: that would open every address of the machine."""
+
+TenantName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+"""Stands in labels of metrics, logs and the store."""
