@@ -165,8 +165,8 @@ def _as_declared(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, Too
     """With what the operator says of arguments. A name that is none is a mistake here, too."""
     declared = dict(specs)
     for tool, network in config.speculation.network.items():
-        if tool not in specs and config.mcp_servers:
-            continue  # a server may offer it; its section says whether it reaches a network
+        if tool not in specs and (config.mcp_servers or config.limits.clients):
+            continue  # a server or a client may offer it: the core holds it to this then
         _check_arguments(specs, "network", tool, network.free)
         declared[tool] = msgspec.structs.replace(declared[tool], network=True)
     for tool, arguments in config.speculation.inert.items():

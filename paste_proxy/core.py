@@ -73,6 +73,8 @@ class Core:
             permits=config.permits,
         )
         self._permits = config.permits
+        self._network = frozenset(config.speculation.network)
+        """Tools that reach a network, as the operator says, whoever offers them."""
         self._held: set[str] = set()
         self._callers: dict[str, Caller] = {}
         """Of the calls that wait for their answer."""
@@ -184,7 +186,11 @@ class Core:
         return "" if self.broker.permits.lists(spec.name) else "speculation.allow does not list it"
 
     def _tools_offered(self, event: ToolsOffered, now: float) -> None:
-        for tool in self.tools.offer(event.source, event.specs).changed:
+        specs = [
+            msgspec.structs.replace(spec, network=spec.network or spec.name in self._network)
+            for spec in event.specs
+        ]
+        for tool in self.tools.offer(event.source, specs).changed:
             self.broker.tool_changed(tool, now)
 
     def _client_offered(self, event: ClientOffered, now: float) -> None:

@@ -9,13 +9,23 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from paste_proxy import app as composition
 from paste_proxy.app import Proxy, build, listening
-from paste_proxy.config import BackendConfig, Config, ListenConfig, PluginConfig, SpeculationConfig, StoreConfig
+from paste_proxy.config import (
+    BackendConfig,
+    Config,
+    LimitsConfig,
+    ListenConfig,
+    NetworkConfig,
+    PluginConfig,
+    SpeculationConfig,
+    StoreConfig,
+)
 from paste_proxy.errors import ConfigError
 from paste_proxy.predict.ledger import Changes
 from paste_proxy.store.patterns import PatternStore
@@ -266,3 +276,13 @@ def test_what_is_no_argument_can_t_be_declared(
 ) -> None:
     with pytest.raises(ConfigError, match=rf"speculation\.inert: {complaint}"):
         built(tmp_path, inert)
+
+
+def test_a_tool_that_a_client_may_bring_can_be_said_to_reach_a_network() -> None:
+    config = Config(
+        backend=BackendConfig(url="http://127.0.0.1:1", kind="openai"),
+        speculation=SpeculationConfig(network={"search": NetworkConfig(hosts=("example.com",))}),
+    )
+    build(config)
+    with pytest.raises(ConfigError, match="there is no tool 'search'"):
+        build(msgspec.structs.replace(config, limits=LimitsConfig(clients=0)))

@@ -45,6 +45,8 @@ class OfferedTool(msgspec.Struct, frozen=True):
     price: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.0
     volatility: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     inert: Annotated[tuple[str, ...], msgspec.Meta(max_length=256)] = ()
+    network: bool = False
+    exact: bool = False
 
     def spec(self) -> ToolSpec:
         return ToolSpec(
@@ -61,6 +63,8 @@ class OfferedTool(msgspec.Struct, frozen=True):
             price=self.price,
             volatility=self.volatility,
             inert=frozenset(self.inert),
+            network=self.network,
+            exact=self.exact,
         )
 
 
@@ -76,7 +80,7 @@ def offered(spec: ToolSpec) -> OfferedTool:
 
 
 class Hello(msgspec.Struct, frozen=True, tag_field="say", tag="hello"):
-    """The first message, and only the first."""
+    """The first message, and again where the tools are others now, or more `ran`."""
 
     version: int
     tools: Annotated[tuple[OfferedTool, ...], msgspec.Meta(max_length=TOOLS_LIMIT)]

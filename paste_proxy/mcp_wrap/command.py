@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 @click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Sent to --url; repeatable")
 @click.option("--read", "reads", multiple=True, metavar="TOOL", help="A tool that changes nothing; repeatable")
 @click.option("--stateless", is_flag=True, help="A second session sees the same: reads may run ahead in it")
+@click.option("--local", is_flag=True, help="Its tools reach no network: the egress rule is not for them")
 @click.argument("command", nargs=-1)
 def mcp_wrap(
     proxy: str,
@@ -28,6 +29,7 @@ def mcp_wrap(
     headers: tuple[str, ...],
     reads: tuple[str, ...],
     stateless: bool,
+    local: bool,
     command: tuple[str, ...],
 ) -> None:
     """Start COMMAND, an MCP server, for the agent that starts this, and put its calls behind the proxy.
@@ -41,6 +43,7 @@ def mcp_wrap(
         headers=_headers(headers),
         read=reads,
         stateful=not stateless,
+        network=not local,
     )
     check_config(Config(mcp_servers={"wrapped": settings}))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="paste-proxy mcp-wrap: %(message)s")

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.client.machine import AHEAD_LIMIT, CALLS_LIMIT, KEPT_LIMIT, Alone, Joined, Kept
-from paste_proxy.client.protocol import ProtocolError, decode_from_client, decode_from_proxy
+from paste_proxy.client.protocol import ProtocolError, decode_from_client, decode_from_proxy, offered
+from paste_proxy.tools.spec import Effect, ToolSpec
 from tests.client.desk import FUNCTION, Desk
 
 ALONE, JOINED = Alone.ALONE, Joined.JOINED
@@ -27,6 +28,13 @@ def test_it_says_hello_with_its_tools_and_is_up_once_it_is_welcome() -> None:
     assert hello["tools"][0]["effect"] == "read"
     desk.hears("welcome", version=1, refused={"write": "effect"})
     assert (desk.machine.is_up, desk.machine.refused) == (True, {"write": "effect"})
+
+
+def test_what_guards_runs_ahead_is_told_with_the_tool() -> None:
+    """Its network, for the egress rule; and that what its schema says of defaults is only a claim."""
+    spec = ToolSpec("fetch", "", {"type": "object"}, effect=Effect.READ, writes=frozenset())
+    for one in (spec, msgspec.structs.replace(spec, network=True, exact=True, price=2.0, inert=frozenset("k"))):
+        assert offered(one).spec() == one
 
 
 def test_without_a_proxy_every_call_goes_alone_at_once() -> None:
