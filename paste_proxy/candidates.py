@@ -88,7 +88,8 @@ class Candidates:
         if spec is None or not spec.network:
             return True
         rule = self._speculation.network.get(candidate.tool, NetworkConfig())
-        history, written = expecting.session.history.history, {} if results else expecting.told
+        history = expecting.session.history.history
+        written = {} if results else expecting.written_of(candidate)
         if results:
             history = History([*history.calls, *results], said=history.said)
         refused = refusal(spec, candidate.arguments, written, history, rule)

@@ -118,7 +118,7 @@ class Expectations:
         expecting = self._turns.get(turn)
         if expecting is None or ordinal <= expecting.ordinal:
             return
-        expecting.ordinal, expecting.named = ordinal, now
+        expecting.ordinal, expecting.named, expecting.writing = ordinal, now, tool
         expecting.told.clear()
         try:
             news = expecting.predictor.named(tool)

@@ -55,6 +55,8 @@ class Expecting:
     """Of the call that is being written."""
     named: float | None = None
     """When its name came."""
+    writing: str = ""
+    """Its tool."""
     told: dict[str, Any] = field(default_factory=dict)
     """Its arguments that are known: the model's own words."""
     kept_back: set[tuple[str, str]] = field(default_factory=set)
@@ -76,9 +78,13 @@ class Expecting:
         """From when the lead of the next call counts: whether from its name."""
         return (False, self.sent) if self.named is None else (True, self.named)
 
+    def written_of(self, candidate: Candidate) -> dict[str, Any]:
+        """The model's own words for such a call. What it writes for another tool is not meant for this one."""
+        return self.told if candidate.tool == self.writing else {}
+
     def is_written(self, candidate: Candidate) -> bool:
         """All its arguments are told: the call is complete in a moment, and starts then without a guess."""
-        return self.level == ARGUMENTS and candidate.arguments.keys() <= self.told.keys()
+        return self.level == ARGUMENTS and candidate.arguments.keys() <= self.written_of(candidate).keys()
 
 
 def new_expecting(

@@ -7,9 +7,10 @@ import msgspec
 
 from paste_proxy.config import Config, NetworkConfig, SpeculationConfig
 from paste_proxy.core import Core
+from paste_proxy.events import ToolsOffered
 from paste_proxy.grammar.events import ArgumentSealed, CallOpened
 from paste_proxy.predict.model import Candidate
-from paste_proxy.tools.table import ToolTable
+from paste_proxy.tools.table import PLUGINS, ToolTable
 from tests.broker.world import SPECS
 from tests.guesses import Scripted, guess
 from tests.talk import Talk
@@ -70,6 +71,27 @@ def test_what_the_model_wrote_for_one_call_says_nothing_of_the_next() -> None:
     predictor.now_expected = [Candidate("read_a", {"k": 17, "other": 17}, 0.9, "", 0.9)]
     t.hears(CallOpened(1, "c2", "read_a"))
     assert t.notes("kept back")
+
+
+def test_what_the_model_wrote_for_one_tool_is_not_told_to_another() -> None:
+    """It writes a note; a guess must not carry that out of the house."""
+    t = talk()
+    predictor = t.core.turns.expectations._predictor
+    assert isinstance(predictor, Scripted)
+    t.ask()
+    t.hears(CallOpened(0, "c1", "read_b"))
+    predictor.now_expected = [Candidate("read_a", {"k": 17, "other": None}, 0.9, "", 0.9)]
+    t.hears(ArgumentSealed(0, ("k",), 17))
+    assert t.notes("kept back") == [{"tool": "read_a", "why": "k: copied from nowhere as a whole"}]
+    assert t.core.broker.live == 0
+
+
+def test_a_tool_that_came_later_keeps_to_what_the_operator_says_of_it() -> None:
+    t = talk(guess(17))
+    t.tell(ToolsOffered(PLUGINS, tuple(SPECS.values())))
+    assert not SPECS["read_a"].network
+    t.ask()
+    assert t.notes("kept back") == [{"tool": "read_a", "why": "k: copied from nowhere as a whole"}]
 
 
 def test_a_call_that_is_complete_is_no_guess() -> None:
