@@ -469,6 +469,9 @@ class Broker:
             self.out.append(CancelRun(record.id))
 
     def _time_out(self, call: PendingCall, now: float) -> None:
+        record = self._runs.get(call.run)
+        if record is not None and record.slotless and record.joined is None:
+            return  # its client runs it for as long as it likes, and what it writes is open until then
         self._leave(call, now, stop=True)
         limit = f"{call.spec.timeout:g} s"
         self._fail(call, ToolTimeoutError(f"{call.spec.name} gave no result in {limit}", param=call.spec.name))

@@ -26,6 +26,7 @@ from paste_proxy.events import (
     RunEnded,
     StartRun,
     TellClient,
+    TimePassed,
     TurnClosed,
     TurnRequested,
     TurnSent,
@@ -226,6 +227,30 @@ def test_a_write_of_a_lost_client_stays_open_until_it_is_told_to_have_ended() ->
     assert desk.core.broker.open_scopes == 1
     desk.tell(RunEnded(write.run.run, None))
     assert desk.core.broker.open_scopes == 0
+
+
+def test_a_write_at_a_client_is_open_until_it_ends_however_long_it_takes() -> None:
+    """Its timeout stops nothing: whoever runs it does as it would without us."""
+    desk = Desk(guess(1))
+    desk.comes("one")
+    [write] = desk.begins(desk.calls("one", "write_a", call="w"))
+    desk.now += 2 * SPECS["write_a"].timeout
+    assert [one for one in desk.tell(TimePassed()) if isinstance(one, FailCall | CancelRun)] == []
+    assert desk.asks("s") == []
+    assert desk.core.broker.open_scopes == 1
+    ended = desk.tell(RunEnded(write.run.run, Output(b"", kept=0)))
+    assert [one.outcome for one in ended if isinstance(one, AnswerCall)] == ["executed"]
+    assert desk.core.broker.open_scopes == 0
+
+
+def test_a_call_that_joined_a_run_that_hangs_is_let_go() -> None:
+    desk = Desk(guess(1))
+    desk.comes("one")
+    [run] = desk.asks("s")
+    desk.seals("s", "read_a", "c1")
+    assert told(desk.calls("one", "read_a", "c1")) == [("joined", run.run.run)]
+    desk.now += SPECS["read_a"].timeout
+    assert [one.outcome for one in desk.tell(TimePassed()) if isinstance(one, FailCall)] == ["joined"]
 
 
 def test_writes_that_a_client_made_alone_void_what_read_before_them() -> None:
