@@ -190,8 +190,12 @@ class Core:
             msgspec.structs.replace(spec, network=spec.network or spec.name in self._network)
             for spec in event.specs
         ]
-        for tool in self.tools.offer(event.source, specs).changed:
+        offered = self.tools.offer(event.source, specs)
+        for tool in offered.changed:
             self.broker.tool_changed(tool, now)
+        for spec in specs:
+            if spec.name not in offered.refused:
+                self.broker.permits.offered(spec)
 
     def _client_offered(self, event: ClientOffered, now: float) -> None:
         self.broker.clients.offer(event.client, event.tenant, event.specs)

@@ -385,7 +385,6 @@ class Broker:
 
     def tool_changed(self, tool: str, now: float) -> None:
         """It is another one now, or gone: what the former one gave is not what this one would give."""
-        self.permits.volatile.discard(tool)
         self._end_all_of(tool, Trigger.VOID, now)
 
     def switch(self, tool: str, now: float, *, on: bool) -> None:
@@ -447,7 +446,8 @@ class Broker:
     def _drop(self, record: RunRecord) -> None:
         """A run ahead that nobody wants: it only reads, and can be ended at once, so its slot is free."""
         del self._runs[record.id]
-        self._samples.pop(record.id, None)
+        if record.sample is not None:
+            self._end_sample(record)
         if record.handed_over:
             self._queue.release(record.id)
             self.out.append(CancelRun(record.id))
@@ -502,12 +502,22 @@ class Broker:
         """Run a hit once more, on slack, to compare what was released with what the call gives now."""
         if output.kept is not None and not output.digest:
             return  # nothing tells what it is
+        budgets = self.permits.budgets
+        if not self.permits.allows(call.spec) or not budgets.admits(call.spec, call.context, now):
+            return
         record = self._new_run(call.spec, call.arguments, call.context, call.client)
         stamp = self.epochs.stamp(call.spec.reads)
         record.sample = Sample(call.spec, output, stamp)
         self._samples[record.id] = record
+        budgets.begin(record.id, call.spec, call.context, now)
         self._queue.add(record.id, call.spec.name, RunClass.SPECULATIVE)
         self._deadlines.at(now + START_WITHIN_S, lambda _now: self._drop_late(record))
+
+    def _end_sample(self, record: RunRecord) -> None:
+        del self._samples[record.id]
+        self.permits.budgets.end(record.id, started=record.handed_over)
+        if record.handed_over:
+            self.ledger.looked_again(record.spec)
 
     def _drop_late(self, record: RunRecord) -> None:
         if record.id in self._samples and not record.handed_over:
@@ -515,13 +525,13 @@ class Broker:
 
     def _compare(self, record: RunRecord, sample: Sample, output: Output | None, now: float) -> None:
         """A difference that an observed write explains says nothing."""
-        del self._samples[record.id]
+        self._end_sample(record)
         if record.client:
             self.out.append(DropResult(record.id, record.client))
         if output is None or not self.epochs.is_current(sample.stamp):
             return
         if self.sampling.compare(sample, output):
-            self.permits.volatile.add(record.spec.name)
+            self.permits.volatile[record.spec.name] = record.spec
             self._end_all_of(record.spec.name, Trigger.VOID, now)
 
     def _fail(self, call: PendingCall, error: PasteError) -> None:

@@ -1,7 +1,7 @@
 """How much may run ahead: at once, a minute and for money; of one tool, session and tenant, and overall.
 
-Predicted runs alone are counted. A sealed call will be asked for anyway, so its run ahead costs nothing more;
-and an authoritative one is not ours to limit here.
+Predicted runs are counted, and second looks at hits. A sealed call will be asked for anyway, so its run ahead
+costs nothing more; and an authoritative one is not ours to limit here.
 """
 
 from collections.abc import Mapping

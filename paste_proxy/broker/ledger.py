@@ -32,7 +32,7 @@ class Ledger:
     """The same by tool."""
     wasted_bytes: int = 0
     wasted_price: float = 0.0
-    """What unused runs cost, in the currency of the tools' `price`."""
+    """What unused runs and second looks cost, in the currency of the tools' `price`."""
     saved_s: float = 0.0
     calls_failed: int = 0
     calls_abandoned: int = 0
@@ -60,6 +60,10 @@ class Ledger:
         self.unused_of[spec.name] += 1
         self.wasted_worker_s += seconds
         self.wasted_bytes += size
+        self.wasted_price += spec.price
+
+    def looked_again(self, spec: ToolSpec) -> None:
+        """A hit was run again, for whose result nobody waits."""
         self.wasted_price += spec.price
 
     def served(self, tool: str, seconds: float) -> None:

@@ -15,8 +15,9 @@ class Permits:
     def __init__(self, allowed: Container[str], budgets: Budgets, waste: WasteCap) -> None:
         self.budgets = budgets
         self.waste = waste
-        self.volatile: set[str] = set()
-        """Tools that gave other results than declared when hits were run again. Until the next start."""
+        self.volatile: dict[str, ToolSpec] = {}
+        """Tools that gave other results than declared when hits were run again. Until the next start, or until
+        another tool has the name: one that goes and comes again, with its client, is the same."""
         self.switched_off: set[str] = set()
         """Tools that the operator switched off while running; `EVERY_TOOL` for all."""
         self._allowed = allowed
@@ -33,6 +34,11 @@ class Permits:
             and spec.name not in self.volatile
             and self.switched_off.isdisjoint((spec.name, EVERY_TOOL))
         )
+
+    def offered(self, spec: ToolSpec) -> None:
+        """What was found of a former tool of this name says nothing of this one."""
+        if self.volatile.get(spec.name, spec) != spec:
+            del self.volatile[spec.name]
 
     def admits(self, spec: ToolSpec, context: RunContext, now: float) -> bool:
         """Whether one more predicted run of it is within the budgets and the cap on waste."""

@@ -32,6 +32,24 @@ class Tally:
     hits: int = 0
     taken: int = 0
     differed: int = 0
+    judged: ToolSpec | None = None
+    """The tool that has the name now, and what of the above is its own."""
+    taken_now: int = 0
+    differed_now: int = 0
+
+    def add(self, spec: ToolSpec, *, differs: bool) -> None:
+        if self.judged != spec:
+            self.judged, self.taken_now, self.differed_now = spec, 0, 0
+        self.taken += 1
+        self.taken_now += 1
+        self.differed += differs
+        self.differed_now += differs
+
+    def is_beyond(self, declared: float) -> bool:
+        """More than chance explains of a tool that is as volatile as declared: by two standard deviations.
+        Where it is declared to be none, one difference is enough."""
+        expected = declared * self.taken_now
+        return self.differed_now > expected + 2 * math.sqrt(expected * (1 - declared))
 
 
 class Sampling:
@@ -50,9 +68,8 @@ class Sampling:
     def compare(self, sample: Sample, now: Output) -> bool:
         """What the second run gave. True: the tool is more volatile than declared."""
         tally = self.tallies.setdefault(sample.spec.name, Tally())
-        tally.taken += 1
-        tally.differed += not _is_same(sample.released, now)
-        return _is_beyond(tally, sample.spec.volatility)
+        tally.add(sample.spec, differs=not _is_same(sample.released, now))
+        return tally.is_beyond(sample.spec.volatility)
 
 
 def _is_same(one: Output, other: Output) -> bool:
@@ -69,10 +86,3 @@ def _value(body: bytes) -> Any:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return body
-
-
-def _is_beyond(tally: Tally, declared: float) -> bool:
-    """More than chance explains of a tool that is as volatile as declared: by two standard deviations. Where it
-    is declared to be none, one difference is enough."""
-    expected = declared * tally.taken
-    return tally.differed > expected + 2 * math.sqrt(expected * (1 - declared))

@@ -143,7 +143,7 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
     yield _counter("paste_saved_seconds", "Tool time that passed before the call came", ledger.saved_s)
     yield _counter("paste_wasted_worker_seconds", "Time of unused runs", ledger.wasted_worker_s)
     yield _counter("paste_wasted_bytes", "Bytes of unused results", ledger.wasted_bytes)
-    yield _counter("paste_wasted_price", "What unused runs cost", ledger.wasted_price)
+    yield _counter("paste_wasted_price", "What unused runs and second looks cost", ledger.wasted_price)
 
 
 def _tool_metrics(core: Core) -> Iterator[Metric]:

@@ -253,6 +253,34 @@ def test_a_call_that_joined_a_run_that_hangs_is_let_go() -> None:
     assert [one.outcome for one in desk.tell(TimePassed()) if isinstance(one, FailCall)] == ["joined"]
 
 
+def found_volatile() -> Desk:
+    desk = Desk(guess(1))
+    desk.comes("one")
+    [run] = desk.asks("s")
+    desk.tell(RunEnded(run.run.run, Output(b"", kept=5, digest="a")))
+    desk.seals("s", "read_a", "c1")
+    [look] = desk.begins(desk.calls("one", "read_a", "c1"))
+    desk.tell(RunEnded(look.run.run, Output(b"", kept=5, digest="b")))
+    assert desk.core.broker.permits.reasons() == {"read_a": "volatile"}
+    return desk
+
+
+def test_a_tool_that_was_found_volatile_is_that_still_when_its_client_comes_again() -> None:
+    desk = found_volatile()
+    desk.tell(ClientGone("one"))
+    desk.comes("one")
+    assert desk.core.broker.permits.reasons() == {"read_a": "volatile"}
+    assert desk.asks("s") == []
+
+
+def test_a_tool_that_is_another_one_when_its_client_comes_again_is_judged_anew() -> None:
+    desk = found_volatile()
+    desk.tell(ClientGone("one"))
+    desk.comes("one", OTHER)
+    assert desk.core.broker.permits.reasons() == {}
+    assert [one.run.tool for one in desk.asks("s")] == ["read_a"]
+
+
 def test_writes_that_a_client_made_alone_void_what_read_before_them() -> None:
     desk = Desk(guess(1))
     desk.comes("one")

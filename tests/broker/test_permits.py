@@ -1,8 +1,12 @@
 """What is put off: by budgets, by waste, by the operator's switch, by a second look at what was released."""
 
+import msgspec
+
 from paste_proxy.broker.permits import EVERY_TOOL
+from paste_proxy.broker.speculation import PendingCall
 from paste_proxy.config import BudgetConfig
-from tests.broker.desk import S2, Desk
+from paste_proxy.tools.table import ToolTable
+from tests.broker.desk import READ, S1, S2, Desk
 
 
 def test_a_guess_beyond_the_budget_is_not_taken_on() -> None:
@@ -130,11 +134,61 @@ def test_a_second_look_that_finds_no_slot_is_left_out() -> None:
     assert desk.ended("run-2") == ["answer other executed result 3 0"]
 
 
+def test_the_switch_lets_no_second_look_begin() -> None:
+    """The call had joined its run before, and so gets its result."""
+    desk = Desk(sample=1.0)
+    desk.guess(1)
+    desk.call("c", 1)
+    desk.broker.switch("read", desk.now, on=False)
+    assert desk.ended("run-1") == ["answer c joined result 0 0"]
+
+
+def test_a_second_look_counts_against_the_budgets() -> None:
+    desk = Desk(sample=1.0, budgets={"tool": BudgetConfig(per_minute=2)})
+    assert hit(desk) == ["start run-2 read speculative"]
+    assert desk.guess(2) == [], "both are spent"
+    desk.at(30)
+    assert hit(desk, 3) == [], "nothing is left for a second look"
+
+
+def test_a_second_look_that_ends_makes_room_in_its_budget() -> None:
+    desk = Desk(sample=1.0, budgets={"tool": BudgetConfig(concurrent=1)})
+    for number in range(1, 4):
+        [again] = hit(desk, number)
+        assert desk.guess(99) == []
+        desk.ended(again.split()[1])
+
+
+def test_a_second_look_that_never_began_gives_back_what_it_had() -> None:
+    desk = Desk(slots=1, sample=1.0, budgets={"tool": BudgetConfig(concurrent=1, per_minute=2)})
+    desk.guess(1)
+    desk.ended("run-1")
+    desk.call("other", 7)
+    desk.call("c", 1)
+    desk.at(3.0)
+    desk.ended("run-2")
+    assert desk.guess(3) != []
+
+
+def test_what_a_second_look_costs_is_told() -> None:
+    desk = Desk(sample=1.0)
+    desk.broker.specs = ToolTable({"read": msgspec.structs.replace(READ, price=2.0)})
+    desk.guess(1)
+    desk.ended("run-1")
+    spec = desk.broker.specs["read"]
+    desk.broker.call(PendingCall("c", spec, {"k": 1}, S1, desk.now, None), desk.now)
+    desk.decisions()
+    desk.ended("run-2")
+    assert desk.broker.ledger.wasted_price == 2.0
+
+
 def test_a_tool_that_is_another_now_is_judged_anew() -> None:
     desk = Desk(sample=1.0)
     hit(desk)
     desk.ended("run-2", "another result")
-    desk.broker.tool_changed("read", desk.now)
+    desk.broker.permits.offered(READ)
+    assert desk.broker.permits.reasons() == {"read": "volatile"}
+    desk.broker.permits.offered(msgspec.structs.replace(READ, description="reads elsewhere"))
     assert desk.broker.permits.reasons() == {}
 
 

@@ -49,3 +49,10 @@ def test_a_tool_may_differ_as_often_as_declared_and_a_little_more() -> None:
     beyond = [look(sampling, b"1", b"2", volatility=0.1) for _ in range(9)]
     assert beyond[0] is False
     assert beyond[-1] is True
+
+
+def test_what_differed_of_a_tool_is_not_held_against_the_one_that_took_its_name() -> None:
+    sampling = Sampling(1.0)
+    assert look(sampling, b"1", b"2")
+    assert not look(sampling, b"1", b"1", volatility=0.01)
+    assert (sampling.tallies["read"].taken, sampling.tallies["read"].differed) == (2, 1)
