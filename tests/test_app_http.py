@@ -110,7 +110,7 @@ def test_a_name_is_one_tool_s(tmp_path: Path) -> None:
 
 
 def test_what_is_allowed_or_inert_must_be_there() -> None:
-    config = configured("http://127.0.0.1:1/", speculation={"allow": ["found"]})
+    config = configured("http://127.0.0.1:1/", speculation={"allow": ["found"]}, limits={"clients": 0})
     with pytest.raises(ConfigError, match="there is no tool 'found'; known: find, read"):
         build(config)
     config = configured("http://127.0.0.1:1/", speculation={"inert": {"find": ["word"]}})

@@ -49,8 +49,8 @@ class ToolSpec(msgspec.Struct, frozen=True):
     result_limit: int = RESULT_LIMIT
     """A larger result is an error."""
     exact: bool = False
-    """Calls are compared as they are written: what a remote schema says of defaults and numbers is a claim, and
-    would make calls equal that are not."""
+    """Calls are compared as they are written, for so they are sent: what a schema says of defaults and numbers
+    is a claim of a server then, and would make calls equal that are not."""
     listed: dict[str, Any] | None = None
     """The tool as its MCP server lists it, where there is more to tell MCP clients than is said here."""
     has_fingerprint: bool = False

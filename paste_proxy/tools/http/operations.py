@@ -174,6 +174,7 @@ def declared(
         volatility=config.volatility,
         inert=frozenset(inert),
         network=True,
+        exact=True,
         result_limit=config.result_limit,
     )
 

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paste_proxy.broker.keys import canonical_text
 from paste_proxy.config import Config
 from paste_proxy.config_http import HttpConfig, OpenApiConfig, TargetsConfig
 from paste_proxy.errors import ConfigError
@@ -96,6 +97,14 @@ def test_parameters_become_arguments() -> None:
     }
     request = get.request({"id": 7, "tags": ["a", "b"], "lang": "de"})
     assert str(request.url) == "https://eu.pets.example/v1/pets/7?lang=de&tags=a%2Cb"
+
+
+def test_calls_that_send_different_requests_are_different_calls() -> None:
+    """What the document says of defaults is its server's claim: nothing is filled in."""
+    pet = made(include=["getPet"])["getPet"]
+    bare, stated = {"id": 1}, {"id": 1, "lang": "en"}
+    assert pet.request(bare).url != pet.request(stated).url
+    assert canonical_text(pet.spec, bare) != canonical_text(pet.spec, stated)
 
 
 def test_a_body_s_properties_stand_beside_the_parameters() -> None:

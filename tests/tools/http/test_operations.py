@@ -74,6 +74,7 @@ def test_the_declaration() -> None:
         inert=frozenset({"why"}),
         network=True,
         result_limit=4 * 1024 * 1024,
+        exact=True,
     )
     plain = operation().spec
     assert plain.effect is Effect.NEVER
