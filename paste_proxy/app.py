@@ -103,7 +103,7 @@ def build(
     local = LocalExecutor(registry, workers=config.speculation.slots)
     http = HttpExecutor(operations, client)
     leases = LeaseExecutor(tools)
-    servers = _mcp_executors(config, tools.source, lambda: runtime)
+    servers = _mcp_executors(config, tools.is_taken, lambda: runtime)
     by_source: dict[str, Executor] = {PLUGINS: local, HTTP: http, CLIENT: leases}
     by_source |= {server.upstream.source: server for server in servers}
     executor = wrap_executor(RoutingExecutor(tools.source, by_source))
@@ -185,7 +185,7 @@ def _check_arguments(specs: Mapping[str, ToolSpec], key: str, tool: str, argumen
 
 
 def _mcp_executors(
-    config: Config, source_of: Callable[[str], str], runtime: Callable[[], Runtime]
+    config: Config, is_taken: Callable[[str, str], bool], runtime: Callable[[], Runtime]
 ) -> list[McpExecutor]:
     """`runtime`: asked for when a server has something to tell, which is after it was built."""
 
@@ -197,7 +197,7 @@ def _mcp_executors(
 
     allowed = frozenset(config.speculation.allow)
     return [
-        McpExecutor(Upstream(name, server, source_of, offered, allowed), progressed)
+        McpExecutor(Upstream(name, server, is_taken, offered, allowed), progressed)
         for name, server in config.mcp_servers.items()
     ]
 

@@ -22,13 +22,17 @@ def client_source(tenant: str) -> str:
     return f"{CLIENT}:{tenant}"
 
 
+def _is_client(source: str) -> bool:
+    return source.startswith(f"{CLIENT}:")
+
+
 class Offered(msgspec.Struct, frozen=True):
     """What came of an offer."""
 
     changed: frozenset[str]
     """Names whose tool is another now, or gone: what was known of it says nothing of the new one."""
     refused: frozenset[str]
-    """Names that another source has already. They stay its own."""
+    """Names that another source has already. They stay its own; those of clients go to the operator's tools."""
 
 
 class ToolTable(Mapping[str, ToolSpec]):
@@ -54,7 +58,7 @@ class ToolTable(Mapping[str, ToolSpec]):
 
     def is_leased(self, name: str) -> bool:
         """Whether it runs in the process of a client: nobody else can call it."""
-        return self.source(name).startswith(f"{CLIENT}:")
+        return _is_client(self.source(name))
 
     def serves(self, name: str, tenant: str, client: str = "") -> bool:
         """Whether there is such a tool for the tenant, called by `client`, or with "" over the gateway."""
@@ -65,6 +69,11 @@ class ToolTable(Mapping[str, ToolSpec]):
         """Whether the tenant's requests may mean it."""
         return self.source(name) == client_source(tenant) if self.is_leased(name) else name in self._specs
 
+    def is_taken(self, name: str, source: str) -> bool:
+        """Whether it is another source's to keep. Clients keep no name from the operator's tools."""
+        owner = self._source.get(name, source)
+        return owner != source and (_is_client(source) or not _is_client(owner))
+
     def listed(self) -> list[ToolSpec]:
         """Those that the gateway can run."""
         return [spec for name, spec in self._specs.items() if not self.is_leased(name)]
@@ -72,9 +81,12 @@ class ToolTable(Mapping[str, ToolSpec]):
     def offer(self, source: str, specs: Iterable[ToolSpec]) -> Offered:
         """From now on these, and no others, are the tools of `source`."""
         offered = {spec.name: spec for spec in specs}
-        refused = frozenset(name for name in offered if self._source.get(name, source) != source)
+        refused = frozenset(name for name in offered if self.is_taken(name, source))
         former = {name: self._specs[name] for name, owner in self._source.items() if owner == source}
         changed = frozenset(name for name, spec in former.items() if offered.get(name) != spec)
+        changed |= {
+            name for name in offered if self._source.get(name, source) != source and name not in refused
+        }
         for name in former.keys() - offered.keys():
             del self._specs[name], self._source[name]
         for name, spec in offered.items():

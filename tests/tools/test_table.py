@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.tools.spec import ToolSpec
-from paste_proxy.tools.table import PLUGINS, ToolTable
+from paste_proxy.tools.table import PLUGINS, ToolTable, client_source
 
 
 def spec(name: str, words: str = "") -> ToolSpec:
@@ -34,6 +34,19 @@ def test_a_name_stays_with_who_had_it_first() -> None:
     assert table["status"].description == "ours"
     assert table.offer("git", []).changed == {"log"}
     assert table.source("status") == PLUGINS
+
+
+def test_a_client_keeps_no_name_from_the_operators_tools() -> None:
+    """A server that starts later, or lists one more tool, must not lose it to whoever was there first."""
+    table = ToolTable()
+    table.offer(client_source("t"), [spec("status", "theirs"), spec("look")])
+    offered = table.offer("git", [spec("status", "ours")])
+    assert offered.changed == {"status"}
+    assert not offered.refused
+    assert table.source("status") == "git"
+    assert table.offer(client_source("t"), [spec("status", "theirs"), spec("look")]).refused == {"status"}
+    assert table.offer(client_source("u"), [spec("look")]).refused == {"look"}
+    assert table["status"].description == "ours"
 
 
 names = st.frozensets(st.sampled_from("abcd"))

@@ -20,8 +20,8 @@ from paste_proxy.tools.spec import Effect, ToolSpec
 
 log = logging.getLogger(__name__)
 
-SourceOf = Callable[[str], str]
-"""Who offers a tool of this name; "" where nobody does."""
+IsTaken = Callable[[str, str], bool]
+"""Whether a name is not to be had for a source, because another one's tool has it."""
 Tell = Callable[[str, tuple[ToolSpec, ...]], None]
 """From now on these, and no others, are the tools of a source."""
 
@@ -34,7 +34,7 @@ class Upstream:
     """`allowed`: the tools that the operator lets run ahead; only to say of which that can't be."""
 
     def __init__(
-        self, name: str, config: McpServerConfig, source_of: SourceOf, tell: Tell, allowed: frozenset[str]
+        self, name: str, config: McpServerConfig, is_taken: IsTaken, tell: Tell, allowed: frozenset[str]
     ) -> None:
         self.name = name
         self.source = source_of_server(name)
@@ -45,7 +45,7 @@ class Upstream:
         if config.read and not config.stateful:
             label = f"{name} (for runs ahead)"
             self.ahead = self._connection(label, self._asked_ahead, _nothing)
-        self._source_of = source_of
+        self._is_taken = is_taken
         self._tell = tell
         self._allowed = allowed
         self._listed: list[dict[str, object]] = []
@@ -80,7 +80,7 @@ class Upstream:
             self.name,
             self._config,
             self._listed,
-            is_taken=lambda name: self._source_of(name) not in ("", self.source),
+            is_taken=lambda name: self._is_taken(name, self.source),
             kept=self._names,
             asked_back=self._asked_back,
         )

@@ -33,9 +33,7 @@ class Shop:
         self.offers: list[dict[str, ToolSpec]] = []
         self.progress: list[Progress] = []
         self.offered = asyncio.Event()
-        upstream = Upstream(
-            "fake", config, lambda name: "plugins" if name in taken else "", self._told, frozenset()
-        )
+        upstream = Upstream("fake", config, lambda name, _source: name in taken, self._told, frozenset())
         self.executor = McpExecutor(upstream, lambda _run, progress: self.progress.append(progress))
         self.upstream = upstream
 
