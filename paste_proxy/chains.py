@@ -38,6 +38,8 @@ class Chains:
 
     def extend(self, expecting: Expecting, staged: Speculation, now: float) -> None:
         """Run ahead what is worth it behind `staged`, once a turn. Raises what the predictor raises."""
+        if staged.output is None or not staged.output.is_told:
+            return
         path, limit = staged.path, self._speculation.candidates
         if len(path) > self._speculation.chain_depth or staged.id in expecting.extended:
             return

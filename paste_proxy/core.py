@@ -217,7 +217,7 @@ class Core:
 
     def _run_ended(self, event: RunEnded, now: float) -> None:
         staged = self.broker.run_ended(event, now)
-        if staged is not None and (event.output is None or event.output.kept is None or event.output.body):
+        if staged is not None:
             self.turns.staged(staged, now)
 
     # -- slots --------------------------------------------------------------------------------------------

@@ -75,6 +75,10 @@ class Chained(Talk):
             self.core.handle(RunBegan(one.run.run), self.now)
         return [_name(one) for one in started]
 
+    def keeps_run(self, name: str) -> None:
+        """It ends at a client, which keeps what it gave to itself."""
+        self.begin(self.core.handle(RunEnded(self.runs[name], Output(b"", kept=5)), self.now))
+
     def outcomes(self) -> dict[int, str]:
         [session] = self.core.turns.sessions.values()
         return {one.arguments["k"]: one.outcome for one in session.predictions}
@@ -90,6 +94,14 @@ def chained(**settings: Any) -> tuple[Chained, Foresighted]:
     t = Chained(predictor, **settings)
     t.ask()
     return t, predictor
+
+
+def test_a_result_that_its_client_keeps_to_itself_binds_nothing() -> None:
+    t, predictor = chained()
+    t.keeps_run("read_a 1")
+    t.hears(ContentText("a word more " * 60))
+    assert t.outcomes() == {1: "ready"}
+    assert predictor.shown == []
 
 
 # -- starting -----------------------------------------------------------------------------------------------

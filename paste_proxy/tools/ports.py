@@ -32,6 +32,11 @@ class Output(msgspec.Struct, frozen=True):
     notes on them. For clients that speak MCP."""
 
     @property
+    def is_told(self) -> bool:
+        """Whether its client has shown what it keeps."""
+        return self.kept is None or bool(self.body)
+
+    @property
     def size(self) -> int:
         """Bytes that are kept with it."""
         return (len(self.body) if self.kept is None else self.kept) + len(self.mcp or b"")
