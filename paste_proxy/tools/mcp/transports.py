@@ -94,6 +94,8 @@ async def _write(process: ServerProcess, outbox: MemoryObjectReceiveStream[Sessi
 
 @asynccontextmanager
 async def http_streams(url: str, headers: Mapping[str, str], fate: Fate) -> AsyncIterator[Streams]:
+    # It would write each address into the log, with the key that some servers want in its query.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     client = httpx2.AsyncClient(
         headers=dict(headers),
         timeout=httpx2.Timeout(CONNECT_TIMEOUT_S, read=None),
@@ -122,7 +124,8 @@ class _Bounded(httpx2.AsyncBaseTransport):
         try:
             response = await self._inner.handle_async_request(request)
         except httpx2.TransportError as error:
-            self._fate.end(f"{request.url} can't be reached: {error or type(error).__name__}")
+            address = request.url.copy_with(query=None)
+            self._fate.end(f"{address} can't be reached: {error or type(error).__name__}")
             raise
         if response.status_code == 404 and "mcp-session-id" in request.headers and request.method == "POST":
             self._fate.not_run(msgspec.json.decode(request.content, type=_Named).id)

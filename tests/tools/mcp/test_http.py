@@ -1,6 +1,7 @@
 """A server at a URL: here, the gateway of another proxy."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ from aiohttp import web
 
 from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.errors import ToolError
+from paste_proxy.tools.mcp.process import ServerFailedError
 from tests.gateway.fakes import FakeRuntime, gateway
 from tests.gateway.servers import serving
 from tests.tools.mcp.support import shop
@@ -46,6 +48,32 @@ async def test_a_server_that_can_not_be_reached_says_so() -> None:
     async with shop(McpServerConfig(url=f"{base}/mcp")) as opened:
         with pytest.raises(Exception, match="can't be reached: All connection attempts failed"):
             await opened.upstream.authoritative.session()
+
+
+@pytest.mark.parametrize("status", [0, 401, 404, 500])
+async def test_a_key_in_the_address_is_told_to_nobody(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Some servers want it there; models read what errors say, and people the log."""
+    caplog.set_level(logging.INFO)
+    app = web.Application()
+
+    async def refuse(_request: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    app.router.add_route("*", "/mcp", refuse)
+    async with serving(app) as base:
+        if status:
+            text = await why_not(f"{base}/mcp?key=hush")
+    if not status:
+        text = await why_not(f"{base}/mcp?key=hush")
+    assert "127.0.0.1" in text or status
+    assert "hush" not in text + caplog.text
+
+
+async def why_not(url: str) -> str:
+    async with shop(McpServerConfig(url=url)) as opened:
+        with pytest.raises(ServerFailedError) as caught:
+            await opened.upstream.authoritative.session()
+    return str(caught.value)
 
 
 @asynccontextmanager
