@@ -56,3 +56,18 @@ def test_what_differed_of_a_tool_is_not_held_against_the_one_that_took_its_name(
     assert look(sampling, b"1", b"2")
     assert not look(sampling, b"1", b"1", volatility=0.01)
     assert (sampling.tallies["read"].taken, sampling.tallies["read"].differed) == (2, 1)
+
+
+def test_an_image_that_is_another_is_another_result() -> None:
+    sampling = Sampling(1.0)
+    one, other = (
+        Output(
+            b"a picture",
+            is_text=True,
+            mcp=b'{"_meta":{"at":%d},"content":[{"type":"image","data":"%b"}]}' % part,
+        )
+        for part in ((1, b"AAAA"), (2, b"BBBB"))
+    )
+    again = msgspec.structs.replace(one, mcp=(one.mcp or b"").replace(b'"at":1', b'"at":3'))
+    assert not sampling.compare(Sample(READ, one, STAMP), again)
+    assert sampling.compare(Sample(READ, one, STAMP), other)
