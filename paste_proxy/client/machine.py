@@ -16,6 +16,7 @@ import msgspec
 from paste_proxy.client.alike import alike
 from paste_proxy.client.protocol import (
     ID_LIMIT,
+    MESSAGE_LIMIT,
     VERSION,
     Answer,
     Began,
@@ -203,8 +204,15 @@ class Machine:
         out, self._out = self._out, []
         return out
 
-    def _say(self, message: FromClient) -> None:
-        self._out.append(encode(message))
+    def _say(self, message: FromClient) -> bool:
+        """False for what can't be sent: no Unicode, or so large that the proxy would end the connection."""
+        try:
+            frame = encode(message)
+        except UnicodeEncodeError:
+            return False
+        if fits := len(frame) <= MESSAGE_LIMIT:
+            self._out.append(frame)
+        return fits
 
     # -- calls --------------------------------------------------------------------------------------------
 
@@ -214,9 +222,12 @@ class Machine:
             self._settle(call, Alone.ALONE)
             return
         self._number += 1
+        claim = Claim(self._number, call.tool, call.arguments, call.tool_call_id, call.session)
+        if not self._say(claim):
+            self._settle(call, Alone.ALONE)
+            return
         call.number = self._number
         self._calls[call.number] = call
-        self._say(Claim(call.number, call.tool, call.arguments, call.tool_call_id, call.session))
 
     def leave(self, call: Call) -> None:
         """The caller has given up, and runs nothing."""
@@ -345,8 +356,8 @@ class Machine:
         self._busy[run.tool] -= 1
         if self._ahead.get(run.id) is not run:
             return
-        if self.is_up:
-            self._say(Ended(run.id, error, size, digest, output))
+        if self.is_up and not self._say(Ended(run.id, error, size, digest, output)):
+            self._say(Ended(run.id, error and "it failed", size, digest))
         owner, run.owner = run.owner, None
         if error is not None or owner is not None:
             del self._ahead[run.id]

@@ -5,8 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.client.machine import AHEAD_LIMIT, CALLS_LIMIT, KEPT_LIMIT, Alone, Joined, Kept
-from paste_proxy.client.protocol import ProtocolError, decode_from_client, decode_from_proxy, offered
+from paste_proxy.client.machine import AHEAD_LIMIT, CALLS_LIMIT, KEPT_LIMIT, Alone, Call, Joined, Kept
+from paste_proxy.client.protocol import (
+    MESSAGE_LIMIT,
+    ProtocolError,
+    decode_from_client,
+    decode_from_proxy,
+    offered,
+)
 from paste_proxy.tools.spec import Effect, ToolSpec
 from tests.client.desk import FUNCTION, Desk
 
@@ -308,3 +314,38 @@ def test_noise_is_an_error_of_the_protocol_and_no_other(frame: bytes | str) -> N
     for decode in (decode_from_client, decode_from_proxy):
         with pytest.raises(ProtocolError):
             decode(frame)
+
+
+@pytest.mark.parametrize(("output", "error"), [("name-\udce4", None), (None, "no file name-\udce4")])
+def test_a_text_that_is_no_unicode_keeps_nobody_waiting(output: str | None, error: str | None) -> None:
+    """As names of files may be: `os.fsdecode`."""
+    desk = connected()
+    run, call = desk.runs(), desk.calls()
+    desk.hears("answer", call=1, outcome="joined", run="r1", session="s")
+    desk.machine.ended(run, output, error, now=2.0, size=5, digest="d", output=output)
+    assert call.verdicts == [JOINED, ALONE if error else Kept(output)]
+    [ended] = desk.said()
+    assert (ended["run"], ended["output"], bool(ended["error"])) == ("r1", None, error is not None)
+    odd = Call("read", "{}", {}, FUNCTION, lambda verdict: heard.append(verdict), session="\udce4")
+    heard: list[object] = []
+    desk.machine.claim(odd)
+    assert heard == [ALONE]
+
+
+def test_what_no_message_holds_is_not_said() -> None:
+    """The proxy would end the connection, and with it all that ran ahead."""
+    desk = connected()
+    run = desk.runs()
+    desk.said()
+    large = "x" * MESSAGE_LIMIT
+    desk.machine.ended(run, large, None, now=2.0, size=len(large), digest="d", output=large)
+    [ended] = desk.said()
+    assert (ended["size"], ended["digest"], ended.get("output")) == (len(large), "d", None)
+    heard: list[object] = []
+    call = Call("write", large, {}, FUNCTION, heard.append)
+    desk.machine.claim(call)
+    assert (heard, desk.said(), desk.machine.waiting) == ([ALONE], [], 0)
+    desk.machine.finished(call, None)
+    desk.machine.lost()
+    [hello] = desk.connect()
+    assert hello["ran"] == ["write"]
