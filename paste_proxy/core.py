@@ -102,7 +102,7 @@ class Core:
             self.deadlines.run_due(now)
             self._handlers[type(event)](event, now)
         self._fill_slots(now)
-        out, self.broker.out = self.broker.out, []
+        out = self.broker.take_decisions()
         for decision in out:
             if isinstance(decision, AnswerCall | FailCall):
                 self._served(decision, now)
@@ -142,7 +142,7 @@ class Core:
             arguments = decode_arguments(spec, event.arguments)
             canonical = canonical_text(spec, arguments)
         except PasteError as error:
-            self.broker.out.append(FailCall(event.call, "executed", error))
+            self.broker.decide(FailCall(event.call, "executed", error))
             return
         session = self.turns.session_of_call(event.identity, spec.name, canonical, event.tool_call_id)
         context = RunContext(event.identity.tenant, session)
@@ -228,7 +228,7 @@ class Core:
             for item in self.queue.startable():
                 if item.lane == TURNS:
                     self._held.discard(item.id)
-                    self.broker.out.append(AdmitTurn(item.id))
+                    self.broker.decide(AdmitTurn(item.id))
                 else:
                     self.broker.start(item, now)
             if not any(self.broker.preempt(starved, now) for starved in self.queue.starved()):

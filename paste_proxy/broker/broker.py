@@ -1,8 +1,8 @@
 """The broker: takes candidates on, runs them on slack, and releases a result to exactly the call it guessed.
 
-Sans-IO: methods take the time and append decisions to `out`. What makes a released result safe is in one
-place, `_usable`: same key (tenant, session, tool, all arguments), still allowed, not too old, nothing that it
-read written since, and the same fingerprint where the tool has one.
+Sans-IO: methods take the time and decide; `take_decisions` gives what they decided. What makes a released result
+safe is in one place, `_usable`: same key (tenant, session, tool, all arguments), still allowed, not too old,
+nothing that it read written since, and the same fingerprint where the tool has one.
 """
 
 from collections.abc import Container
@@ -14,8 +14,10 @@ from paste_proxy.broker.ledger import Ledger
 from paste_proxy.broker.lifecycle import State, Trigger
 from paste_proxy.broker.live import Live
 from paste_proxy.broker.permits import EVERY_TOOL, Permits
-from paste_proxy.broker.sampling import START_WITHIN_S, Sample, Sampling
+from paste_proxy.broker.runs import Runs
+from paste_proxy.broker.sampling import Sampling
 from paste_proxy.broker.scopes import Epochs, overlap
+from paste_proxy.broker.second_looks import SecondLooks
 from paste_proxy.broker.speculation import PendingCall, RunRecord, Speculation
 from paste_proxy.broker.staging import Staging, StagingLimits
 from paste_proxy.deadlines import Deadlines
@@ -41,7 +43,7 @@ from paste_proxy.tools.table import ToolTable
 
 
 class Broker:
-    """Raises nothing but bugs; whoever holds it takes the decisions from `out`."""
+    """Raises nothing but bugs."""
 
     def __init__(
         self,
@@ -57,13 +59,11 @@ class Broker:
     ) -> None:
         self.specs = specs
         self.permits = permits
-        self.sampling = sampling
         self.clients = Clients()
         self.epochs = Epochs()
         self.ledger = Ledger()
         self.values = ValueModel()
         self.pressure = queue.pressure
-        self.out: list[Decision] = []
         self._queue = queue
         self._deadlines = deadlines
         self.staging = Staging(staging)
@@ -71,11 +71,30 @@ class Broker:
         self._queued_calls = queued_calls
         self._live = Live()
         self._contest = Contest(queue.speculative_limit)
-        self._runs: dict[str, RunRecord] = {}
-        self._samples: dict[str, RunRecord] = {}
-        """Those among them that look at a hit again."""
+        self._runs = Runs(queue)
         self._calls: dict[str, PendingCall] = {}
-        self._run_number = 0
+        self._second_looks = SecondLooks(
+            sampling,
+            runs=self._runs,
+            queue=queue,
+            deadlines=deadlines,
+            epochs=self.epochs,
+            permits=permits,
+            ledger=self.ledger,
+        )
+
+    def take_decisions(self) -> list[Decision]:
+        """Those since it was asked last, in their order."""
+        taken, self._runs.out = self._runs.out, []
+        return taken
+
+    def decide(self, decision: Decision) -> None:
+        """For who has decided something itself: its place is among those of the broker."""
+        self._runs.out.append(decision)
+
+    @property
+    def sampling(self) -> Sampling:
+        return self._second_looks.sampling
 
     # -- running ahead ------------------------------------------------------------------------------------
 
@@ -115,7 +134,7 @@ class Broker:
             return None
         if prediction is not None and not self._contest.admits(prediction.value_s):
             return None
-        record = self._new_run(spec, call.arguments, context, client)
+        record = self._runs.new(spec, call.arguments, context, client)
         speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, prediction, client)
         record.speculation = speculation
         self._live.add(speculation)
@@ -219,7 +238,7 @@ class Broker:
                 self._tell_client(call, speculation.id)
             else:
                 self._queue.promote(speculation.id)
-                self.out.append(PromoteRun(speculation.id))
+                self._runs.out.append(PromoteRun(speculation.id))
         else:
             call.outcome = "reused"
             service = speculation.completed - speculation.started
@@ -228,7 +247,7 @@ class Broker:
             self._answer(call, output or Output(b""), service, service, now)
 
     def _execute(self, call: PendingCall, now: float) -> None:
-        record = self._new_run(call.spec, call.arguments, call.context, call.client)
+        record = self._runs.new(call.spec, call.arguments, call.context, call.client)
         record.call, call.run = call, record.id
         if not call.client:
             self._queue.add(record.id, call.spec.name, RunClass.AUTHORITATIVE)
@@ -238,7 +257,7 @@ class Broker:
         self._tell_client(call, record.id)
 
     def _tell_client(self, call: PendingCall, run: str) -> None:
-        self.out.append(TellClient(call.id, call.outcome, run, call.context.session))
+        self._runs.out.append(TellClient(call.id, call.outcome, run, call.context.session))
 
     # -- runs ---------------------------------------------------------------------------------------------
 
@@ -258,11 +277,11 @@ class Broker:
         run = Run(
             record.id, record.spec.name, record.arguments, record.context, run_class, client=record.client
         )
-        self.out.append(StartRun(run))
+        self._runs.out.append(StartRun(run))
 
     def began(self, run: str, now: float) -> None:
         """The tool's function begins: from here on a speculation can be joined, and costs something."""
-        record = self._runs.get(run)
+        record = self._runs.find(run)
         if record is None:
             return
         record.started = now
@@ -274,18 +293,17 @@ class Broker:
 
     def progressed(self, run: str, progress: Progress) -> None:
         """Told to the call that the run is for, if there is one yet."""
-        record = self._runs.get(run)
+        record = self._runs.find(run)
         if record is not None and record.call is not None:
-            self.out.append(TellProgress(record.call.id, progress))
+            self._runs.out.append(TellProgress(record.call.id, progress))
 
     def preempt(self, starved: Waiting, now: float) -> bool:
         """Cancel one speculation whose slot `starved` can use: of the lowest class, worth least, the newest."""
         same_tool = self._queue.lane_is_full(starved.lane)
-        for sample in list(self._samples.values()):
-            if sample.handed_over and (not same_tool or sample.spec.name == starved.lane):
-                self._drop(sample)
-                return True
-        victim = self._live.victim(starved.lane if same_tool else None)
+        tool = starved.lane if same_tool else None
+        if self._second_looks.give_way(tool):
+            return True
+        victim = self._live.victim(tool)
         if victim is not None:
             self._end(victim, Trigger.CANCEL, now)
         return victim is not None
@@ -293,7 +311,7 @@ class Broker:
     def run_ended(self, ended: RunEnded, now: float) -> Speculation | None:
         """A run gave a result or an error; the speculation whose result is staged now, if it was one. Runs that
         were cancelled are unknown here, and ignored."""
-        record = self._runs.pop(ended.run, None)
+        record = self._runs.take(ended.run)
         if record is None:
             return None
         if not record.slotless:
@@ -305,7 +323,8 @@ class Broker:
             self.ledger.served(record.spec.name, now - record.started)
             self.values.served(record.spec.name, now - record.started)
         if record.sample is not None:
-            self._compare(record, record.sample, ended.output, now)
+            if self._second_looks.ended(record, record.sample, ended.output):
+                self._end_all_of(record.spec.name, Trigger.VOID, now)
         elif record.speculation is not None:
             self._stage(record.speculation, ended, now)
             return record.speculation if record.speculation.state is State.READY else None
@@ -326,7 +345,7 @@ class Broker:
             return
         if not self.staging.fits(ended.output.size):
             if speculation.client:
-                self.out.append(DropResult(speculation.id, speculation.client))
+                self._runs.out.append(DropResult(speculation.id, speculation.client))
             self._end(speculation, Trigger.DISCARD, now)
             return
         speculation.move(Trigger.COMPLETE)
@@ -399,8 +418,7 @@ class Broker:
         for speculation in self._live:
             if speculation.is_live and tool in (speculation.spec.name, EVERY_TOOL):
                 self._end(speculation, trigger, now)
-        for sample in [one for one in self._samples.values() if tool in (one.spec.name, EVERY_TOOL)]:
-            self._drop(sample)
+        self._second_looks.drop_all_of(tool)
 
     def client_gone(self, client: str, now: float) -> None:
         """What it ran ahead is lost. Its calls are its own to finish: whoever lost it abandons them."""
@@ -408,8 +426,7 @@ class Broker:
         for speculation in self._live:
             if speculation.client == client and speculation.is_live:
                 self._end(speculation, Trigger.VOID, now)
-        for sample in [one for one in self._samples.values() if one.client == client]:
-            self._drop(sample)
+        self._second_looks.drop_all_at(client)
 
     def discard_waiting(self, session: str, now: float) -> None:
         """The turn that the session's guesses were for is over: those that have not begun are too late, but for
@@ -434,29 +451,18 @@ class Broker:
         if was is State.READY:
             self.staging.remove(speculation)
             if speculation.client and trigger is not Trigger.CLAIM:
-                self.out.append(DropResult(speculation.id, speculation.client))
+                self._runs.out.append(DropResult(speculation.id, speculation.client))
             return was
-        record = self._runs.get(speculation.id)
+        record = self._runs.find(speculation.id)
         if record is not None and trigger is Trigger.CLAIM and was is State.RUNNING:
             record.speculation = None
         elif record is not None:
-            self._drop(record)
+            self._runs.drop(record)
         return was
-
-    def _drop(self, record: RunRecord) -> None:
-        """A run ahead that nobody wants: it only reads, and can be ended at once, so its slot is free."""
-        del self._runs[record.id]
-        if record.sample is not None:
-            self._end_sample(record)
-        if record.handed_over:
-            self._queue.release(record.id)
-            self.out.append(CancelRun(record.id))
-        else:
-            self._queue.remove(record.id)
 
     def _leave(self, call: PendingCall, now: float, *, stop: bool) -> None:
         """Nobody waits for this call's run. It keeps its slot and its open write until it has really ended."""
-        record = self._runs.get(call.run)
+        record = self._runs.find(call.run)
         if record is None:
             return
         record.call = None
@@ -464,12 +470,12 @@ class Broker:
             self._unused(record.spec, record.context.tenant, record.joined, now - record.started, None, now)
         if not record.handed_over:
             self._queue.remove(record.id)
-            del self._runs[record.id]
+            self._runs.take(record.id)
         elif stop:
-            self.out.append(CancelRun(record.id))
+            self._runs.out.append(CancelRun(record.id))
 
     def _time_out(self, call: PendingCall, now: float) -> None:
-        record = self._runs.get(call.run)
+        record = self._runs.find(call.run)
         if record is not None and record.slotless and record.joined is None:
             return  # its client runs it for as long as it likes, and what it writes is open until then
         self._leave(call, now, stop=True)
@@ -479,9 +485,9 @@ class Broker:
     def _answer(self, call: PendingCall, output: Output, service_s: float, saved_s: float, now: float) -> None:
         self._settle(call)
         self.ledger.call_answered(call, saved_s)
-        self.out.append(AnswerCall(call.id, call.outcome, output, service_s, saved_s))
-        if call.outcome in ("reused", "joined") and self.sampling.is_due(call.spec.name):
-            self._look_again(call, output, now)
+        self._runs.out.append(AnswerCall(call.id, call.outcome, output, service_s, saved_s))
+        if call.outcome in ("reused", "joined"):
+            self._second_looks.hit(call, output, now)
 
     def _unused(
         self,
@@ -496,48 +502,10 @@ class Broker:
         self.ledger.run_unused(spec, run_class, seconds, output.size if output is not None else 0)
         self.permits.waste.unused(spec.name, tenant, now)
 
-    # -- a second look ------------------------------------------------------------------------------------
-
-    def _look_again(self, call: PendingCall, output: Output, now: float) -> None:
-        """Run a hit once more, on slack, to compare what was released with what the call gives now."""
-        if output.kept is not None and not output.digest:
-            return  # nothing tells what it is
-        budgets = self.permits.budgets
-        if not self.permits.allows(call.spec) or not budgets.admits(call.spec, call.context, now):
-            return
-        record = self._new_run(call.spec, call.arguments, call.context, call.client)
-        stamp = self.epochs.stamp(call.spec.reads)
-        record.sample = Sample(call.spec, output, stamp)
-        self._samples[record.id] = record
-        budgets.begin(record.id, call.spec, call.context, now)
-        self._queue.add(record.id, call.spec.name, RunClass.SPECULATIVE)
-        self._deadlines.at(now + START_WITHIN_S, lambda _now: self._drop_late(record))
-
-    def _end_sample(self, record: RunRecord) -> None:
-        del self._samples[record.id]
-        self.permits.budgets.end(record.id, started=record.handed_over)
-        if record.handed_over:
-            self.ledger.looked_again(record.spec)
-
-    def _drop_late(self, record: RunRecord) -> None:
-        if record.id in self._samples and not record.handed_over:
-            self._drop(record)
-
-    def _compare(self, record: RunRecord, sample: Sample, output: Output | None, now: float) -> None:
-        """A difference that an observed write explains says nothing."""
-        self._end_sample(record)
-        if record.client:
-            self.out.append(DropResult(record.id, record.client))
-        if output is None or not self.epochs.is_current(sample.stamp):
-            return
-        if self.sampling.compare(sample, output):
-            self.permits.volatile[record.spec.name] = record.spec
-            self._end_all_of(record.spec.name, Trigger.VOID, now)
-
     def _fail(self, call: PendingCall, error: PasteError) -> None:
         self._settle(call)
         self.ledger.calls_failed += 1
-        self.out.append(FailCall(call.id, call.outcome, error))
+        self._runs.out.append(FailCall(call.id, call.outcome, error))
 
     def _settle(self, call: PendingCall) -> None:
         del self._calls[call.id]
@@ -550,14 +518,6 @@ class Broker:
     def _expire(self, speculation: Speculation, now: float) -> None:
         if speculation.is_live:
             self._end(speculation, Trigger.EXPIRE, now)
-
-    def _new_run(
-        self, spec: ToolSpec, arguments: dict[str, object], context: RunContext, client: str = ""
-    ) -> RunRecord:
-        self._run_number += 1
-        record = RunRecord(f"run-{self._run_number}", spec, arguments, context, client=client)
-        self._runs[record.id] = record
-        return record
 
     @property
     def live(self) -> int:

@@ -117,7 +117,7 @@ class Desk:
                 self.broker.start(item, self.now)
             if not any(self.broker.preempt(starved, self.now) for starved in self.queue.starved()):
                 break
-        out, self.broker.out = self.broker.out, []
+        out = self.broker.take_decisions()
         for decision in out if self.prompt else ():
             if isinstance(decision, StartRun):
                 self.broker.began(decision.run.run, self.now)
