@@ -1,6 +1,6 @@
 """The broker: takes candidates on, runs them on slack, and releases a result to exactly the call it guessed.
 
-Sans-IO: methods take the time and decide; `take_decisions` gives what they decided. What makes a released result
+Sans-IO: methods take the time and decide; `take_decisions` gives what was decided. What makes a released result
 safe is in one place, `_usable`: same key (tenant, session, tool, all arguments), still allowed, not too old,
 nothing that it read written since, and the same fingerprint where the tool has one.
 """
