@@ -106,7 +106,8 @@ commands.add_command(shadow_report_command)
 def main() -> None:
     """The entry point `paste-proxy`."""
     try:
-        commands(standalone_mode=False)
+        code = commands(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except PasteError as error:
         _give_up(error.message, 1)
     except click.exceptions.Abort:

@@ -18,5 +18,6 @@ Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 HostName = Annotated[str, msgspec.Meta(min_length=1)]
 """Not empty: that would open every address of the machine."""
 
-TenantName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+TENANT_NAME = r"^[A-Za-z0-9_.-]{1,64}\Z"
+TenantName = Annotated[str, msgspec.Meta(pattern=TENANT_NAME)]
 """Stands in labels of metrics, logs and the store."""

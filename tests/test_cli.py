@@ -201,3 +201,17 @@ async def test_a_log_shows_nothing_of_what_was_no_http(tmp_path: Path) -> None:
     for line in lines:
         assert line.startswith("not HTTP: 400, ")
         assert "secret" not in line
+
+
+def test_the_exit_code_tells_what_a_command_found(tmp_path: Path) -> None:
+    file = tmp_path / "dice.py"
+    file.write_text(
+        "import random\nfrom paste_proxy.tools import Effect, tool\n"
+        "@tool(effect=Effect.READ)\nasync def dice() -> float:\n    return random.random()\n"
+    )
+    done = paste_proxy("plugins", "run", str(file), "dice", "{}")
+    assert (done.returncode, "the results differ" in done.stderr) == (1, True)
+
+
+def test_a_tenant_that_no_configuration_takes_gets_no_key() -> None:
+    assert complaint("keys", "new", "bad name!").startswith("'bad name!' is no tenant's name")

@@ -142,7 +142,7 @@ class Carrier:
                     await self._connection(http)
                     wait_s = BACK_OFF_S[0]
                 except (aiohttp.ClientError, OSError, TimeoutError, ProtocolError) as error:
-                    self._tell_down(str(error) or type(error).__name__)
+                    self._tell_down(_why(error))
                 # Not all at once, where a proxy that restarts has many clients.
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
                 wait_s = min(2 * wait_s, longest)
@@ -193,3 +193,11 @@ class Carrier:
         if not self._is_down:
             self._is_down = True
             log.warning("no proxy at %s, wrapped tools run as if unwrapped: %s", self._proxy, reason)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, aiohttp.WSServerHandshakeError) and error.status in (401, 403):
+        return f"it refuses the key: {KEY_VARIABLE} must hold one of its tenants' keys ({error.status})"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "that is no http:// or https:// address"
+    return str(error) or type(error).__name__

@@ -17,6 +17,9 @@ from paste_proxy.tools.mcp.session import CLOSED, McpSession
 
 log = logging.getLogger(__name__)
 
+SHOWN = 300
+"""Characters of a reason in the log: what is no MCP may be a page."""
+
 FIRST_DELAY_S = 0.2
 """As long as a small server takes to start: less would be a busy loop."""
 LONGEST_DELAY_S = 30.0
@@ -84,7 +87,8 @@ class Connection:
             why = await self._once()
             failures = 1 if clock() - began >= STEADY_S else failures + 1
             delay = delay_after(failures)
-            log.warning("MCP server %s: %s; started again in %.1f s", self._label, why, delay)
+            shown = why if len(why) <= SHOWN else f"{why[:SHOWN]}..."
+            log.warning("MCP server %s: %s; started again in %.1f s", self._label, shown, delay)
             await asyncio.sleep(delay)
 
     async def _once(self) -> str:

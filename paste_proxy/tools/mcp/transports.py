@@ -96,6 +96,8 @@ async def _write(process: ServerProcess, outbox: MemoryObjectReceiveStream[Sessi
 async def http_streams(url: str, headers: Mapping[str, str], fate: Fate) -> AsyncIterator[Streams]:
     # It would write each address into the log, with the key that some servers want in its query.
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # It shows a traceback for each answer that is no MCP; why a session ended is told by `connection`.
+    logging.getLogger("mcp.client.streamable_http").setLevel(logging.CRITICAL)
     client = httpx2.AsyncClient(
         headers=dict(headers),
         timeout=httpx2.Timeout(CONNECT_TIMEOUT_S, read=None),
