@@ -39,8 +39,15 @@ class Run(msgspec.Struct):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def front(pythonic_engine: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with serving(pythonic_engine, tmp_path_factory.mktemp("proxy")) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def leasing(pythonic_engine: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A proxy of its own: calls that agents leave unanswered at their end count as writes for long."""
     allowed = "speculation: {allow: [slow_weather, slow_file]}"
-    async with serving(pythonic_engine, tmp_path_factory.mktemp("proxy"), allowed) as url:
+    async with serving(pythonic_engine, tmp_path_factory.mktemp("leasing"), allowed) as url:
         yield url
 
 
@@ -103,9 +110,11 @@ async def hits(url: str) -> Counter[str]:
 
 
 @pytest.mark.parametrize("name", WRAPPED)
-async def test_calls_of_wrapped_tools_find_what_ran_while_the_model_still_wrote(front: str, name: str) -> None:
-    before = await hits(front)
-    run = await run_client(name, front)
-    new = await hits(front) - before
+async def test_calls_of_wrapped_tools_find_what_ran_while_the_model_still_wrote(
+    leasing: str, name: str
+) -> None:
+    before = await hits(leasing)
+    run = await run_client(name, leasing)
+    new = await hits(leasing) - before
     assert new["decided"] + new["reused"] + new["joined"] >= 1, new
     assert new.total() <= len(run.calls), "what is still under way when its process ends is not counted"
