@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "paste_proxy"
 
 LEAVES = {
+    "buckets",
     "errors",
     "clock",
     "tasks",

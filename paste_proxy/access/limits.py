@@ -6,6 +6,7 @@ They count what a tenant asks for, never what runs ahead for it.
 import math
 from collections.abc import Mapping
 
+from paste_proxy.buckets import Bucket
 from paste_proxy.errors import RequestError
 
 WINDOW_S = 60.0
@@ -30,18 +31,15 @@ class Quota:
         self._what = what
         self._key = key
         self._limit = per_minute
-        self._level = float(per_minute)
-        self._at = -math.inf
+        self._bucket = Bucket(per_minute, WINDOW_S, -math.inf)
 
     def take(self, now: float) -> None:
         """Raises `RateLimitedError`; the clock may not run backwards."""
         if not self._limit:
             return
-        gained = max(0.0, now - self._at) * self._limit / WINDOW_S
-        self._level, self._at = min(float(self._limit), self._level + gained), now
-        if self._level < 1:
-            raise self._refusal((1 - self._level) * WINDOW_S / self._limit)
-        self._level -= 1
+        if self._bucket.fill(now) < 1:
+            raise self._refusal(self._bucket.wait_s(1))
+        self._bucket.left -= 1
 
     def _refusal(self, wait_s: float) -> RateLimitedError:
         """With the fields of draft-ietf-httpapi-ratelimit-headers-09."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from paste_proxy.buckets import Bucket
 from paste_proxy.config import BudgetConfig
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import ToolSpec
@@ -19,21 +20,6 @@ one, and one that is closed has had time to fill up again."""
 
 Account: TypeAlias = tuple[str, str]
 """A level, and whose: ("session", its id)."""
-
-
-@dataclass(eq=False, slots=True)
-class Bucket:
-    """A token bucket: what has not been spent for `period` seconds is there again, and no more."""
-
-    size: float
-    period: float
-    left: float
-    at: float
-
-    def fill(self, now: float) -> float:
-        self.left = min(self.size, self.left + (now - self.at) * self.size / self.period)
-        self.at = now
-        return self.left
 
 
 @dataclass(eq=False, slots=True)
@@ -96,8 +82,8 @@ class Budgets:
         found = self._accounts.pop(account, None)
         if found is None:
             limits = self._limits[account[0]]
-            calls = Bucket(limits.per_minute, MINUTE, limits.per_minute, now)
-            found = _Spent(limits, calls, Bucket(limits.price_per_hour, HOUR, limits.price_per_hour, now))
+            calls, money = Bucket(limits.per_minute, MINUTE, now), Bucket(limits.price_per_hour, HOUR, now)
+            found = _Spent(limits, calls, money)
         self._accounts[account] = found
         if len(self._accounts) > KEPT:
             del self._accounts[next(iter(self._accounts))]
