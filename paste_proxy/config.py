@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from paste_proxy.config_advice import advised, named
+from paste_proxy.config_advice import advised, misnamed, named
 from paste_proxy.config_bounds import (
     Bytes,
     Count,
@@ -334,6 +334,8 @@ def _check_orders(limits: LimitsConfig) -> None:
 
 def _with_key_path(message: str, data: object) -> tuple[str, str | None]:
     """msgspec's "... - at `$.a.b`", as "a.b: ... and advice", and the path."""
+    if (wrong := misnamed(message, data, Config)) is not None:
+        return f"{wrong[1]}: {wrong[0]}", wrong[1]
     reason, _, where = message.partition(" - at `$")
     where = where.rstrip("`")
     reason, key = advised(reason, where, Config), named(where, data, Config).removeprefix(".")

@@ -8,6 +8,7 @@ import msgspec
 
 _STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
 """Of a path as msgspec tells it: `$.plugins[0].path`, `$.client_tools[...].writes`."""
+_MISNAMED = re.compile(r"Expected `str` matching regex '(.*)' - at `key` in `\$\.(.*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
@@ -29,15 +30,31 @@ def named(where: str, data: object, root: type[msgspec.Struct]) -> str:
     while "[...]" in where:
         above, _, below = where.partition("[...]")
         steps = above.removeprefix(".").split(".")
-        entries: Any = data
-        for step in steps:
-            entries = entries.get(step) if isinstance(entries, dict) else None
-        wrong = [name for name in entries or () if _fails({name: entries[name]}, steps, root)]
+        entries = _entries(data, steps)
+        wrong = [name for name in entries if _fails({name: entries[name]}, steps, root)]
         if not wrong:
             return where
         name = wrong[0]
         where = f"{above}.{name}{below}"
     return where
+
+
+def misnamed(message: str, data: object, root: type[msgspec.Struct]) -> tuple[str, str] | None:
+    """Of a name in a mapping that may not be one: why, and the path. msgspec tells a pattern, and not which."""
+    found = _MISNAMED.fullmatch(message)
+    if found is None:
+        return None
+    steps = found[2].split(".")
+    entries = _entries(data, steps)
+    name = next((one for one in entries if _fails({one: entries[one]}, steps, root)), "")
+    dot = "`.`, " if "." in found[1] else ""
+    return f"{name!r} is no name for one: letters, digits, {dot}`_` and `-`, at most 64", found[2]
+
+
+def _entries(data: Any, steps: list[str]) -> dict[Any, Any]:
+    for step in steps:
+        data = data.get(step) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
 
 
 def _fails(entry: dict[Any, Any], steps: list[str], root: type[msgspec.Struct]) -> bool:

@@ -36,6 +36,8 @@ def mcp_wrap(
 
     What the agent sees is the server's. Where no proxy is there, nothing else is different either.
     """
+    if bool(command) == bool(url):
+        raise click.UsageError("name one server: `-- CMD ...` to start it, or --url URL")
     settings = McpServerConfig(
         command=command[0] if command else "",
         args=command[1:],

@@ -140,6 +140,8 @@ class PatternStore:
     def _open(self) -> sqlite3.Connection:
         if not (folder := Path(self._path).parent).is_dir():
             raise FileNotFoundError(f"{folder} is no folder: make it")
+        if not Path(self._path).exists():
+            Path(self._path).touch(0o600)  # SQLite's own files beside it take their mode from it
         connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_S, check_same_thread=False)
         try:
             with connection:

@@ -81,6 +81,12 @@ def test_no_value_of_a_session_is_in_the_file(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_new_file_is_for_its_user_alone(tmp_path: Path) -> None:
+    file = tmp_path / "patterns.sqlite"
+    PatternStore(str(file)).close()
+    assert {oct(one.stat().st_mode & 0o777) for one in tmp_path.iterdir()} == {"0o600"}
+
+
 def test_saving_is_incremental(tmp_path: Path) -> None:
     path = tmp_path / "patterns.db"
     store = PatternStore(str(path))

@@ -54,7 +54,7 @@ def offer_of(
         wire_names[name] = wire
     unknown = sorted({*config.read, *config.tools} - set(wire_names.values()))
     if unknown:
-        remarks.append(f"it has no tool {', '.join(unknown)}, which the configuration names")
+        remarks.append(f"it has no tool {', '.join(unknown)}, though it is said to")
     return Offer(tuple(specs.values()), wire_names, tuple(remarks))
 
 

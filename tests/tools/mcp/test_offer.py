@@ -115,7 +115,7 @@ def test_two_tools_of_one_server_do_not_share_a_name() -> None:
 
 def test_settings_of_tools_that_are_not_there_are_remarked() -> None:
     config = McpServerConfig(command="server", read=("lok",), tools={"bye": McpToolConfig()}, stateful=False)
-    assert offered(config, listed()).remarks == ("it has no tool bye, lok, which the configuration names",)
+    assert offered(config, listed()).remarks == ("it has no tool bye, lok, though it is said to",)
 
 
 def test_what_a_schema_says_makes_no_calls_equal() -> None:
