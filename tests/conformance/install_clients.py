@@ -8,13 +8,11 @@ Done once, a second run returns at once; a change of `clients/requirements.txt` 
 """
 
 import hashlib
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.conformance.install_sglang import MARKER, installed_version, remove_old, step
+from tests.conformance.install_sglang import install_once, installed_version, pip_install
 
 REQUIREMENTS = Path(__file__).parent / "clients" / "requirements.txt"
 INSTALL_COMMAND = "python -m tests.conformance.install_clients"
@@ -36,23 +34,11 @@ def wanted_version() -> str:
 
 
 def main() -> int:
-    folder = clients_folder().resolve()
-    if find_clients() is not None:
-        print(f"{folder}: already there ({wanted_version()})")
-        return 0
-    try:
-        remove_old(folder)
-        step(f"virtual environment {folder}", sys.executable, "-m", "venv", str(folder))
-        python = str(folder / "bin" / "python")
-        step("packages", python, "-m", "pip", "install", "-q", "-r", str(REQUIREMENTS))
-    except subprocess.CalledProcessError as error:
-        print(f"{folder}: not installed: code {error.returncode} from {error.cmd}", file=sys.stderr)
-        return 1
-    except FileExistsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    (folder / MARKER).write_text(json.dumps({"version": wanted_version()}), encoding="utf-8")
-    return 0
+    return install_once(clients_folder().resolve(), wanted_version(), build)
+
+
+def build(folder: Path) -> None:
+    pip_install(folder, "packages", "-r", str(REQUIREMENTS))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,12 @@ their tests skipped.
 """
 
 import hashlib
-import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.conformance.install_sglang import MARKER, installed_version, remove_old, step
+from tests.conformance.install_sglang import install_once, installed_version, pip_install, step
 
 RECIPE = Path(__file__).parent / "mcp_servers"
 INSTALL_COMMAND = "python -m tests.conformance.install_mcp_servers"
@@ -41,30 +39,14 @@ def find_program(name: str) -> Path | None:
 
 
 def main() -> int:
-    folder = servers_folder().resolve()
-    if installed_version(folder) == wanted_version():
-        print(f"{folder}: already there ({wanted_version()})")
-        return 0
-    try:
-        install(folder)
-    except subprocess.CalledProcessError as error:
-        print(f"{folder}: not installed: code {error.returncode} from {error.cmd}", file=sys.stderr)
-        return 1
-    except FileExistsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    return install_once(servers_folder().resolve(), wanted_version(), build)
 
 
-def install(folder: Path) -> None:
-    remove_old(folder)
-    step(f"virtual environment {folder}", sys.executable, "-m", "venv", str(folder))
-    python = str(folder / "bin" / "python")
-    step("packages", python, "-m", "pip", "install", "-q", "-r", str(RECIPE / "requirements.txt"))
+def build(folder: Path) -> None:
+    pip_install(folder, "packages", "-r", str(RECIPE / "requirements.txt"))
     if (npm := shutil.which("npm")) is not None:
         shutil.copy(RECIPE / "package.json", folder)
         step("npm packages", npm, "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent")
-    (folder / MARKER).write_text(json.dumps({"version": wanted_version()}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 RECIPE = Path(__file__).parent / "sglang_engine"
@@ -76,6 +77,29 @@ def install(folder: Path, version: str) -> None:
     template = shutil.copy(RECIPE / "chat_template.jinja", folder)
     marker = {"version": version, "python": str(python), "model": str(model), "chat_template": str(template)}
     (folder / MARKER).write_text(json.dumps(marker), encoding="utf-8")
+
+
+def install_once(folder: Path, version: str, build: Callable[[Path], None]) -> int:
+    """`build` the environment from nothing, unless it is there in this version; the exit code."""
+    if installed_version(folder) == version:
+        print(f"{folder}: already there ({version})")
+        return 0
+    try:
+        remove_old(folder)
+        step(f"virtual environment {folder}", sys.executable, "-m", "venv", str(folder))
+        build(folder)
+    except subprocess.CalledProcessError as error:
+        print(f"{folder}: not installed: code {error.returncode} from {error.cmd}", file=sys.stderr)
+        return 1
+    except FileExistsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    (folder / MARKER).write_text(json.dumps({"version": version}), encoding="utf-8")
+    return 0
+
+
+def pip_install(folder: Path, name: str, *arguments: str) -> None:
+    step(name, str(folder / "bin" / "python"), "-m", "pip", "install", "-q", *arguments)
 
 
 def remove_old(folder: Path) -> None:

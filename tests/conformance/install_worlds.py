@@ -8,13 +8,11 @@ once, a second run returns at once; a change of what is required starts over.
 """
 
 import hashlib
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
-from tests.conformance.install_sglang import MARKER, installed_version, remove_old, step
+from tests.conformance.install_sglang import install_once, installed_version, pip_install
 
 HERE = Path(__file__).parent / "worlds"
 AGENTDOJO, BFCL = HERE / "requirements.txt", HERE / "bfcl_requirements.txt"
@@ -42,24 +40,12 @@ def wanted_version() -> str:
 
 
 def main() -> int:
-    folder = worlds_folder().resolve()
-    if find_worlds() is not None:
-        print(f"{folder}: already there ({wanted_version()})")
-        return 0
-    try:
-        remove_old(folder)
-        step(f"virtual environment {folder}", sys.executable, "-m", "venv", str(folder))
-        install = (str(folder / "bin" / "python"), "-m", "pip", "install", "-q")
-        step("agentdojo", *install, "-r", str(AGENTDOJO))
-        step("bfcl-eval", *install, "--no-deps", "--target", str(folder / "bfcl"), "-r", str(BFCL))
-    except subprocess.CalledProcessError as error:
-        print(f"{folder}: not installed: code {error.returncode} from {error.cmd}", file=sys.stderr)
-        return 1
-    except FileExistsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    (folder / MARKER).write_text(json.dumps({"version": wanted_version()}), encoding="utf-8")
-    return 0
+    return install_once(worlds_folder().resolve(), wanted_version(), build)
+
+
+def build(folder: Path) -> None:
+    pip_install(folder, "agentdojo", "-r", str(AGENTDOJO))
+    pip_install(folder, "bfcl-eval", "--no-deps", "--target", str(folder / "bfcl"), "-r", str(BFCL))
 
 
 if __name__ == "__main__":
