@@ -10,6 +10,8 @@ from paste_proxy.tools.spec import ToolSpec
 
 SERVICE_WEIGHT = 0.2
 """Weight of the newest service time in the running mean: follows a change within about ten calls."""
+KEPT = 1024
+"""Tools whose mean is kept, the longest unused goes first: clients bring tools of any name."""
 
 
 @dataclass
@@ -25,11 +27,11 @@ class Ledger:
     """Predicted speculations by their last state."""
     unused: Counter[str] = field(default_factory=Counter)
     """Runs ahead that were started and served nobody, by class."""
+    unused_of: Counter[str] = field(default_factory=Counter)
+    """The same by tool."""
     chained: Counter[str] = field(default_factory=Counter)
     """Of the predicted ones those that were started behind a staged result: started, claimed."""
     wasted_worker_s: float = 0.0
-    unused_of: Counter[str] = field(default_factory=Counter)
-    """The same by tool."""
     wasted_bytes: int = 0
     wasted_price: float = 0.0
     """What unused runs and second looks cost, in the currency of the tools' `price`."""
@@ -67,5 +69,7 @@ class Ledger:
         self.wasted_price += spec.price
 
     def served(self, tool: str, seconds: float) -> None:
-        before = self.service_s.get(tool, seconds)
+        before = self.service_s.pop(tool, seconds)
         self.service_s[tool] = before + SERVICE_WEIGHT * (seconds - before)
+        if len(self.service_s) > KEPT:
+            del self.service_s[next(iter(self.service_s))]
