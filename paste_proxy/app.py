@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from paste_proxy.access.access import Access
-from paste_proxy.backends.reach import reach_backend
+from paste_proxy.backends.reach import reach_backends
 from paste_proxy.clock import SystemClock
 from paste_proxy.config import Config
 from paste_proxy.core import Core
@@ -289,13 +289,13 @@ def _listen_advice(error: OSError) -> str:
 
 async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
     """Build and serve until SIGINT or SIGTERM. Raises what makes that impossible, before it listens."""
-    if not config.backend.url:
+    if not (config.backends or config.backend.url):
         raise ConfigError(
             "backend.url: no backend; name one with --backend URL or in the configuration", param="backend.url"
         )
     documents = await fetched_documents(config)
     proxy = build(config, documents=documents)
-    await reach_backend(config.backend)
+    await reach_backends(config)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -64,7 +64,8 @@ def serve(
     config = msgspec.structs.replace(
         config,
         listen=_given(config.listen, host=host, port=port),
-        backend=_given(config.backend, url=backend, wait_s=wait),
+        backend=_given(config.backend, url=backend, wait_s=None if config.backends else wait),
+        backends={name: _given(one, wait_s=wait) for name, one in config.backends.items()},
         auth=auth or config.auth,
     )
     check_config(config)

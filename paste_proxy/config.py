@@ -5,6 +5,7 @@ error at the start. `docs/configuration.md` lists all keys; a test holds the two
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ import yaml
 
 from paste_proxy.config_advice import advised, misnamed, named
 from paste_proxy.config_bounds import (
+    BackendName,
     Bytes,
     Count,
     CountOrNone,
@@ -202,6 +204,8 @@ class StoreConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: ListenConfig = ListenConfig()
     backend: BackendConfig = BackendConfig()
+    backends: dict[BackendName, BackendConfig] = {}
+    """Several, by name, in the place of `backend`."""
     plugins: tuple[PluginConfig, ...] = ()
     http: HttpConfig = HttpConfig()
     http_tools: dict[ToolName, HttpToolConfig] = {}
@@ -217,6 +221,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`auto` asks for keys where there are tenants, and does not start without on another address than
     loopback. `off` says that nobody need be asked."""
     tenants: dict[TenantName, TenantConfig] = {}
+
+    @property
+    def all_backends(self) -> Mapping[str, BackendConfig]:
+        """By name; "" is that of the only one."""
+        return self.backends or {"": self.backend}
+
+    def key_of(self, backend: str) -> str:
+        """The path of a backend's section."""
+        return f"backends.{backend}" if backend else "backend"
 
     def permits(self, tenant: str, tool: str) -> bool:
         """Whether there is such a tool for the tenant, if there is one."""
@@ -269,11 +282,7 @@ def check_config(config: Config) -> None:
     _converted(msgspec.to_builtins(msgspec.structs.replace(config, plugins=())))
     _check_host("listen.host", config.listen.host)
     _check_path("store.path", config.store.path)
-    if config.backend.parse == "proxy" and not config.backend.tool_format:
-        raise ConfigError(
-            "backend.parse: proxy needs backend.tool_format, which says how the model writes its calls",
-            param="backend.parse",
-        )
+    _check_backends(config)
     _check_orders(config.limits)
     for name, server in config.mcp_servers.items():
         check_mcp_server(f"mcp_servers.{name}", name, server)
@@ -311,6 +320,22 @@ def _check_path(key: str, path: str) -> None:
         usable = False
     if not usable:
         raise ConfigError(f"{key}: {path!r} can't be the name of a file", param=key)
+
+
+def _check_backends(config: Config) -> None:
+    if config.backends and config.backend != BackendConfig():
+        raise ConfigError(
+            "backends: there is `backend`, too: name one in `backend`, or all in `backends`", param="backends"
+        )
+    for name, backend in config.all_backends.items():
+        key = config.key_of(name)
+        if config.backends and not backend.url:
+            raise ConfigError(f"{key}.url: a backend needs an address", param=f"{key}.url")
+        if backend.parse == "proxy" and not backend.tool_format:
+            raise ConfigError(
+                f"{key}.parse: proxy needs {key}.tool_format, which says how the model writes its calls",
+                param=f"{key}.parse",
+            )
 
 
 def _check_orders(limits: LimitsConfig) -> None:

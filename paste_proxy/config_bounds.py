@@ -21,3 +21,5 @@ HostName = Annotated[str, msgspec.Meta(min_length=1)]
 TENANT_NAME = r"^[A-Za-z0-9_.-]{1,64}\Z"
 TenantName = Annotated[str, msgspec.Meta(pattern=TENANT_NAME)]
 """Stands in labels of metrics, logs and the store."""
+BackendName = Annotated[str, msgspec.Meta(pattern=TENANT_NAME)]
+"""The same, of a backend."""

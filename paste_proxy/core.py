@@ -17,8 +17,10 @@ from paste_proxy.config import Config
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, UnknownToolError
 from paste_proxy.events import (
-    AdmitTurn,
     AnswerCall,
+    BackendDown,
+    BackendTold,
+    BackendUp,
     CallAbandoned,
     CallRequested,
     ClientGone,
@@ -33,15 +35,17 @@ from paste_proxy.events import (
     TimePassed,
     ToolsOffered,
     TurnClosed,
+    TurnRefused,
     TurnRequested,
     TurnSent,
     TurnStreamed,
 )
+from paste_proxy.placing import Placing
 from paste_proxy.predict.model import Predictor
-from paste_proxy.schedule.queue import TURNS, Capacity, JointQueue
+from paste_proxy.schedule.queue import Capacity, JointQueue, is_turns, turn_lane
 from paste_proxy.sessions.table import SessionTable
 from paste_proxy.tools.arguments import decode_arguments
-from paste_proxy.tools.ports import RunClass, RunContext
+from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable, client_source
 from paste_proxy.turns import EVERYTHING, Turns
@@ -72,17 +76,21 @@ class Core:
             prefixes=config.client_prefixes,
             permits=config.permits,
         )
+        self.placing = Placing(config.all_backends, self.queue, self.broker.decide)
         self._permits = config.permits
         self._network = frozenset(config.speculation.network)
         """Tools that reach a network, as the operator says, whoever offers them."""
-        self._held: set[str] = set()
         self._callers: dict[str, Caller] = {}
         """Of the calls that wait for their answer."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             TurnRequested: self._turn_requested,
             TurnSent: lambda event, now: self.turns.sent(event.turn, now),
             TurnStreamed: lambda event, now: self.turns.streamed(event.turn, event.event, now),
+            TurnRefused: lambda event, now: self.placing.refused(event.turn),
             TurnClosed: self._turn_closed,
+            BackendUp: lambda event, now: self.placing.up(event.backend, event.capacity),
+            BackendDown: lambda event, now: self.placing.down(event.backend),
+            BackendTold: lambda event, now: self.placing.told(event.backend, event.load),
             CallRequested: self._call_requested,
             CallAbandoned: self._call_abandoned,
             RunBegan: lambda event, now: self.broker.began(event.run, now),
@@ -123,15 +131,12 @@ class Core:
     def _turn_requested(self, event: TurnRequested, now: float) -> None:
         self.turns.expire(now)
         self.turns.requested(event.turn, event.identity, event.request, now)
-        self._held.add(event.turn)
-        self.queue.add(event.turn, TURNS, RunClass.AUTHORITATIVE)
+        session = self.turns.session_of_turn(event.turn)
+        parent = self.turns.sessions.get(session.parent) if session is not None else None
+        self.placing.requested(event.turn, session, parent)
 
     def _turn_closed(self, event: TurnClosed, now: float) -> None:
-        if event.turn in self._held:
-            self._held.discard(event.turn)
-            self.queue.remove(event.turn)
-        else:
-            self.queue.release(event.turn)
+        self.placing.closed(event.turn)
         self.turns.closed(event.turn, now, complete=event.complete, unread=event.unread)
 
     # -- tool calls ---------------------------------------------------------------------------------------
@@ -226,9 +231,8 @@ class Core:
         """Start what may start; where authoritative work finds no slot, pre-empt speculation and look again."""
         while self.queue.moved:
             for item in self.queue.startable():
-                if item.lane == TURNS:
-                    self._held.discard(item.id)
-                    self.broker.decide(AdmitTurn(item.id))
+                if is_turns(item.lane):
+                    self.placing.admitted(item)
                 else:
                     self.broker.start(item, now)
             if not any(self.broker.preempt(starved, now) for starved in self.queue.starved()):
@@ -239,8 +243,9 @@ def _capacity(tools: ToolTable, config: Config) -> Capacity:
     def at_once(tool: str) -> int:
         return tools[tool].concurrency if tool in tools else config.limits.tool_runs
 
+    turns = {turn_lane(name): backend.max_turns for name, backend in config.all_backends.items()}
     return Capacity(
-        turns=config.backend.max_turns,
+        turns=lambda lane: turns.get(lane, 0),
         runs=config.limits.tool_runs,
         reserve=config.limits.tool_reserve,
         speculative=config.speculation.slots,

@@ -10,6 +10,7 @@ import msgspec
 from paste_proxy.errors import PasteError
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.tools.ports import Output, Progress, Run
 from paste_proxy.tools.spec import ToolSpec
 
@@ -59,6 +60,32 @@ class TurnClosed(msgspec.Struct, frozen=True):
     turn: str
     complete: bool
     unread: bool = False
+
+
+class TurnRefused(msgspec.Struct, frozen=True):
+    """The turn's backend could not be reached, or failed before the reply's first byte went on."""
+
+    turn: str
+
+
+class BackendUp(msgspec.Struct, frozen=True):
+    """A backend is there, new or again, or more is known of it."""
+
+    backend: str
+    capacity: BackendCapacity = BackendCapacity()
+
+
+class BackendDown(msgspec.Struct, frozen=True):
+    """It serves nobody for now."""
+
+    backend: str
+
+
+class BackendTold(msgspec.Struct, frozen=True):
+    """It says how busy it is."""
+
+    backend: str
+    load: BackendLoad
 
 
 class CallRequested(msgspec.Struct, frozen=True):
@@ -143,6 +170,10 @@ Event: TypeAlias = (
     | TurnSent
     | TurnStreamed
     | TurnClosed
+    | TurnRefused
+    | BackendUp
+    | BackendDown
+    | BackendTold
     | CallRequested
     | CallAbandoned
     | RunBegan
@@ -159,9 +190,20 @@ Event: TypeAlias = (
 
 
 class AdmitTurn(msgspec.Struct, frozen=True):
-    """Send the request to the backend now."""
+    """Send the request to that backend now."""
 
     turn: str
+    backend: str = ""
+    """Its name in the configuration; "" where there is one only."""
+    priority: int | None = None
+    """As the backend counts; None: say nothing of it."""
+
+
+class FailTurn(msgspec.Struct, frozen=True):
+    """No backend is left that could take the turn."""
+
+    turn: str
+    error: PasteError
 
 
 class StartRun(msgspec.Struct, frozen=True):
@@ -225,6 +267,7 @@ class FailCall(msgspec.Struct, frozen=True):
 
 Decision: TypeAlias = (
     AdmitTurn
+    | FailTurn
     | StartRun
     | PromoteRun
     | CancelRun

@@ -26,6 +26,7 @@ from paste_proxy.events import (
     Decision,
     Event,
     FailCall,
+    FailTurn,
     Identity,
     PromoteRun,
     RunBegan,
@@ -34,6 +35,7 @@ from paste_proxy.events import (
     TellProgress,
     TimePassed,
     TurnClosed,
+    TurnRefused,
     TurnRequested,
     TurnSent,
     TurnStreamed,
@@ -104,8 +106,10 @@ class TurnHandle:
     does not listen: an event of plain text, by far the commonest, costs an append.
     """
 
-    def __init__(self, runtime: "Runtime", turn: str) -> None:
+    def __init__(self, runtime: "Runtime", turn: str, admission: AdmitTurn | None = None) -> None:
         self.turn = turn
+        self.admission = admission or AdmitTurn(turn)
+        """To which backend it goes."""
         self._runtime = runtime
         self._listens = runtime.core.listens
         self._reasoning = _Pieces(ReasoningText)
@@ -115,6 +119,13 @@ class TurnHandle:
     def sent(self) -> None:
         """The request is on its way to the backend."""
         self._runtime.tell(TurnSent(self.turn))
+
+    async def refused(self) -> bool:
+        """The backend did not take it. True once another shall: `admission` says which."""
+        admission = await self._runtime.admit_again(self.turn)
+        if admission is not None:
+            self.admission = admission
+        return admission is not None
 
     def feed(self, events: Iterable[GrammarEvent]) -> None:
         for event in events:
@@ -187,7 +198,7 @@ class Runtime:
         self._clock = clock
         self._ids = itertools.count(1)
         self._tasks = TaskSet()
-        self._admissions: dict[str, asyncio.Future[None]] = {}
+        self._admissions: dict[str, asyncio.Future[AdmitTurn]] = {}
         self._answers: dict[str, asyncio.Future[ToolAnswer]] = {}
         self._listeners: dict[str, Callable[[Progress], None]] = {}
         """By call."""
@@ -204,18 +215,31 @@ class Runtime:
         return self._clock.now()
 
     async def admit(self, identity: Identity, request: ChatRequest | None) -> TurnHandle:
-        """Returns when the joint queue lets the turn go to the backend. Never raises a bug of ours."""
+        """Returns when the joint queue lets the turn go to a backend. Never raises a bug of ours."""
         turn = f"turn-{next(self._ids)}"
-        admission = self._admissions[turn] = asyncio.get_running_loop().create_future()
         try:
-            if self.tell(TurnRequested(turn, identity, request)):
-                await admission
-        except asyncio.CancelledError:
+            admission = await self._admission(TurnRequested(turn, identity, request))
+        except (asyncio.CancelledError, PasteError):
             self.tell(TurnClosed(turn, complete=False))
             raise
+        return TurnHandle(self, turn, admission)
+
+    async def admit_again(self, turn: str) -> AdmitTurn | None:
+        """The turn's backend did not take it: where it goes now, or None if nowhere."""
+        try:
+            return await self._admission(TurnRefused(turn))
+        except PasteError:
+            return None
+
+    async def _admission(self, event: TurnRequested | TurnRefused) -> AdmitTurn | None:
+        """None where the core has failed. Raises `PasteError` where no backend is left."""
+        admission = self._admissions[event.turn] = asyncio.get_running_loop().create_future()
+        try:
+            return await admission if self.tell(event) else None
+        except CoreFailedError:
+            return None
         finally:
-            del self._admissions[turn]
-        return TurnHandle(self, turn)
+            del self._admissions[event.turn]
 
     async def call(self, call: ToolCall) -> ToolAnswer:
         """Raises a `PasteError`. Cancelling the awaiting task means that the caller left."""
@@ -290,15 +314,15 @@ class Runtime:
         log.exception("the core failed: requests and calls are served without it until the next start")
         self.failed = True
         for admission in self._admissions.values():
-            _settle(admission, None)
+            _refuse(admission, CoreFailedError())
         for answer in self._answers.values():
             _refuse(answer, CoreFailedError())
         self.claims.refuse_all(CORE_FAILED)
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
-            case AdmitTurn(turn):
-                _settle(self._admissions.get(turn), None)
+            case AdmitTurn() | FailTurn():
+                self._answer_turn(decision)
             case StartRun(run):
                 self._start(run)
             case PromoteRun(run_id):
@@ -313,6 +337,13 @@ class Runtime:
                 _settle(self._answers.get(call), ToolAnswer(outcome, output, service_s, saved_s))
             case FailCall(call, _, error):
                 _refuse(self._answers.get(call), error)
+
+    def _answer_turn(self, decision: AdmitTurn | FailTurn) -> None:
+        admission = self._admissions.get(decision.turn)
+        if isinstance(decision, AdmitTurn):
+            _settle(admission, decision)
+        else:
+            _refuse(admission, decision.error)
 
     def _set_timer(self) -> None:
         deadline = self.core.next_deadline()

@@ -168,6 +168,10 @@ class Turns:
         spec = self._broker.specs[ours]
         return frozenset() if spec.effect is Effect.READ else spec.writes
 
+    def session_of_turn(self, turn_id: str) -> SessionState | None:
+        turn = self._turns.get(turn_id)
+        return turn.session if turn is not None else None
+
     # -- predictions --------------------------------------------------------------------------------------
 
     def sent(self, turn_id: str, now: float) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import paste_proxy.app  # noqa: F401 - for the error classes of all parts
 from paste_proxy import errors
 from paste_proxy.cli import commands
-from paste_proxy.config import Config
+from paste_proxy.config import BackendConfig, Config
 from paste_proxy.observe import metrics
 from paste_proxy.proxy.counters import RelayCounters
 
@@ -26,7 +26,9 @@ def settings(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[s
         key = prefix + field.name
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
             yield from settings(field.type, key + ".")
-        elif (kind := _kind_of_entries(field.type)) is not None:
+        elif (kind := _kind_of_entries(field.type)) is BackendConfig:
+            yield key, {}  # those of `backend`
+        elif kind is not None:
             yield from settings(kind, key + ".NAME.")
         elif field.default_factory is not msgspec.NODEFAULT:
             yield key, field.default_factory()

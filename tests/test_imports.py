@@ -24,7 +24,7 @@ LEAVES = {
 
 ALLOWED: dict[str, set[str]] = {
     "grammar": set(),
-    "events": {"grammar", "tools", "errors"},
+    "events": {"grammar", "schedule", "tools", "errors"},
     "access": {*LEAVES},
     "tools": {*LEAVES},
     "backends": {*LEAVES, "grammar"},
@@ -49,7 +49,8 @@ ALLOWED: dict[str, set[str]] = {
         "tools",
     },
     "turns": {*LEAVES, "events", "expectations", "grammar", "predict", "sessions", "broker", "tools"},
-    "core": {*LEAVES, "events", "predict", "schedule", "sessions", "broker", "tools", "turns"},
+    "placing": {*LEAVES, "events", "schedule", "sessions", "tools"},
+    "core": {*LEAVES, "events", "placing", "predict", "schedule", "sessions", "broker", "tools", "turns"},
     "claims": {*LEAVES, "events"},
     "runtime": {*LEAVES, "claims", "events", "grammar", "tools", "core"},
     "client": {*LEAVES, "tools"},
@@ -85,6 +86,7 @@ PURE = (
     "chains.py",
     "expectations.py",
     "expecting.py",
+    "placing.py",
     "events.py",
     "deadlines.py",
 )

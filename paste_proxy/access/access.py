@@ -71,10 +71,11 @@ class Access:
         keys = {name: one.keys for name, one in config.tenants.items()}
         self._keyring = Keyring(keys, environment) if keys else None
         self._everybody = Tenant.of(NOBODY, TenantConfig(admin=True))
-        self.backend_key = ""
-        """The backend's own, for what goes to it without a client's."""
-        if config.backend.key:
-            self.backend_key = from_environment("backend.key", config.backend.key, environment)
+        self.backend_keys = {
+            name: from_environment(f"{config.key_of(name)}.key", one.key, environment) if one.key else ""
+            for name, one in config.all_backends.items()
+        }
+        """The backends' own, for what goes to them without a client's."""
         self.refused: Counter[tuple[str, str]] = Counter()
         """Requests refused, by tenant ("" where it is not known) and error code."""
 
@@ -138,9 +139,11 @@ class Access:
 
     # -- what goes on ---------------------------------------------------------------------------------------
 
-    def forwarded(self, fields: Fields, tenant: Tenant, target: str, key_header: str) -> Fields:
-        """The header fields for the backend. `key_header`: the one that it reads, "" for the one in which the
-        client's key came."""
+    def forwarded(
+        self, fields: Fields, tenant: Tenant, target: str, key_header: str, backend_key: str
+    ) -> Fields:
+        """The header fields for a backend. `key_header`: the one that it reads, "" for the one in which the
+        client's key came. `backend_key`: its own, "" for none."""
         if self._keyring is None:
             return fields
         kept: list[tuple[bytes, bytes]] = []
@@ -154,8 +157,8 @@ class Access:
                 has_own = True
             elif name != OWN:
                 came_in = came_in or name
-        if self.backend_key and not has_own and (tenant.config.admin or is_for_models(target)):
-            kept.append(self._backend_field(key_header or came_in or _usual_header(target)))
+        if backend_key and not has_own and (tenant.config.admin or is_for_models(target)):
+            kept.append(_backend_field(key_header or came_in or _usual_header(target), backend_key))
         return tuple(kept)
 
     def _is_ours(self, name: str, value: bytes) -> bool:
@@ -166,15 +169,17 @@ class Access:
             return True
         return ring is not None and any(ring.owner(word) is not None for word in words)
 
-    def _backend_field(self, header: str) -> tuple[bytes, bytes]:
-        key = self.backend_key.encode()
-        return (b"x-api-key", key) if header == API_KEY else (b"Authorization", b"Bearer " + key)
-
 
 def _credential(value: str) -> str:
     """A header field without the scheme `Bearer`; other schemes carry no key."""
     scheme, _, credential = value.strip().partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else value.strip()
+
+
+def _backend_field(header: str, key: str) -> tuple[bytes, bytes]:
+    if header == API_KEY:
+        return b"x-api-key", key.encode()
+    return b"Authorization", b"Bearer " + key.encode()
 
 
 def _usual_header(target: str) -> str:

@@ -1,31 +1,39 @@
-"""Is there anybody at the backend's address? Asked once, at the start."""
+"""Is there anybody at the backends' addresses? Asked once, at the start."""
 
 import asyncio
 from urllib.parse import urlsplit
 
-from paste_proxy.config import BackendConfig
+from paste_proxy.config import BackendConfig, Config
 from paste_proxy.errors import BackendUnreachableError
 
 RETRY_S = 1.0
 """Between attempts while waiting: an engine loads its model for minutes."""
 
 
-async def reach_backend(config: BackendConfig) -> None:
-    """Returns once the backend accepts a connection. Raises `BackendUnreachableError` after `config.wait_s`."""
-    give_up = asyncio.get_running_loop().time() + config.wait_s
+async def reach_backends(config: Config) -> None:
+    """Returns once one of them accepts a connection: others may come later. Raises `BackendUnreachableError`
+    where none has after the longest `wait_s`."""
+    backends = {config.key_of(name): one for name, one in config.all_backends.items()}
+    give_up = asyncio.get_running_loop().time() + max(one.wait_s for one in backends.values())
     while True:
-        try:
-            await _connect(config)
-        except OSError as error:
-            if asyncio.get_running_loop().time() >= give_up:
-                raise BackendUnreachableError(
-                    f"the backend at {config.url} can't be reached: {_reason(error)}; start it first, or have "
-                    "the proxy wait for it with backend.wait_s or --wait",
-                    param="backend.url",
-                ) from error
-            await asyncio.sleep(RETRY_S)
-        else:
+        failures = await asyncio.gather(*(_failure(one, where) for where, one in backends.items()))
+        if None in failures:
             return
+        if asyncio.get_running_loop().time() >= give_up:
+            raise next(filter(None, failures))
+        await asyncio.sleep(RETRY_S)
+
+
+async def _failure(config: BackendConfig, where: str) -> BackendUnreachableError | None:
+    try:
+        await _connect(config)
+    except OSError as error:
+        return BackendUnreachableError(
+            f"the backend at {config.url} can't be reached: {_reason(error, where)}; start it first, or have "
+            f"the proxy wait for it with {where}.wait_s or --wait",
+            param=f"{where}.url",
+        )
+    return None
 
 
 async def _connect(config: BackendConfig) -> None:
@@ -36,7 +44,7 @@ async def _connect(config: BackendConfig) -> None:
     writer.close()
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError, where: str) -> str:
     if isinstance(error, TimeoutError):
-        return "no connection within backend.connect_timeout_s"
+        return f"no connection within {where}.connect_timeout_s"
     return error.strerror or str(error)

@@ -10,23 +10,21 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from paste_proxy.access.access import Access, Tenant
-from paste_proxy.backends import BackendControl
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
 from paste_proxy.events import Identity
 from paste_proxy.grammar.apis import Api
-from paste_proxy.grammar.dialects import TextReader
 from paste_proxy.grammar.errors import UnreadableRequestError
-from paste_proxy.grammar.requests import ChatRequest, RequestTool, parse_request
+from paste_proxy.grammar.requests import ChatRequest, parse_request
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.headers import RequestHead, request_id
+from paste_proxy.proxy.lines import Line, Lines
 from paste_proxy.proxy.opt_ins import OptIns
-from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
 from paste_proxy.proxy.rewrite import OptIn
 from paste_proxy.proxy.rid import new_rid, splice_rid
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
-from paste_proxy.proxy.upstream import Outgoing, Upstream
+from paste_proxy.proxy.upstream import Outgoing
 from paste_proxy.sessions.identity import identify
 from paste_proxy.tasks import TaskSet
 
@@ -43,9 +41,9 @@ class Admission(Protocol):
 
 
 class LlmPlane:
-    """Relays every request to the backend.
+    """Relays every request to a backend.
 
-    Raises `ConfigError` where the backend's URL is none. Own paths are added to the app before
+    Raises `ConfigError` where a backend's URL is none. Own paths are added to the app before
     `add_routes`; the app then starts and stops what the plane needs.
     """
 
@@ -53,11 +51,9 @@ class LlmPlane:
         self._runtime = runtime
         self._access = access
         self._body_limit = config.limits.body_bytes
-        self.upstream: Upstream = PooledUpstream(config.backend) if config.backend.url else NoUpstream()
-        self.backend = BackendControl(config.backend, access.backend_key)
+        self.lines = Lines(config, access)
         self._tasks = TaskSet()
         self._failures = Failures(counters)
-        self._opt_ins = OptIns(self.backend, self._failures, self._body_limit)
         self.counters = counters
 
     def add_routes(self, app: web.Application) -> None:
@@ -67,24 +63,24 @@ class LlmPlane:
         app.cleanup_ctx.append(self._lifetime)
 
     async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
-        await self.backend.start()
+        await asyncio.gather(*(line.control.start() for line in self.lines))
         yield
         await self._tasks.close()
-        await self.upstream.close()
-        await self.backend.close()
+        for line in self.lines:
+            await line.close()
 
     async def relay(self, request: web.Request) -> web.StreamResponse:
         """Any request that is none of ours: as it is, in both directions."""
         self.counters.requests += 1
         head = _head(request)
         try:
-            _, head = self._enter(request, head)
-            outgoing = await _outgoing(request, head)
+            line, tenant = self.lines.first, self._enter(request, head)
+            outgoing = await _outgoing(request, line.head_for(head, tenant))
         except PasteError as error:
             return refusal(error, head)
         transfer = Transfer(request, outgoing, None, self.counters, self._tasks)
         try:
-            return await transfer.run(self.upstream)
+            return await transfer.run(line.upstream)
         finally:
             if not (transfer.complete or transfer.failed or head.upgrade):
                 self.counters.client_disconnects += 1
@@ -95,66 +91,58 @@ class LlmPlane:
         self.counters.turn(api.name.lower())
         head = _head(request)
         try:
-            tenant, head = self._enter(request, head)
+            tenant = self._enter(request, head)
             with self._access.turn(tenant):
-                return await self._turn(api, request, head, tenant.name)
+                return await self._turn(api, request, head, tenant)
         except PasteError as error:
             return refusal(error, head)
 
-    async def _turn(self, api: Api, request: web.Request, head: RequestHead, tenant: str) -> web.StreamResponse:
+    async def _turn(
+        self, api: Api, request: web.Request, head: RequestHead, tenant: Tenant
+    ) -> web.StreamResponse:
         """Raises `PasteError` before anything is sent."""
         body = await self._read_body(request)
         read = await self._parse(api, body)
-        turn = await self._admit(request, api, read, tenant)
+        turn = await self._admit(request, api, read, tenant.name)
+        line = self.lines[turn.admission.backend if turn is not None else ""]
+        head = line.head_for(head, tenant)
         tools = read.tools if read is not None else ()
-        new_text = partial(self._new_text, api, tools)
+        new_text = partial(line.control.text.observer, tools, api_text=api in TEXT_APIS)
         tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text, tools)
-        rid, body = self._with_rid(api, read, body)
-        opt_in = self._opt_in(body, read, tap) if api is Api.CHAT else None
+        rid, body = _with_rid(line, api, read, body)
+        opt_in = self._opt_in(line, body, read, tap) if api is Api.CHAT else None
         outgoing = Outgoing(head=head, body=body)
         transfer = Transfer(request, outgoing, tap, self.counters, self._tasks, opt_in)
         try:
-            return await transfer.run(self.upstream)
+            return await transfer.run(line.upstream)
         finally:
-            self._over(head, transfer, tap, rid)
+            self._over(line, head, transfer, tap, rid)
 
-    def _enter(self, request: web.Request, head: RequestHead) -> tuple[Tenant, RequestHead]:
-        """Whose request it is, and its head as it goes on. Raises `PasteError` where it does not."""
+    def _enter(self, request: web.Request, head: RequestHead) -> Tenant:
+        """Whose request it is. Raises `PasteError` where it does not go on."""
         tenant = self._access.tenant_of(request.headers)
         self._access.request(tenant, head.target)
-        key_header = self.backend.current.key_header
-        fields = self._access.forwarded(head.fields, tenant, head.target, key_header)
-        return tenant, head if fields is head.fields else replace(head, fields=fields)
+        return tenant
 
-    def _new_text(self, api: Api, tools: tuple[RequestTool, ...]) -> TextReader | None:
-        return self.backend.text.observer(tools, api_text=api in TEXT_APIS)
-
-    def _with_rid(self, api: Api, read: ChatRequest | None, body: bytes) -> tuple[str, bytes]:
-        """The id by which the request may be aborted, and the body with it; or "", and the body as it is."""
-        key = self.backend.current.rid_keys.get(api)
-        if key is None or read is None or read.choices > 1 or read.has_rid:
-            return "", body
-        rid = new_rid(api)
-        return rid, splice_rid(body, key, rid)
-
-    def _opt_in(self, body: bytes, read: ChatRequest | None, tap: Tap) -> OptIn | None:
+    def _opt_in(self, line: Line, body: bytes, read: ChatRequest | None, tap: Tap) -> OptIn | None:
+        opt_ins = OptIns(line.control, self._failures, self._body_limit)
         try:
-            return self._opt_ins.of(body, read, tap) if read is not None else None
+            return opt_ins.of(body, read, tap) if read is not None else None
         except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
             self._failures.report("choosing an opt-in", error)
             return None
 
-    def _over(self, head: RequestHead, transfer: Transfer, tap: Tap, rid: str) -> None:
+    def _over(self, line: Line, head: RequestHead, transfer: Transfer, tap: Tap, rid: str) -> None:
         """The turn has ended, one way or another: the backend must not work for nobody."""
         unwanted = not (transfer.complete or tap.ended)
         tap.close(complete=transfer.complete)
         if transfer.failed:
-            self.backend.doubt()
+            line.control.doubt()
         if unwanted and not transfer.failed:
             self.counters.client_disconnects += 1
         if unwanted and transfer.sent and rid:
             self.counters.aborts_sent += 1
-            self.backend.abort(rid, _authorization(head))
+            line.control.abort(rid, _authorization(head))
 
     async def _read_body(self, request: web.Request) -> bytes:
         """Raises `RequestTooLargeError`, or `RequestError` where the body can't be read."""
@@ -192,15 +180,32 @@ class LlmPlane:
     async def _admit(
         self, request: web.Request, api: Api, read: ChatRequest | None, tenant: str
     ) -> Turn | None:
-        """Waits for the joint queue. Where the core fails, the request is served without it."""
+        """Waits for the joint queue. Where the core fails, the request is served without it. Raises
+        `PasteError` where no backend is left."""
         try:
             identity = identify(request.headers, read.fields if read is not None else {}, tenant)
-            if read is not None and self.backend.text.format_in_text(api_text=api in TEXT_APIS) is not None:
+            if read is not None and self._reads_text(api):
                 read = replace(read, text_is_read=True)
             return await self._runtime.admit(identity, read)
+        except PasteError:
+            raise
         except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
             self._failures.report("admission", error)
             return None
+
+    def _reads_text(self, api: Api) -> bool:
+        """Some backend's replies may hold calls in their text."""
+        in_text = api in TEXT_APIS
+        return any(line.control.text.format_in_text(api_text=in_text) is not None for line in self.lines)
+
+
+def _with_rid(line: Line, api: Api, read: ChatRequest | None, body: bytes) -> tuple[str, bytes]:
+    """The id by which the request may be aborted, and the body with it; or "", and the body as it is."""
+    key = line.control.current.rid_keys.get(api)
+    if key is None or read is None or read.choices > 1 or read.has_rid:
+        return "", body
+    rid = new_rid(api)
+    return rid, splice_rid(body, key, rid)
 
 
 def _head(request: web.Request) -> RequestHead:

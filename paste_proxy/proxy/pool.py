@@ -1,4 +1,4 @@
-"""Connections to the one backend: opened as needed, kept a moment for the next request."""
+"""Connections to one backend: opened as needed, kept a moment for the next request."""
 
 import asyncio
 import re
@@ -24,10 +24,11 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 class PooledUpstream:
     """An `Upstream` over HTTP/1.1 connections of our own."""
 
-    def __init__(self, config: BackendConfig) -> None:
-        """Raises `ConfigError` where the URL is none."""
+    def __init__(self, config: BackendConfig, where: str = "backend") -> None:
+        """`where` is the path of its section. Raises `ConfigError` where the URL is none."""
         self._config = config
-        self._host, self._port, self._authority, tls = _address(config.url)
+        self._where = where
+        self._host, self._port, self._authority, tls = _address(config.url, where + ".url")
         self._tls = _tls() if tls else None
         self._prefix = urlsplit(config.url).path.rstrip("/")
         self._idle: dict[Connection, asyncio.TimerHandle] = {}
@@ -88,36 +89,33 @@ class PooledUpstream:
         except TimeoutError as error:
             raise BackendTimeoutError(
                 f"the backend at {config.url} did not accept a connection within "
-                f"{config.connect_timeout_s:g} s (backend.connect_timeout_s)",
-                param="backend.connect_timeout_s",
+                f"{config.connect_timeout_s:g} s ({self._where}.connect_timeout_s)",
+                param=f"{self._where}.connect_timeout_s",
             ) from error
         except OSError as error:
             raise BackendUnreachableError(
-                f"the backend at {config.url} can't be reached: {error}", param="backend.url"
+                f"the backend at {config.url} can't be reached: {error}", param=f"{self._where}.url"
             ) from error
         return connection
 
 
-def _address(address: str) -> tuple[str, int, bytes, bool]:
+def _address(address: str, key: str) -> tuple[str, int, bytes, bool]:
     """Host, port, Host field and whether TLS is spoken. Raises `ConfigError`."""
     try:
         url = urlsplit(address)
         port = url.port
         (url.hostname or "").encode("idna")  # As getaddrinfo will: a..b is no name.
     except ValueError as error:
-        raise ConfigError(f"backend.url: {address!r}: {error}", param="backend.url") from error
+        raise ConfigError(f"{key}: {address!r}: {error}", param=key) from error
     is_host = url.hostname and re.fullmatch("[!-~]+", url.netloc) and port != 0
     if url.scheme not in ("http", "https") or not is_host:
-        raise ConfigError(f"backend.url: {address!r} is no http:// or https:// address", param="backend.url")
+        raise ConfigError(f"{key}: {address!r} is no http:// or https:// address", param=key)
     if url.path.rstrip("/").endswith("/v1") or url.query or url.fragment:
         raise ConfigError(
-            f"backend.url: {address!r}: give the base address alone, without /v1 and without a query",
-            param="backend.url",
+            f"{key}: {address!r}: give the base address alone, without /v1 and without a query", param=key
         )
     if "@" in url.netloc:
-        raise ConfigError(
-            "backend.url: holds credentials, which are not sent; clients send their own", param="backend.url"
-        )
+        raise ConfigError(f"{key}: holds credentials, which are not sent; clients send their own", param=key)
     tls = url.scheme == "https"
     return url.hostname or "", port or (443 if tls else 80), url.netloc.encode(), tls
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from paste_proxy.events import AdmitTurn
 from paste_proxy.grammar.dialects import Api, TextReader, read_reply, stream_reader
 from paste_proxy.grammar.events import Foreseen, GrammarEvent, TurnEnded
 from paste_proxy.grammar.requests import RequestTool
@@ -37,7 +38,10 @@ def is_identity(head: ReplyHead) -> bool:
 
 
 class Turn(Protocol):
-    """What the tap tells the runtime of an admitted turn: `runtime.TurnHandle`."""
+    """What the plane tells the runtime of an admitted turn: `runtime.TurnHandle`."""
+
+    admission: AdmitTurn
+    """To which backend it goes."""
 
     def sent(self) -> None: ...
 

@@ -1,8 +1,8 @@
 """One queue for LLM turns and tool runs, with the slots that they occupy.
 
 Sans-IO: `add` what wants to start, `startable` gives what may start now, `release` gives a slot back.
-Each lane (all turns, or the runs of one tool) is ordered by the policy; a free slot goes to the first of
-all lanes that have room, so nothing waits beside a free slot that it could use.
+Each lane (the turns of one backend, or the runs of one tool) is ordered by the policy; a free slot goes to the
+first of all lanes that have room, so nothing waits beside a free slot that it could use.
 """
 
 import heapq
@@ -15,12 +15,21 @@ import msgspec
 
 from paste_proxy.tools.ports import RunClass
 
-TURNS = ""
-"""The lane of LLM turns; every other lane has its tool's name."""
+TURNS = "turns:"
+"""Begins the names of lanes of turns; every other lane has its tool's name, in which there is no colon."""
+
+
+def turn_lane(backend: str) -> str:
+    """The lane of the turns of one backend."""
+    return TURNS + backend
+
+
+def is_turns(lane: str) -> bool:
+    return lane.startswith(TURNS)
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """Something that wants to start: an LLM turn (`lane` = TURNS) or a tool run."""
+    """Something that wants to start: an LLM turn (in its backend's `turn_lane`) or a tool run."""
 
     id: str
     lane: str
@@ -45,7 +54,8 @@ POLICIES: Mapping[str, Policy] = {"fcfs": fcfs}
 class Capacity(msgspec.Struct, frozen=True):
     """Slots. Zero turns means no limit: the engine's own queue orders them."""
 
-    turns: int
+    turns: Callable[[str], int]
+    """Of each lane of turns. Asked anew each time: backends come and go."""
     runs: int
     reserve: int
     """Run slots that only authoritative work may use."""
@@ -111,7 +121,7 @@ class JointQueue:
         """Authoritative runs at the head of their lane that find no slot, though speculation holds some."""
         if not self._waiting:
             return []
-        heads = (self._head(lane) for lane in list(self._lanes) if lane != TURNS)
+        heads = (self._head(lane) for lane in list(self._lanes) if not is_turns(lane))
         return [
             head
             for head in heads
@@ -121,6 +131,10 @@ class JointQueue:
     def lane_is_full(self, lane: str) -> bool:
         """Is it the tool's own limit that is reached (rather than the overall one)?"""
         return self._in_lane[lane] >= self._capacity.per_tool(lane)
+
+    def under_way(self, lane: str) -> int:
+        """Those of the lane that have a slot."""
+        return self._in_lane[lane]
 
     def pressure(self, lane: str) -> float:
         """The share of slots for runs, those of the lane or those of all, that authoritative work has or waits
@@ -153,8 +167,9 @@ class JointQueue:
 
     def _has_room(self, item: Waiting) -> bool:
         limits = self._capacity
-        if item.lane == TURNS:
-            return not limits.turns or self._in_lane[TURNS] < limits.turns
+        if is_turns(item.lane):
+            most = limits.turns(item.lane)
+            return not most or self._in_lane[item.lane] < most
         ahead = item.run_class is not RunClass.AUTHORITATIVE
         runs = sum(self._in_class.values())
         of_tool = limits.per_tool(item.lane)
@@ -167,19 +182,19 @@ class JointQueue:
     def _wait(self, item: Waiting) -> None:
         self.moved = True
         self._waiting[item.id] = item
-        if item.lane != TURNS:
+        if not is_turns(item.lane):
             self._runs_waiting[item.run_class] += 1
 
     def _stop_waiting(self, item: Waiting) -> None:
         self.moved = True
         del self._waiting[item.id]
-        if item.lane != TURNS:
+        if not is_turns(item.lane):
             self._runs_waiting[item.run_class] -= 1
 
     def _count(self, item: Waiting, by: int) -> None:
         self.moved = True
         self._in_lane[item.lane] += by
-        if item.lane != TURNS:
+        if not is_turns(item.lane):
             self._in_class[item.run_class] += by
             if item.run_class is not RunClass.AUTHORITATIVE:
                 self._ahead_in_lane[item.lane] += by

@@ -26,6 +26,8 @@ class SessionState:
     relation: str = "new"
     name: str = ""
     """The name that the client gave it, if any."""
+    home: str | None = None
+    """The backend that has its KV cache, or will."""
     names: dict[str, str] = field(default_factory=dict)
     """The client's tool names that mean gateway tools, from the newest request."""
     unlearnt: list[Call] | None = None

@@ -34,7 +34,7 @@ def sent_on(
     one = access()
     headers = CIMultiDict(fields)
     raw: Fields = tuple((name.encode(), value.encode()) for name, value in fields.items())
-    passed = one.forwarded(raw, one.tenant_of(headers), target, key_header)
+    passed = one.forwarded(raw, one.tenant_of(headers), target, key_header, one.backend_keys[""])
     return {name.decode().lower(): value.decode() for name, value in passed}
 
 
@@ -107,7 +107,10 @@ def test_without_a_good_key_nobody_gets_in(fields: dict[str, str], error: type[P
 def test_a_key_of_ours_is_replaced(
     fields: dict[str, str], target: str, key_header: str, passed: dict[str, str]
 ) -> None:
-    assert sent_on({"accept": "*/*", **fields}, target, key_header) == {"accept": "*/*", **passed}
+    assert sent_on({"accept": "*/*", **fields}, target, key_header) == {
+        "accept": "*/*",
+        **passed,
+    }
 
 
 names = st.sampled_from(["x-paste-key", "X-Api-Key", "authorization", "Authorization", "cookie", "accept"])
@@ -125,7 +128,7 @@ def test_no_key_of_ours_ever_goes_on(fields: list[tuple[str, str]]) -> None:
     except PasteError:
         return
     raw = tuple((name.encode(), value.encode()) for name, value in fields)
-    for name, value in one.forwarded(raw, tenant, "/v1/models", ""):
+    for name, value in one.forwarded(raw, tenant, "/v1/models", "", ""):
         if name.lower() in (b"x-paste-key", b"x-api-key", b"authorization"):
             assert not any(key.encode() in value for key in (RED, BLUE, WRONG, PLAIN))
 
@@ -135,7 +138,7 @@ def test_where_nobody_is_asked_nothing_is_touched() -> None:
     raw: Fields = ((b"Authorization", f"Bearer {RED}".encode()), (b"x-paste-key", b"x"))
     tenant = one.tenant_of(CIMultiDict({"authorization": f"Bearer {RED}"}))
     assert tenant.name == "default"
-    assert one.forwarded(raw, tenant, "/v1/models", "authorization") is raw
+    assert one.forwarded(raw, tenant, "/v1/models", "authorization", "") is raw
     one.request(tenant, "/flush_cache")
     one.check_sees_all(tenant)
 

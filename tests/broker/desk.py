@@ -62,7 +62,7 @@ class Desk:
         """Runs begin as soon as they are started; else the test says when."""
         self.deadlines = Deadlines()
         self.queue = JointQueue(
-            Capacity(0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1}.__getitem__)
+            Capacity(lambda _: 0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1}.__getitem__)
         )
         self.broker = Broker(
             ToolTable(SPECS),

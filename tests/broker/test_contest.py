@@ -80,7 +80,7 @@ def test_a_slot_is_taken_from_the_run_that_is_worth_least() -> None:
 
 
 def test_pressure_is_what_authoritative_work_has_and_waits_for() -> None:
-    queue = JointQueue(Capacity(0, 4, 0, 4, {READ.name: 2, "other": 4}.__getitem__))
+    queue = JointQueue(Capacity(lambda _: 0, 4, 0, 4, {READ.name: 2, "other": 4}.__getitem__))
     assert queue.pressure("read") == 0.0
     queue.add("ahead", "read", RunClass.SPECULATIVE)
     queue.startable()

@@ -60,8 +60,8 @@ async def front(engine: str, **settings: Any) -> AsyncIterator[Proxy]:
     port = urlsplit(engine).port
     assert port is not None
     async with proxy(port, kind="sglang", backend=settings) as running:
-        text = running.plane.backend.text
-        running.plane.backend.doubt()
+        text = running.plane.lines.first.control.text
+        running.plane.lines.first.control.doubt()
 
         async def verified() -> bool:
             return text.tapped or text.parsed_here

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from paste_proxy.access.access import Access
 from paste_proxy.config import BackendConfig, Config, LimitsConfig, TenantConfig
-from paste_proxy.events import Identity
+from paste_proxy.events import AdmitTurn, Identity
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.proxy.counters import RelayCounters
@@ -27,6 +27,7 @@ CHAT_BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":
 class FakeTurn:
     def __init__(self, fails: frozenset[str] = frozenset()) -> None:
         self._fails = fails
+        self.admission = AdmitTurn("turn")
         self.log: list[str] = []
         self.events: list[GrammarEvent] = []
         self.closed: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -121,7 +122,7 @@ async def proxy(
     )
     runtime = runtime or FakeRuntime()
     plane = LlmPlane(runtime, config, RelayCounters(), Access(config, environment or {}, time.monotonic))
-    plane.backend.known = True  # or it would ask a backend that knows one conversation only
+    plane.lines.first.control.known = True  # or it would ask a backend that knows one conversation only
     app = web.Application()
     plane.add_routes(app)
     runner = make_runner(app)

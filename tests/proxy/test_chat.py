@@ -194,7 +194,7 @@ async def test_nagle_is_off_on_both_legs() -> None:
         reader, writer = await running.connect()
         writer.write(chat_request())
         await asyncio.wait_for(read_reply(reader), 2)
-        (connection,) = running.plane.upstream._idle  # type: ignore[attr-defined]
+        (connection,) = running.plane.lines.first.upstream._idle  # type: ignore[attr-defined]
         sock = connection._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 

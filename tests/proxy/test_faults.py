@@ -79,7 +79,7 @@ async def test_refused(request_: bytes) -> None:
 
 async def test_a_name_that_does_not_resolve() -> None:
     async with proxy(1) as running:
-        running.plane.upstream._host = "no.such.host.invalid"  # type: ignore[attr-defined]
+        running.plane.lines.first.upstream._host = "no.such.host.invalid"  # type: ignore[attr-defined]
         status, error = await ask(running, GET)
         assert (status, error["code"]) == (502, "backend_unreachable")
 
@@ -336,7 +336,7 @@ def test_an_address_that_is_none(url: str) -> None:
 
 async def test_no_backend_is_an_answer_too() -> None:
     async with proxy(1) as running:
-        running.plane.upstream = NoUpstream()
+        running.plane.lines.first.upstream = NoUpstream()
         status, error = await ask(running, GET)
         assert (status, error["param"]) == (502, "backend.url")
 

@@ -88,9 +88,9 @@ class Engine:
 @asynccontextmanager
 async def front(engine: Engine, *, parser: str | None, **settings: Any) -> AsyncIterator[Proxy]:
     async with raw_backend(engine) as port, proxy(port, kind="sglang", backend=settings) as running:
-        running.plane.backend.text.found(SGLANG, ModelInfo("m", parser))
+        running.plane.lines.first.control.text.found(SGLANG, ModelInfo("m", parser))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(running.plane.backend, "doubt", lambda: engine.doubts.append(None))
+            patch.setattr(running.plane.lines.first.control, "doubt", lambda: engine.doubts.append(None))
             yield running
 
 
@@ -302,7 +302,7 @@ async def test_what_the_backend_refuses_for_our_sake_goes_again_as_it_came() -> 
         assert [asked.get("logprobs") for asked in engine.asked] == [True, None, None]
         assert [b"accept-encoding" in head for head in engine.heads] == [False, True, True]
         assert [type(one) for one in running.runtime.turns[0].events if isinstance(one, CallSealed)]
-        assert not running.plane.backend.text.tapped
+        assert not running.plane.lines.first.control.text.tapped
 
 
 async def test_what_it_refuses_anyway_is_the_client_s_own_fault() -> None:
@@ -311,14 +311,14 @@ async def test_what_it_refuses_anyway_is_the_client_s_own_fault() -> None:
         head, data = await ask(running, body())
         assert (b" 400 " in head, data) == (True, b"what")
         assert len(engine.asked) == 2
-        assert running.plane.backend.text.tapped
+        assert running.plane.lines.first.control.text.tapped
 
 
 async def test_a_reply_that_is_an_error_says_nothing_of_the_engine() -> None:
     error = b'data: {"error": {"message": "out of memory"}}\n\n'
     async with front(Engine(error, DONE), parser="hermes", **TAP) as running:
         assert (await ask(running, body()))[1] == error + DONE
-        assert running.plane.backend.text.tapped
+        assert running.plane.lines.first.control.text.tapped
 
 
 async def test_what_an_engine_takes_for_true_is_the_client_s_wish() -> None:

@@ -143,7 +143,10 @@ async def test_fields_of_one_hop_stay_on_it() -> None:
         await reader.readuntil(b"100 Continue\r\n\r\n")
         head, _ = await read_reply(reader)
         assert lines(echo.head) == [b"GET / HTTP/1.1", b"Authorization: Bearer c", b"Cookie: d=e"]
-        assert f"Host: 127.0.0.1:{running.plane.backend.config.url.rpartition(':')[2]}".encode() in echo.head
+        assert (
+            f"Host: 127.0.0.1:{running.plane.lines.first.control.config.url.rpartition(':')[2]}".encode()
+            in echo.head
+        )
         assert lines(head) == [b"HTTP/1.1 200 OK", b"Set-Cookie: a=1", b"Set-Cookie: b=2"]
 
 

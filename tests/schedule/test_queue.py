@@ -3,14 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.schedule.queue import TURNS, Capacity, JointQueue
+from paste_proxy.schedule.queue import Capacity, JointQueue, turn_lane
 from paste_proxy.tools.ports import RunClass
 
 AUTHORITATIVE, DECIDED, SPECULATIVE = RunClass
+TURNS = turn_lane("")
 
 
 def queue(turns: int = 0, runs: int = 4, reserve: int = 1, speculative: int = 2, **per_tool: int) -> JointQueue:
-    return JointQueue(Capacity(turns, runs, reserve, speculative, lambda lane: per_tool.get(lane, runs)))
+    return JointQueue(
+        Capacity(lambda _: turns, runs, reserve, speculative, lambda lane: per_tool.get(lane, runs))
+    )
 
 
 def started(queue: JointQueue) -> list[str]:
@@ -113,7 +116,7 @@ PER_TOOL = {"t0": 1, "t1": 2, "t2": 3}
 def test_limits_hold_and_no_authoritative_run_waits_beside_a_free_slot(
     history: list[tuple[str, int, RunClass]],
 ) -> None:
-    limits = Capacity(2, 4, 1, 2, PER_TOOL.__getitem__)
+    limits = Capacity(lambda _: 2, 4, 1, 2, PER_TOOL.__getitem__)
     q = JointQueue(limits)
     waiting: dict[str, tuple[str, RunClass]] = {}
     running: dict[str, tuple[str, RunClass]] = {}
@@ -148,7 +151,7 @@ def _check(
 ) -> None:
     runs = [lane for lane, _ in running.values() if lane != TURNS]
     turns = len(running) - len(runs)
-    assert turns <= limits.turns
+    assert turns <= limits.turns(TURNS)
     assert len(runs) <= limits.runs
     for lane, limit in PER_TOOL.items():
         assert runs.count(lane) <= limit
@@ -156,4 +159,4 @@ def _check(
         if run_class is AUTHORITATIVE and lane != TURNS:
             assert len(runs) >= limits.runs or runs.count(lane) >= PER_TOOL[lane]
         if lane == TURNS:
-            assert turns >= limits.turns
+            assert turns >= limits.turns(TURNS)

@@ -1,0 +1,104 @@
+"""Turns on their way: each waits in its backend's lane of the joint queue, or moves where that can't serve."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from paste_proxy.errors import BackendUnreachableError
+from paste_proxy.events import AdmitTurn, Decision, FailTurn
+from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
+from paste_proxy.schedule.placement import Placement
+from paste_proxy.schedule.queue import JointQueue, Waiting, turn_lane
+from paste_proxy.sessions.state import SessionState
+from paste_proxy.tools.ports import RunClass
+
+
+@dataclass(eq=False, slots=True)
+class _Turn:
+    session: SessionState | None
+    backend: str = ""
+    waits: bool = False
+    runs: bool = False
+    refused: set[str] = field(default_factory=set)
+    """Backends that did not take it."""
+
+
+class Placing:
+    def __init__(self, backends: Iterable[str], queue: JointQueue, decide: Callable[[Decision], None]) -> None:
+        self.placement = Placement(backends, self._load)
+        self._queue = queue
+        self._decide = decide
+        self._turns: dict[str, _Turn] = {}
+        self._at: dict[str, int] = {}
+        """Turns that wait or run, by backend."""
+        self._others: dict[str, int] = {}
+        """Turns at each backend that are none of ours, as it says."""
+
+    # -- turns --------------------------------------------------------------------------------------------
+
+    def requested(self, turn: str, session: SessionState | None, parent: SessionState | None) -> None:
+        self._turns[turn] = _Turn(session)
+        self._place(turn, parent.home if parent is not None else None)
+
+    def admitted(self, item: Waiting) -> None:
+        placed = self._turns[item.id]
+        placed.waits, placed.runs = False, True
+        self._decide(AdmitTurn(item.id, placed.backend))
+
+    def refused(self, turn: str) -> None:
+        placed = self._turns.get(turn)
+        if placed is None or not placed.runs:
+            return
+        placed.refused.add(placed.backend)
+        self._leave(turn, placed)
+        self._place(turn)
+
+    def closed(self, turn: str) -> None:
+        placed = self._turns.pop(turn, None)
+        if placed is not None:
+            self._leave(turn, placed)
+
+    def _place(self, turn: str, near: str | None = None) -> None:
+        placed = self._turns[turn]
+        session = placed.session
+        home = session.home if session is not None else None
+        chosen = self.placement.choose(session.id if session is not None else "", home, near, placed.refused)
+        if chosen is None:
+            self._decide(FailTurn(turn, BackendUnreachableError("no backend is left that could take the turn")))
+            return
+        if session is not None:
+            session.home = chosen.backend
+        placed.backend, placed.waits = chosen.backend, True
+        self._at[chosen.backend] = self._at.get(chosen.backend, 0) + 1
+        self._queue.add(turn, turn_lane(chosen.backend), RunClass.AUTHORITATIVE)
+
+    def _leave(self, turn: str, placed: _Turn) -> None:
+        if placed.waits:
+            self._queue.remove(turn)
+        elif placed.runs:
+            self._queue.release(turn)
+        else:
+            return
+        placed.waits = placed.runs = False
+        self._at[placed.backend] -= 1
+
+    def _load(self, backend: str) -> float:
+        return self._at.get(backend, 0) + self._others.get(backend, 0)
+
+    # -- backends -----------------------------------------------------------------------------------------
+
+    def up(self, backend: str, capacity: BackendCapacity) -> None:
+        self.placement.up(backend, capacity)
+
+    def down(self, backend: str) -> None:
+        self.placement.down(backend)
+        self._move_waiting(backend)
+
+    def told(self, backend: str, load: BackendLoad) -> None:
+        self._others[backend] = max(0, load.running + load.waiting - self._queue.under_way(turn_lane(backend)))
+
+    def _move_waiting(self, backend: str) -> None:
+        """What waits for it goes elsewhere, unless there is nowhere else."""
+        for turn, placed in list(self._turns.items()):
+            if placed.waits and placed.backend == backend:
+                self._leave(turn, placed)
+                self._place(turn)
