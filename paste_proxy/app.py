@@ -100,8 +100,8 @@ def build(
     tools = ToolTable({name: specs[name] for name in registry})
     tools.offer(HTTP, [specs[operation.spec.name] for operation in operations])
     core = Core(tools, config, new_predictor(tools, tables))
-    local = LocalExecutor(registry, workers=config.speculation.slots)
-    http = HttpExecutor(operations, client)
+    local = LocalExecutor(registry, workers=config.speculation.slots, network=config.speculation.network)
+    http = HttpExecutor(operations, client, config.speculation.network)
     leases = LeaseExecutor(tools)
     servers = _mcp_executors(config, tools.is_taken, lambda: runtime)
     by_source: dict[str, Executor] = {PLUGINS: local, HTTP: http, CLIENT: leases}

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from paste_proxy.config_bounds import Bytes, Count, Seconds, SecondsOrNone
+from paste_proxy.config_bounds import Bytes, Count, Probability, Seconds, SecondsOrNone
 
 ToolName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
 """As OpenAI's API demands."""
@@ -24,6 +24,9 @@ class TargetsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Follow redirects from https to http: what was encrypted would not be any more."""
     purpose: bool = False
     """Say `Sec-Purpose: prefetch` on requests ahead of the model: some servers refuse these."""
+    rate_reserve: Probability = 0.5
+    """Of the requests that a host allows in a window (`RateLimit-Remaining` and the like), the share that is
+    kept for the model's calls. Half: as many of these may come at once as ran ahead, and none is refused."""
 
 
 class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

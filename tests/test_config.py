@@ -132,6 +132,7 @@ BOUNDS: dict[str, tuple[float, float, tuple[float, ...]]] = {
     "speculation.min_service_s": (0, MONTH_S, ()),
     "speculation.waste": (0, 1000, ()),
     "speculation.sample": (0, 1, (1.01,)),
+    "http.targets.rate_reserve": (0, 1, (1.01,)),
     "speculation.slots": (0, 1_000_000, ()),
     **{
         f"speculation.budgets.{level}.{key}": (0, most, ())

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from paste_proxy.config import NetworkConfig
 from paste_proxy.predict.model import FinishedCall, History
 from paste_proxy.predict.shapes import addresses
+from paste_proxy.tools.hosts import is_listed
 from paste_proxy.tools.spec import ToolSpec
 
 LEAVES = 64
@@ -232,12 +233,3 @@ def host_of(value: str) -> str | None:
         return "" if hides else (parts.hostname or "").rstrip(".").lower()
     except ValueError:
         return ""
-
-
-def is_listed(host: str, hosts: tuple[str, ...]) -> bool:
-    if not host:
-        return False
-    return any(
-        one == "*" or host == one.lower() or (one.startswith("*.") and host.endswith(one[1:].lower()))
-        for one in hosts
-    )

@@ -5,14 +5,16 @@ import functools
 import inspect
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from paste_proxy.config import NetworkConfig
 from paste_proxy.errors import PasteError, ToolError, UnknownToolError
 from paste_proxy.tasks import TaskSet
-from paste_proxy.tools.ahead import set_ahead
+from paste_proxy.tools.ahead import enter
 from paste_proxy.tools.arguments import typed_arguments
 from paste_proxy.tools.authoring import Tool
 from paste_proxy.tools.invoke import close, invoke_async, invoke_sync, warm_up, warm_up_async
@@ -47,10 +49,19 @@ class LocalExecutor:
     finds a process, or room for one, however many others hang; so does one that a call joins later.
     `isolated`: processes for authoritative runs. By default, by the same argument, the sum of what the
     isolated tools declare as their `concurrency`.
+    `network`: `speculation.network`.
     """
 
-    def __init__(self, registry: Registry, *, workers: int = WORKERS, isolated: int | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        workers: int = WORKERS,
+        isolated: int | None = None,
+        network: Mapping[str, NetworkConfig] = MappingProxyType({}),
+    ) -> None:
         self._registry = registry
+        self._network = network
         self._threads = Threads()
         if isolated is None:
             isolated = sum(tool.spec.concurrency for tool in registry.values() if tool.isolated)
@@ -124,7 +135,7 @@ class LocalExecutor:
         arguments = typed_arguments(tool, run.arguments)
         await self._warmed(tool)
         if tool.is_async:
-            set_ahead(run.run_class is not RunClass.AUTHORITATIVE)
+            enter(run, self._network)
             begun()
             return await invoke_async(tool, run.context, arguments)
         work = functools.partial(invoke_sync, tool, run.context, arguments)

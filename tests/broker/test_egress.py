@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.broker.egress import host_of, is_listed, looks_secret, refusal
+from paste_proxy.broker.egress import host_of, looks_secret, refusal
 from paste_proxy.config import NetworkConfig
 from paste_proxy.predict.model import History, Said
 from paste_proxy.predict.signatures import finished_call
+from paste_proxy.tools.hosts import is_listed
 from paste_proxy.tools.spec import ToolSpec
 
 SCHEMA = {

@@ -13,7 +13,7 @@ import pytest
 from paste_proxy.config import PluginConfig
 from paste_proxy.errors import InvalidArgumentsError, ToolError, UnknownToolError
 from paste_proxy.tools import Effect, tool
-from paste_proxy.tools.ahead import is_ahead
+from paste_proxy.tools.ahead import ahead_now
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor, Output, Run
@@ -147,7 +147,7 @@ async def test_tools_are_closed_once_at_the_end_and_none_hinders_the_other(
 async def test_the_way_out_knows_what_runs_ahead(make_run: MakeRun) -> None:
     @tool
     async def ahead() -> bool:
-        return is_ahead()
+        return ahead_now() is not None
 
     executor = LocalExecutor(Registry([ahead]))
     for run_class, expected in ((SPECULATIVE, True), (AUTHORITATIVE, False)):

@@ -18,10 +18,12 @@ from yarl import URL
 
 from paste_proxy.config_http import TargetsConfig
 from paste_proxy.errors import ResultTooLargeError, ToolError, ToolTimeoutError
-from paste_proxy.tools.ahead import is_ahead
+from paste_proxy.tools.ahead import Ahead, ahead_now
+from paste_proxy.tools.hosts import is_listed
 from paste_proxy.tools.http.freshness import max_age
-from paste_proxy.tools.http.guard import Guard, GuardedResolver
+from paste_proxy.tools.http.guard import Guard, GuardedResolver, TargetRefusedError
 from paste_proxy.tools.http.quiet import Pauses, QuietHosts
+from paste_proxy.tools.http.rates import Rates
 
 REDIRECTS = 5
 """Followed at most: one for https, one for www, one for a language or a login, and two to spare."""
@@ -85,6 +87,7 @@ class Client:
         self._resolver = resolver
         self._wall = wall
         self._quiet = QuietHosts(now, wall)
+        self._rates = Rates(rules.rate_reserve, now, wall)
         self._useless = Pauses(now)
         self._session: aiohttp.ClientSession | None = None
 
@@ -98,39 +101,63 @@ class Client:
         Raises `TargetRefusedError`, `ToolTimeoutError`, `ResultTooLargeError`, or another `ToolError`.
         """
         host = request.url.raw_host or ""
-        ahead = is_ahead() if ahead is None else ahead
-        if ahead and self._useless.left_s(group or host):
-            raise ToolError(f"{host}: its answers can't be kept: nothing is run ahead there", param=host)
+        run = ahead_now() if ahead is None else (Ahead() if ahead else None)
+        self._check_ahead(run, host, group)
         try:
             async with asyncio.timeout(limits.seconds):
-                answer = await self._followed(request, limits, ahead=ahead)
+                answer = await self._followed(request, limits, run)
         except TimeoutError as error:
             reason = f"{host}: no whole answer within {limits.seconds:g} s"
             raise ToolTimeoutError(reason, param=host) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise ToolError(f"{host}: {_reason(error)}", param=host) from error
-        if ahead and answer.max_age == 0:
+        if run is not None and answer.max_age == 0:
             self._useless.pause(group or host, USELESS_S)
         return answer
+
+    def check_ahead(self, request: Request, group: str = "") -> None:
+        """Whether the run that this is part of may ask for it. Raises `ToolError`."""
+        self._check_ahead(ahead_now(), request.url.raw_host or "", group)
+
+    def _check_ahead(self, run: Ahead | None, host: str, group: str) -> None:
+        if run is None:
+            return
+        if self._useless.left_s(group or host):
+            raise ToolError(f"{host}: its answers can't be kept: nothing is run ahead there", param=host)
+        self._check_rest(run, host)
+
+    def _check_rest(self, run: Ahead | None, host: str) -> None:
+        if run is None:
+            return
+        if (rest := self._quiet.left_s(host)) > 0:
+            raise ToolError(f"{host} asked for {rest:.0f} s of rest: nothing is run ahead there", param=host)
+        if (rest := self._rates.pause_s(host)) > 0:
+            raise ToolError(
+                f"{host} has for {rest:.0f} s no more requests left than are kept for the model's own calls: "
+                "nothing is run ahead there",
+                param=host,
+            )
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
-    async def _followed(self, request: Request, limits: Limits, *, ahead: bool) -> Response:
-        purpose = self._purpose if ahead else {}
+    async def _followed(self, request: Request, limits: Limits, run: Ahead | None) -> Response:
+        purpose = self._purpose if run is not None else {}
+        first = request.url.raw_host
         sent = self._wall()
         fresh: float | None = None
         for _ in range(REDIRECTS + 1):
             self.guard.check(request.url)
             host = request.url.raw_host or ""
-            if ahead and (rest := self._quiet.left_s(host)) > 0:
-                raise ToolError(
-                    f"{host} asked for {rest:.0f} s of rest: nothing is run ahead there", param=host
-                )
+            if host != first:
+                _check_led(run, first, host)
+                self._check_rest(run, host)
+            self._rates.sent(host)
             async with self._opened(request, purpose) as answer:
                 self._quiet.heard(host, answer.status, answer.headers.get("Retry-After"))
+                self._rates.heard(host, answer.headers)
                 kept = max_age(answer.headers, sent, self._wall(), map(str.lower, purpose), limits.grace)
                 fresh = min((age for age in (fresh, kept) if age is not None), default=None)
                 onward = self._onward(request, answer)
@@ -177,6 +204,17 @@ class Client:
                 timeout=aiohttp.ClientTimeout(total=None),
             )
         return self._session
+
+
+def _check_led(run: Ahead | None, first: str | None, host: str) -> None:
+    """A page that the agent has read may have chosen the address, and a redirect of it the next one."""
+    if run is None or run.hosts is None or is_listed(host, run.hosts):
+        return
+    raise TargetRefusedError(
+        f"{first} redirects to {host}, which speculation.network.NAME.hosts of this tool does not list: not "
+        "followed ahead of the model",
+        param=host,
+    )
 
 
 async def _read(answer: aiohttp.ClientResponse, host: str, limit: int) -> bytes:

@@ -1,16 +1,19 @@
 """Runs HTTP tools: a call becomes a request, its answer a result. Implements `ports.Executor`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
+from paste_proxy.config import NetworkConfig
 from paste_proxy.errors import ToolError, UnknownToolError
+from paste_proxy.tools.ahead import enter
 from paste_proxy.tools.http.client import Client, Limits, Response
 from paste_proxy.tools.http.freshness import age_limit
 from paste_proxy.tools.http.operations import Operation
 from paste_proxy.tools.http.texts import content_type, decoded, is_json, is_text
-from paste_proxy.tools.ports import Output, Run, RunClass
+from paste_proxy.tools.ports import Output, Run
 
 HTTP = "http"
 """The source of these tools."""
@@ -22,7 +25,15 @@ METADATA = ("Content-Type", "Content-Length", "Last-Modified", "ETag", "Location
 
 
 class HttpExecutor:
-    def __init__(self, operations: Iterable[Operation], client: Client) -> None:
+    """`network`: `speculation.network`."""
+
+    def __init__(
+        self,
+        operations: Iterable[Operation],
+        client: Client,
+        network: Mapping[str, NetworkConfig] = MappingProxyType({}),
+    ) -> None:
+        self._network = network
         self._operations = {operation.spec.name: operation for operation in operations}
         self._client = client
 
@@ -30,12 +41,13 @@ class HttpExecutor:
         operation = self._operations.get(run.tool)
         if operation is None:
             raise UnknownToolError(f"unknown tool {run.tool!r}", param=run.tool)
-        ahead = run.run_class is not RunClass.AUTHORITATIVE
+        enter(run, self._network)
         request = operation.request(run.arguments)
         limits = Limits(operation.spec.result_limit, operation.spec.timeout, operation.grace)
-        begun()
         try:
-            answer = await self._client.send(request, limits, ahead=ahead, group=run.tool)
+            self._client.check_ahead(request, run.tool)
+            begun()
+            answer = await self._client.send(request, limits, group=run.tool)
         except ToolError as error:
             raise type(error)(f"{run.tool}: {error.message}", param=run.tool) from error
         return result(operation, answer)

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from paste_proxy.clock import VirtualClock
+from paste_proxy.config import NetworkConfig
 from paste_proxy.config_http import HttpToolConfig
 from paste_proxy.errors import (
     InvalidArgumentsError,
@@ -25,7 +26,7 @@ from tests.tools.http.servers import LOCAL, nothing_leaks, serving
 
 Handler = Callable[[web.Request], web.StreamResponse]
 
-AUTHORITATIVE = RunClass.AUTHORITATIVE
+AUTHORITATIVE, SPECULATIVE = RunClass.AUTHORITATIVE, RunClass.SPECULATIVE
 WALL = 1_700_000_000.0
 
 
@@ -53,7 +54,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(answer: Handler, **keys: Any) -> AsyncIterator[Bench]:
+async def bench(answer: Handler, hosts: tuple[str, ...] = (), **keys: Any) -> AsyncIterator[Bench]:
     """A tool `t` whose server answers as said."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -63,7 +64,8 @@ async def bench(answer: Handler, **keys: Any) -> AsyncIterator[Bench]:
         clock = VirtualClock()
         client = Client(LOCAL, "http.targets", now=clock.now, wall=lambda: WALL)
         config = msgspec.convert({"url": str(base / "x"), **keys}, HttpToolConfig)
-        executor = HttpExecutor(operations_of({"t": config}, client.guard, {}), client)
+        network = {"t": NetworkConfig(hosts=hosts)}
+        executor = HttpExecutor(operations_of({"t": config}, client.guard, {}), client, network)
         try:
             yield Bench(executor, clock)
         finally:
@@ -186,7 +188,7 @@ async def test_a_tool_whose_answers_can_t_be_kept_is_not_run_ahead_for_a_while()
         await b.call()
         b.clock.advance(USELESS_S)
         await b.call(RunClass.SPECULATIVE)
-        assert b.began == 5
+        assert b.began == 4, "what is refused has not begun"
 
 
 async def test_an_operator_may_grant_stale_answers_a_while() -> None:
@@ -198,3 +200,41 @@ async def test_a_slow_server_is_a_timeout() -> None:
     async with bench(says(), timeout=1e-6) as b:
         with pytest.raises(ToolTimeoutError, match=r"^t: "):
             await b.call()
+
+
+async def test_what_a_host_keeps_for_the_model_s_calls_is_not_spent_ahead() -> None:
+    headers = {"RateLimit_Limit": "10", "RateLimit_Remaining": "5", "RateLimit_Reset": "20"}
+    async with bench(says(b"1", "application/json", 200, **headers), effect="read") as one:
+        await one.call(SPECULATIVE)
+        with pytest.raises(ToolError, match=r"for 20 s no more requests left than are kept"):
+            await one.call(SPECULATIVE)
+        assert one.began == 1, "a run that may not ask has not begun"
+        await one.call()
+        one.clock.advance(20)
+        await one.call(SPECULATIVE)
+
+
+@pytest.mark.parametrize(
+    ("run_class", "hosts", "follows"),
+    [
+        (SPECULATIVE, (), False),
+        (SPECULATIVE, ("localhost",), True),
+        (RunClass.DECIDED, (), True),
+        (AUTHORITATIVE, (), True),
+    ],
+)
+async def test_a_redirect_leads_ahead_of_the_model_to_listed_hosts_only(
+    run_class: RunClass, hosts: tuple[str, ...], follows: bool
+) -> None:
+    def led(request: web.Request) -> web.Response:
+        if request.query:
+            return web.Response(text="there")
+        host = "localhost" if request.url.host == "127.0.0.1" else request.url.host
+        return web.Response(status=302, headers={"Location": f"//{host}:{request.url.port}/x?there"})
+
+    async with bench(led, hosts) as one:
+        if follows:
+            assert (await one.call(run_class)).body == b"there"
+            return
+        with pytest.raises(ToolError, match=r"redirects to localhost, which speculation\.network"):
+            await one.call(run_class)
