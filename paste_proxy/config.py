@@ -170,9 +170,14 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClientToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool that the agent runs itself: what its calls write. Default: everything."""
+    """A tool that the agent runs itself: what its calls write. Default: everything. `*` for a name: all that
+    are not listed."""
 
     writes: tuple[str, ...] = ("*",)
+    """`session`: what only the tools of the same session read, as a sandbox of its own."""
+    timeout_s: Seconds = 600.0
+    """After the end of the turn that asked for it, without a result, a call counts as over: ten minutes are the
+    longest that coding agents let a command run, and their SDKs wait for a request."""
 
 
 class TenantConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,6 +13,7 @@ from paste_proxy.broker.sampling import Sampling
 from paste_proxy.broker.speculation import PendingCall
 from paste_proxy.broker.staging import StagingLimits
 from paste_proxy.broker.waste import WasteCap
+from paste_proxy.client_tools import EVERYTHING
 from paste_proxy.config import Config
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, UnknownToolError
@@ -48,7 +49,7 @@ from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable, client_source
-from paste_proxy.turns import EVERYTHING, Turns
+from paste_proxy.turns import Turns
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -72,6 +73,7 @@ class Core:
             predictor,
             SessionTable(config.limits.sessions, config.limits.session_idle_s),
             speculation=config.speculation,
+            deadlines=self.deadlines,
             client_tools=config.client_tools,
             prefixes=config.client_prefixes,
             permits=config.permits,

@@ -5,7 +5,7 @@ A predictor's bug costs the predictions of a turn, and nothing else.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from paste_proxy.broker.broker import Broker
@@ -13,7 +13,8 @@ from paste_proxy.broker.keys import CallKey
 from paste_proxy.broker.speculation import Speculation
 from paste_proxy.candidates import PAID, Candidates
 from paste_proxy.chains import Chains
-from paste_proxy.config import ClientToolConfig, SpeculationConfig
+from paste_proxy.client_tools import ClientTools
+from paste_proxy.config import SpeculationConfig
 from paste_proxy.expecting import ARGUMENTS, CONTEXT, MENTION, NAME, Expecting, new_expecting
 from paste_proxy.grammar.events import CallSealed
 from paste_proxy.predict.model import Call, Candidate, Fixed, Prediction, Predictor
@@ -34,7 +35,7 @@ class Expectations:
         predictor: Predictor,
         broker: Broker,
         speculation: SpeculationConfig,
-        client_tools: Mapping[str, ClientToolConfig],
+        client_tools: ClientTools,
     ) -> None:
         self.failures = 0
         self.listens = speculation.mode == "shadow" or (speculation.mode == "on" and bool(speculation.allow))
@@ -59,7 +60,7 @@ class Expectations:
         """Whether it is known to write nothing. `tool` is our name for it, or the client's."""
         if (spec := self._broker.specs.get(tool)) is not None:
             return spec.effect is Effect.READ
-        return tool in self._client_tools and not self._client_tools[tool].writes
+        return self._client_tools.is_read(tool)
 
     def _may_come(self, turn: Turn, session: SessionState) -> frozenset[str]:
         """The tools whose calls are worth predicting."""
@@ -76,7 +77,7 @@ class Expectations:
         """Whether it is declared to write; of most tools that agents run themselves nothing is declared."""
         if (spec := self._broker.specs.get(tool)) is not None:
             return spec.effect is not Effect.READ
-        return tool in self._client_tools and bool(self._client_tools[tool].writes)
+        return self._client_tools.is_write(tool)
 
     @property
     def is_shadow(self) -> bool:

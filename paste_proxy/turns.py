@@ -9,7 +9,9 @@ from paste_proxy.broker.naming import ToolNames
 from paste_proxy.broker.speculation import Speculation
 from paste_proxy.broker.ties import ModelCall, Ties
 from paste_proxy.broker.writes import OpenWrite, OpenWrites
+from paste_proxy.client_tools import EVERYTHING, ClientTools
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
+from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import InvalidArgumentsError
 from paste_proxy.events import Identity
 from paste_proxy.expectations import Expectations
@@ -33,9 +35,8 @@ from paste_proxy.sessions.table import Resolution, SessionTable
 from paste_proxy.sessions.turn import Turn
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunClass, RunContext
-from paste_proxy.tools.spec import GLOBAL_SCOPE, Effect
+from paste_proxy.tools.spec import Effect
 
-EVERYTHING = frozenset({GLOBAL_SCOPE})
 UNSEEN = -1
 """The place, in a turn, of a write that can't be told from the reply: it could not be read, or not wholly."""
 FORESEEN = -2
@@ -57,6 +58,7 @@ class Turns:
         predictor: Predictor,
         table: SessionTable,
         *,
+        deadlines: Deadlines,
         speculation: SpeculationConfig,
         client_tools: Mapping[str, ClientToolConfig],
         prefixes: tuple[str, ...],
@@ -65,11 +67,11 @@ class Turns:
         """`permits` says of a tenant and a tool whether there is one for the other."""
         self.table = table
         self.ties = Ties()
-        self.writes = OpenWrites(broker.epochs)
+        self.writes = OpenWrites(broker.epochs, deadlines)
         self.sessions: dict[str, SessionState] = {}
-        self.expectations = Expectations(predictor, broker, speculation, client_tools)
+        self._client_tools = ClientTools(client_tools)
+        self.expectations = Expectations(predictor, broker, speculation, self._client_tools)
         self._broker = broker
-        self._client_writes = {name: frozenset(tool.writes) for name, tool in client_tools.items()}
         self._names = ToolNames(broker.specs, prefixes)
         self._permits = permits
         self._turns: dict[str, Turn] = {}
@@ -95,12 +97,12 @@ class Turns:
             request = self.table.whole(identity, request)
         if request is not None and request.messages:
             resolution = self.table.resolve(identity, request, now)
-            session = self._session(resolution, identity)
+            session = self._session(resolution, identity, request)
             self._take_history(session, resolution, turn, request, now)
             self.table.turn_opened(session.id, turn, now)
         self._turns[turn] = Turn(turn, session, request, now, final=identity.final)
 
-    def _session(self, resolution: Resolution, identity: Identity) -> SessionState:
+    def _session(self, resolution: Resolution, identity: Identity, request: ChatRequest) -> SessionState:
         session = self.sessions.get(resolution.session)
         if session is None:
             session = SessionState(resolution.session, identity.tenant, resolution.parent, resolution.relation)
@@ -109,6 +111,8 @@ class Turns:
                 session.history.history.origin = origin.history.history.origin or origin.id
             self.sessions[session.id] = session
             self._broker.clients.inherit(session.id, resolution.parent)
+            kin = [one for one in (resolution.parent, *resolution.contested) if one in self.sessions]
+            self._broker.owners.enter(session.id, _in_common(identity, request, kin), kin)
         return session
 
     def _take_history(
@@ -164,7 +168,7 @@ class Turns:
         if ours is None or not self._broker.specs.is_of(
             ours, session.tenant
         ):  # the second: it is gone since the request
-            return self._client_writes.get(tool, EVERYTHING)
+            return self._client_tools.writes(tool, self._broker.owners.of(session.id))
         spec = self._broker.specs[ours]
         return frozenset() if spec.effect is Effect.READ else spec.writes
 
@@ -214,19 +218,28 @@ class Turns:
     def _opened(self, turn: Turn, session: SessionState, call: CallOpened | CallSealed, now: float) -> None:
         """A write is open from the call's name on: whatever becomes of its arguments, the agent may run it."""
         ours = session.names.get(call.name, "")
-        self._open_write(turn, call.ordinal, call.call_id, self._writes_of(session, call.name), now, ours)
+        scopes = self._writes_of(session, call.name)
+        self._open_write(turn, call.ordinal, call.call_id, scopes, now, call.name, ours)
         session.calls_in_text |= call.in_text
         if call.ordinal in turn.foreseen_writes:
             turn.foreseen_writes.discard(call.ordinal)
             self.writes.close((turn.id, FORESEEN - call.ordinal))
 
     def _open_write(
-        self, turn: Turn, place: int, call_id: str, scopes: frozenset[str], now: float, tool: str = ""
+        self,
+        turn: Turn,
+        place: int,
+        call_id: str,
+        scopes: frozenset[str],
+        now: float,
+        name: str = "",
+        tool: str = "",
     ) -> None:
+        """`name`: what the client calls it; `tool`: what we do."""
         session = turn.session
         if session is None or not scopes:
             return
-        write = OpenWrite(session.id, call_id, scopes, tool)
+        write = OpenWrite(session.id, call_id, scopes, tool, self._client_tools.lasts(name))
         if self.writes.opened((turn.id, place), write):
             self._broker.begin_write(scopes, now)
 
@@ -322,6 +335,7 @@ class Turns:
         if unread or not turn.one_reply:
             self._unclear(turn, "the reply was not read" if unread else "several replies were asked for", now)
         self._drop_foreseen(turn, session, now)
+        self.writes.turn_over(session.id, turn_id, now)
         if session.turn == turn_id:
             self._broker.discard_waiting(session.id, now)
         self.table.turn_closed(
@@ -364,7 +378,18 @@ class Turns:
         self.writes.forget(session_id)
         self.expectations.forget(session_id)
         self._broker.discard_session(session_id, now)
+        self._broker.owners.forget(session_id)
 
 
 def _context(session: SessionState) -> RunContext:
     return RunContext(session.tenant, session.id)
+
+
+def _in_common(identity: Identity, request: ChatRequest, kin: list[str]) -> list[tuple[str, ...]]:
+    """By what another session may be the same agent's: its name, or that of whose sub-agent it is; without any,
+    and without a session that it goes on from, what it began with, up to what the user said first."""
+    names = [("name", name) for name in (identity.session, identity.parent) if name]
+    if not names and not kin:
+        users = (at for at, message in enumerate(request.messages) if message.role == "user")
+        names = [("began", request.chain[next(users, 0)].hex())]
+    return [(identity.tenant, *name) for name in names]

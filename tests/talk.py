@@ -98,9 +98,13 @@ def started(decisions: list[Decision]) -> list[str]:
     return [f"{d.run.tool} {d.run.run_class.name.lower()}" for d in decisions if isinstance(d, StartRun)]
 
 
-def talk(**client_tools: tuple[str, ...]) -> Talk:
+def talk(others: ClientToolConfig | None = None, **client_tools: tuple[str, ...]) -> Talk:
+    """`client_tools`: what each writes. `others`: of those not listed."""
     config = Config(
         speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0),
-        client_tools={name: ClientToolConfig(writes=writes) for name, writes in client_tools.items()},
+        client_tools={
+            **{name: ClientToolConfig(writes=writes) for name, writes in client_tools.items()},
+            **({"*": others} if others is not None else {}),
+        },
     )
     return Talk(Core(ToolTable(SPECS), config, NoPredictor()))

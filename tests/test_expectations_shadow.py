@@ -43,7 +43,7 @@ def test_the_shadow_asks_for_all_tools_that_may_read() -> None:
     predictor = Scripted()
     t = talk(predictor, "shadow", allow=(), edit_a=("a",))
     t.ask()
-    assert predictor.tools == {"read_a", "read_b", "read_all", "edit"}
+    assert predictor.tools == {"read_a", "read_b", "read_all", "edit", "edit_own"}
 
 
 def test_without_a_list_of_tools_the_shadow_asks_for_those_that_were_called() -> None:

@@ -2,8 +2,9 @@
 
 import pytest
 
+from paste_proxy.config import ClientToolConfig
 from paste_proxy.errors import ToolError
-from paste_proxy.events import CallRequested, Identity, RunEnded, TurnClosed, TurnStreamed
+from paste_proxy.events import CallRequested, Identity, RunEnded, TimePassed, TurnClosed, TurnStreamed
 from paste_proxy.grammar.events import CallOpened, CallSealed, Malformed, TurnEnded
 from paste_proxy.tools.ports import Output
 from tests.talk import NOBODY, Talk, runs, talk
@@ -268,3 +269,134 @@ def test_a_write_whose_id_comes_late_waits_for_its_result() -> None:
     t.answers()
     t.ask()
     assert t.core.broker.open_scopes == 0
+
+
+OWN = ClientToolConfig(writes=("session",))
+"""Each agent has a sandbox of its own."""
+
+
+def begun(t: Talk, task: str = "", identity: Identity = NOBODY) -> Talk:
+    """Another conversation of the same proxy."""
+    other = Talk(t.core, identity)
+    other.messages[0]["content"] = task or "go"
+    return other
+
+
+def may_read_ahead(t: Talk) -> bool:
+    t.ask()
+    runs = t.seals("read_all", f"r{t.now}")
+    t.ends()
+    return bool(runs)
+
+
+def test_what_a_client_s_tool_writes_of_its_session_s_own_stops_no_other_session() -> None:
+    t = talk(OWN)
+    reader = begun(t, "look")
+    reader.ask()
+    assert reader.seals("read_a", "r1") == ["read_a decided"]
+    t.ask()
+    t.seals("edit")
+    assert reader.calls("read_a", "r1") == [], "it joins what began before the write"
+    assert may_read_ahead(begun(t, "look here"))
+    assert t.seals("read_all", "c2") == [], "its own session waits for it"
+
+
+def test_what_was_read_before_a_write_of_its_session_s_own_is_void() -> None:
+    t = talk(OWN)
+    t.ask()
+    assert t.seals("read_a", "c1") == ["read_a decided"]
+    t.hears(CallSealed(1, "c2", "edit", "{}"))
+    assert t.calls("read_a", "c1") == ["read_a authoritative"]
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader", "common"),
+    [
+        (Identity(session="s"), Identity(session="s"), True),
+        (Identity(session="s"), Identity(session="t"), False),
+        (Identity(session="s"), Identity(session="t", parent="s"), True),
+        (Identity(session="t", parent="s"), Identity(session="s"), True),
+        (Identity(session="s"), Identity(session="s", tenant="another"), False),
+        (NOBODY, NOBODY, True),
+    ],
+)
+def test_sessions_that_may_be_one_agent_s_have_what_is_their_own_in_common(
+    writer: Identity, reader: Identity, common: bool
+) -> None:
+    t = talk(OWN)
+    t.identity = writer
+    t.ask()
+    t.seals("edit")
+    t.ends()
+    assert may_read_ahead(begun(t, identity=reader)) is not common
+
+
+def test_a_history_that_was_edited_is_of_the_same_agent() -> None:
+    t = talk(OWN)
+    t.ask()
+    t.seals("read_a", "c1")
+    t.ends()
+    t.answers("c1")
+    t.ask()
+    t.seals("edit", "c2")
+    t.ends()
+    edited = Talk(t.core)
+    edited.messages = [*t.messages[:3], {"role": "user", "content": "meanwhile"}]
+    assert not may_read_ahead(edited)
+
+
+def test_what_was_some_session_s_own_is_forgotten_with_it() -> None:
+    t = talk(OWN)
+    bumps = len(t.core.broker.epochs._bumps)
+    t.ask()
+    t.seals("edit")
+    t.ends()
+    t.now += 10_000
+    t.core.turns.expire(t.now)
+    assert len(t.core.broker.epochs._bumps) == bumps
+
+
+def test_a_write_whose_agent_tells_no_result_counts_as_over_after_its_time() -> None:
+    t = talk(ClientToolConfig(timeout_s=50))
+    t.ask()
+    t.seals("edit")
+    t.now += 100
+    t.ends()
+    t.now += 48
+    t.tell(TimePassed())
+    assert not may_read_ahead(begun(t, "look"))
+    t.now += 50
+    t.tell(TimePassed())
+    assert t.core.broker.open_scopes == 0
+    assert may_read_ahead(begun(t, "look here"))
+
+
+def test_a_result_that_comes_after_its_time_was_a_write_all_the_same() -> None:
+    t = talk(ClientToolConfig(timeout_s=50))
+    t.ask()
+    t.seals("edit")
+    t.ends()
+    t.now += 51
+    reader = begun(t, "look")
+    reader.now = t.now
+    reader.ask()
+    assert reader.seals("read_a", "r1") == ["read_a decided"]
+    t.now = reader.now
+    t.answers()
+    t.ask()
+    assert t.core.broker.open_scopes == 0
+    assert reader.calls("read_a", "r1") == ["read_a authoritative"]
+
+
+def test_a_write_that_ended_in_time_is_not_ended_again() -> None:
+    t = talk(ClientToolConfig(timeout_s=50))
+    t.ask()
+    t.seals("edit")
+    t.ends()
+    t.answers()
+    t.ask()
+    stamp = t.core.broker.epochs.stamp(frozenset("a"))
+    t.now += 100
+    t.tell(TimePassed())
+    assert t.core.broker.epochs.is_current(stamp)
+    assert t.core.next_deadline() is not None

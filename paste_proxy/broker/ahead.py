@@ -11,6 +11,7 @@ from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.broker.lifecycle import State, Trigger
 from paste_proxy.broker.live import Live
+from paste_proxy.broker.owners import Owners
 from paste_proxy.broker.permits import EVERY_TOOL, Permits
 from paste_proxy.broker.runs import Runs
 from paste_proxy.broker.sampling import Sampling
@@ -48,6 +49,7 @@ class RunsAhead:
         self.permits = permits
         self.clients = Clients()
         self.epochs = Epochs()
+        self.owners = Owners(self.epochs)
         self.ledger = Ledger()
         self.values = ValueModel()
         self.pressure = queue.pressure
@@ -64,6 +66,7 @@ class RunsAhead:
             queue=queue,
             deadlines=deadlines,
             epochs=self.epochs,
+            owners=self.owners,
             permits=permits,
             ledger=self.ledger,
         )
@@ -106,7 +109,8 @@ class RunsAhead:
             return None
         spec = self.specs[call.tool]
         client = self.clients.of(context, call.tool) if self.specs.is_leased(call.tool) else ""
-        if self.epochs.is_open(spec.reads) or not self.specs.serves(call.tool, context.tenant, client):
+        reads = self.owners.read(spec.reads, context.session)
+        if self.epochs.is_open(reads) or not self.specs.serves(call.tool, context.tenant, client):
             return None
         key = call_key(context.tenant, context.session, spec, call.arguments)
         if (known := self._live.find(key)) is not None:
@@ -121,7 +125,7 @@ class RunsAhead:
             return None
         record = self._runs.new(spec, call.arguments, context, client)
         speculation = Speculation(record.id, key, spec, call.arguments, run_class, now, prediction, client)
-        record.speculation = speculation
+        record.speculation, speculation.reads = speculation, reads
         self._live.add(speculation)
         if parent is not None:
             speculation.follow(parent)
@@ -190,7 +194,7 @@ class RunsAhead:
         """A write has begun: whatever read these scopes ahead of its call is worthless."""
         self.epochs.begin_write(scopes)
         for speculation in self._live:
-            if speculation.is_live and overlap(speculation.spec.reads, scopes):
+            if speculation.is_live and overlap(speculation.reads, scopes):
                 self._end(speculation, Trigger.VOID, now)
 
     def end_write(self, scopes: frozenset[str], now: float) -> None:

@@ -156,7 +156,7 @@ class Broker(RunsAhead):
     def _hand_over(self, record: RunRecord, run_class: RunClass, now: float) -> None:
         record.handed_over = True
         if record.speculation is not None:
-            record.speculation.stamp = self.epochs.stamp(record.spec.reads)
+            record.speculation.stamp = self.epochs.stamp(record.speculation.reads)
             self._live.enter_slot(record.speculation)
             self._contest.leave(record.id)
         elif record.spec.writes:

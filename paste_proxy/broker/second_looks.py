@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from paste_proxy.broker.ledger import Ledger
+from paste_proxy.broker.owners import Owners
 from paste_proxy.broker.permits import EVERY_TOOL, Permits
 from paste_proxy.broker.runs import Runs
 from paste_proxy.broker.sampling import START_WITHIN_S, Sample, Sampling
@@ -23,6 +24,7 @@ class SecondLooks:
         queue: JointQueue,
         deadlines: Deadlines,
         epochs: Epochs,
+        owners: Owners,
         permits: Permits,
         ledger: Ledger,
     ) -> None:
@@ -31,6 +33,7 @@ class SecondLooks:
         self._queue = queue
         self._deadlines = deadlines
         self._epochs = epochs
+        self._owners = owners
         self._permits = permits
         self._ledger = ledger
         self._records: dict[str, RunRecord] = {}
@@ -43,7 +46,8 @@ class SecondLooks:
         if not self._permits.allows(call.spec) or not budgets.admits(call.spec, call.context, now):
             return
         record = self._runs.new(call.spec, call.arguments, call.context, call.client)
-        record.sample = Sample(call.spec, output, self._epochs.stamp(call.spec.reads))
+        reads = self._owners.read(call.spec.reads, call.context.session)
+        record.sample = Sample(call.spec, output, self._epochs.stamp(reads))
         self._records[record.id] = record
         budgets.begin(record.id, call.spec, call.context, now)
         self._queue.add(record.id, call.spec.name, RunClass.SPECULATIVE)

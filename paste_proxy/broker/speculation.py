@@ -30,6 +30,8 @@ class Speculation:
     state: State = State.QUEUED
     started: float = 0.0
     completed: float = 0.0
+    reads: frozenset[str] = frozenset()
+    """The scopes that it reads, with what is its session's own."""
     stamp: Stamp | None = None
     output: Output | None = None
     fingerprint: bytes | None = None

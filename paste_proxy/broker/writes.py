@@ -1,5 +1,6 @@
 """The writes that models were seen to ask for: open from the call's name until its result is in the history, or
-until the gateway has answered it, if it was the gateway that ran it.
+until the gateway has answered it, if it was the gateway that ran it; or until its time is over, since an agent
+that has ended tells no results, and would stop everybody.
 
 A write is known by its turn and its place in it, since engines may give several calls the same id, or none. Ids
 mean something within one conversation only: some engines count them from 0 in each.
@@ -7,6 +8,7 @@ mean something within one conversation only: some engines count them from 0 in e
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -14,6 +16,7 @@ from msgspec.structs import replace
 
 from paste_proxy.broker.index import discard
 from paste_proxy.broker.scopes import Epochs
+from paste_proxy.deadlines import Deadlines, Timer
 
 Place: TypeAlias = tuple[str, int]
 """Turn, and ordinal of the call in it."""
@@ -25,13 +28,19 @@ class OpenWrite(msgspec.Struct, frozen=True):
     scopes: frozenset[str]
     tool: str = ""
     """The tool of the gateway that it asks for; empty where the agent runs it itself."""
+    lasts: float = 600.0
+    """Seconds after its turn's end, when it counts as over."""
+    over: bool = False
+    """It has lasted too long, and counts no more. If its result comes after all, it was a write until then."""
 
 
 class OpenWrites:
     """What begins is told to the caller, who voids what read it; what ends goes to the epochs directly."""
 
-    def __init__(self, epochs: Epochs) -> None:
+    def __init__(self, epochs: Epochs, deadlines: Deadlines) -> None:
         self._epochs = epochs
+        self._deadlines = deadlines
+        self._timers: dict[Place, Timer] = {}
         self._open: dict[Place, OpenWrite] = {}
         self._of_session: dict[str, set[Place]] = {}
         self._of_id: dict[tuple[str, str], set[Place]] = {}
@@ -63,7 +72,7 @@ class OpenWrites:
         for place in self._of_id.get((session, call_id), ()) if call_id else ():
             write = self._open[place]
             if write.scopes and write.tool == tool:
-                self._epochs.end_write(write.scopes)
+                self._end(place, write)
                 self._open[place] = replace(write, scopes=frozenset())
                 return
 
@@ -97,6 +106,25 @@ class OpenWrites:
         ]
         return all(one == kinds[0] for one in kinds)
 
+    def turn_over(self, session: str, turn: str, now: float) -> None:
+        """The agent has all of the reply, and runs what it asks for now."""
+        for place in self._of_session.get(session, ()):
+            if place[0] == turn:
+                at = now + self._open[place].lasts
+                self._timers[place] = self._deadlines.at(at, partial(self._lapse, place))
+
+    def _lapse(self, place: Place, _now: float) -> None:
+        write = self._open[place]
+        self._end(place, write)
+        self._open[place] = replace(write, over=True)
+
+    def _end(self, place: Place, write: OpenWrite) -> None:
+        self._deadlines.cancel(self._timers.pop(place, None))
+        if write.over:
+            self._epochs.bump(write.scopes)
+        else:
+            self._epochs.end_write(write.scopes)
+
     def forget(self, session: str) -> None:
         self._close(list(self._of_session.get(session, ())))
 
@@ -105,5 +133,5 @@ class OpenWrites:
             write = self._open.pop(place)
             discard(self._of_session, write.session, place)
             discard(self._of_id, (write.session, write.call_id), place)
-            self._epochs.end_write(write.scopes)
+            self._end(place, write)
         return bool(places)

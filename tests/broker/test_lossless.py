@@ -105,7 +105,7 @@ def _check_could_have_been(seen: Seen, simulation: Simulation) -> None:
         return
     assert seen.looked >= seen.issued - SPECS[seen.tool].max_age
     assert seen.max_age is None or seen.looked >= seen.issued - seen.max_age
-    scopes = set(scopes_of(seen.tool))
+    scopes = {*scopes_of(seen.tool), simulation.agents[seen.agent].own}
     for begun, ended, written in simulation.world.writes:
         conflicting = scopes & written and begun < seen.issued and ended > seen.looked
         assert not conflicting or seen.looked >= seen.issued, (seen, begun, ended)

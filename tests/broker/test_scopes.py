@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.broker.scopes import Epochs, overlap
+from paste_proxy.broker.scopes import OWN, Epochs, overlap
 
-scopes = st.frozensets(st.sampled_from(["a", "b", "c", "*"]), min_size=1, max_size=2)
+scopes = st.frozensets(st.sampled_from(["a", "b", "*", f"{OWN}s", f"{OWN}t"]), min_size=1, max_size=2)
 steps = st.lists(st.tuples(st.sampled_from(["begin", "end", "stamp"]), scopes), max_size=30)
 
 
@@ -38,6 +38,15 @@ def test_nothing_overlaps_no_scopes_at_all() -> None:
     epochs.begin_write({"*"})
     assert not epochs.is_open(frozenset())
     assert not overlap(frozenset(), frozenset({"*"}))
+
+
+def test_what_is_one_session_s_own_concerns_nobody_who_does_not_name_it() -> None:
+    own, other = frozenset({f"{OWN}s"}), frozenset({f"{OWN}t"})
+    everything = frozenset({"*"})
+    assert not overlap(everything, own)
+    assert overlap(everything | own, own)
+    assert not overlap(everything | own, other)
+    assert overlap(own, everything)
 
 
 def test_nested_writes_of_one_scope_stay_open_until_the_last_ends() -> None:

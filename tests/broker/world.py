@@ -7,6 +7,7 @@ touches the world, failures, callers that leave. The harness records what every 
 import heapq
 import itertools
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,12 +75,16 @@ SPECS = {
         _spec("write_all", Effect.NEVER, (), (GLOBAL_SCOPE,)),
     )
 }
-CLIENT_TOOLS = {"edit_a": ClientToolConfig(writes=("a",)), "edit": ClientToolConfig()}
+CLIENT_TOOLS = {
+    "edit_a": ClientToolConfig(writes=("a",), timeout_s=60),
+    "edit_own": ClientToolConfig(writes=("session",), timeout_s=60),
+    "edit": ClientToolConfig(timeout_s=60),
+}
 """Run by the agent itself; the proxy sees them in the stream only."""
 CONFIG = Config(
     speculation=SpeculationConfig(allow=tuple(SPECS), min_service_s=0.0, min_probability=0.0, slots=4),
     limits=LimitsConfig(tool_runs=6, tool_reserve=1, staged_session_bytes=200, staged_result_bytes=100),
-    client_tools={"edit_a": CLIENT_TOOLS["edit_a"]},
+    client_tools={"*": CLIENT_TOOLS["edit"], **{name: CLIENT_TOOLS[name] for name in ("edit_a", "edit_own")}},
 )
 OFFERED = [
     {"type": "function", "function": {"name": name, "parameters": SCHEMA}} for name in (*SPECS, *CLIENT_TOOLS)
@@ -119,18 +124,23 @@ class HostileTurn(Fixed):
 class World:
     """Counters by scope, and every change of them with its time."""
 
-    values: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SCOPES, 0))
+    values: Counter[str] = field(default_factory=Counter)
     writes: list[tuple[float, float, frozenset[str]]] = field(default_factory=list)
     """Start, end and scopes of every write that is over."""
 
-    def read(self, tool: str, k: int) -> str:
-        scopes = SCOPES if tool == "read_all" else (tool.removeprefix("read_"),)
+    def read(self, tool: str, k: int, own: str) -> str:
+        """Every tool sees what is its session's own, too."""
+        scopes = *(SCOPES if tool == "read_all" else (tool.removeprefix("read_"),)), own
         return json.dumps({"k": k, **{scope: self.values[scope] for scope in scopes}})
 
-    def write(self, tool: str, k: int) -> str:
-        for scope in scopes_of(tool):
+    def write(self, tool: str, k: int, own: str) -> str:
+        for scope in written(tool, own):
             self.values[scope] = (self.values[scope] * 31 + k + 1) % 1_000_003
         return f"{tool} {k} done"
+
+
+def written(tool: str, own: str) -> tuple[str, ...]:
+    return (own,) if tool == "edit_own" else scopes_of(tool)
 
 
 def scopes_of(tool: str) -> tuple[str, ...]:
@@ -175,6 +185,10 @@ class Agent:
         self.session = self.name if self.session is None else self.session
         self.identity = Identity(self.tenant, self.session)
         self.messages.append({"role": "user", "content": f"task {self.session}"})
+
+    @property
+    def own(self) -> str:
+        return f"own {self.tenant} {self.session}"
 
     def call_id(self, step: int | None = None) -> str:
         return "" if self.in_text else f"{self.session}-{self.turn}-{self.step if step is None else step}"
@@ -294,8 +308,8 @@ class Simulation:
         begun, done = self.now, self.now + self._random.uniform(0.0, 4.0)
 
         def finish() -> None:
-            text = self.world.write(tool, k)
-            self.world.writes.append((begun, self.now, frozenset(scopes_of(tool))))
+            text = self.world.write(tool, k, agent.own)
+            self.world.writes.append((begun, self.now, frozenset(written(tool, agent.own))))
             self._got(agent, text)
 
         self._at(done, finish)
@@ -355,7 +369,9 @@ class Simulation:
 
     def _start(self, run: str, tool: str, k: int, *, ahead: bool) -> None:
         """The executor has it; a worker process may have to be waited for."""
-        self._runs[run] = {"cancelled": False, "looked": 0.0, "text": "", "begun": self.now}
+        session = self.core.turns.sessions.get(self.contexts[run].session)
+        own = f"own {session.tenant} {session.name}" if session is not None else ""
+        self._runs[run] = {"cancelled": False, "looked": 0.0, "text": "", "begun": self.now, "own": own}
         delay = self._random.choice([0.0, 0.0, 1.5]) if ahead else 0.0
         self._at(self.now + delay, lambda: self._begin(run, tool, k, ahead=ahead))
 
@@ -377,7 +393,8 @@ class Simulation:
         if fate["cancelled"]:
             return
         fate["looked"] = self.now
-        fate["text"] = self.world.read(tool, k) if tool.startswith("read") else self.world.write(tool, k)
+        act = self.world.read if tool.startswith("read") else self.world.write
+        fate["text"] = act(tool, k, fate["own"])
 
     def _end_run(self, run: str, tool: str) -> None:
         fate = self._runs[run]

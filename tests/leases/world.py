@@ -166,7 +166,7 @@ class Process:
 
         def touch() -> None:
             saw["looked"] = simulation.now
-            saw["text"] = simulation.touched(tool, k)
+            saw["text"] = simulation.touched(tool, k, self.agent.own)
 
         def finish() -> None:
             if tool.startswith("write"):
@@ -209,7 +209,10 @@ class Process:
         failed = "bad luck" if simulation.random.random() < simulation.failing else None
 
         def touch() -> None:
-            saw["looked"], saw["text"] = simulation.now, simulation.touched(run.tool, run.arguments["k"])
+            saw["looked"], saw["text"] = (
+                simulation.now,
+                simulation.touched(run.tool, run.arguments["k"], self.agent.own),
+            )
 
         simulation.later(length * simulation.random.random(), touch)
         simulation.later(length, lambda: self._end(run, (saw["text"], saw["looked"], run.id), failed))
@@ -299,8 +302,9 @@ class LeasedSimulation(Simulation):
     def got(self, agent: Agent, text: str) -> None:
         self._got(agent, text)
 
-    def touched(self, tool: str, k: int) -> str:
-        return self.world.read(tool, k) if tool.startswith("read") else self.world.write(tool, k)
+    def touched(self, tool: str, k: int, own: str) -> str:
+        act = self.world.read if tool.startswith("read") else self.world.write
+        return act(tool, k, own)
 
     def pump(self) -> None:
         for process in self.processes.values():
