@@ -46,8 +46,8 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     url: str = ""
     """Base address without `/v1`, as in http://127.0.0.1:30000."""
-    kind: Literal["auto", "sglang", "openai"] = "auto"
-    """`auto` asks the server once (`/model_info`)."""
+    kind: Literal["auto", "sglang", "vllm", "openai"] = "auto"
+    """`auto` asks the server (`/model_info`, `/version`)."""
     key: str = ""
     """`${NAME}`: the backend's own key, in the environment. Sent in the place of a tenant's."""
     wait_s: SecondsOrNone = 0.0
@@ -59,6 +59,15 @@ class BackendConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Longest silence of the backend; agents' SDKs give up after 600 s by default."""
     max_turns: CountOrNone = 0
     """LLM turns sent at once; 0: no limit, the engine's own queue orders them."""
+    priority: Literal["auto", "on", "off"] = "auto"
+    """`auto` sends priorities where the backend was verified to honour them: they change the order of requests,
+    and no reply. `on`: the operator vouches for a backend that can't be asked."""
+    session_radix: Literal["auto", "off"] = "auto"
+    """`auto` names the session in requests where SGLang runs with `--enable-session-radix-cache`: who set that
+    flag asked for it, it does nothing without, and it changes no reply."""
+    load_poll_s: SecondsOrNone = 1.0
+    """Between questions how busy the backend is: a turn takes seconds, and an answer a few milliseconds of the
+    engine's front. 0: it is not asked."""
     tool_format: str = ""
     """How the model writes tool calls, a name of `grammar.formats`; empty: as the engine's own parser says."""
     reasoning_format: str = ""

@@ -85,7 +85,8 @@ class BackendTold(msgspec.Struct, frozen=True):
     """It says how busy it is."""
 
     backend: str
-    load: BackendLoad
+    load: BackendLoad | None
+    """None: not any more."""
 
 
 class CallRequested(msgspec.Struct, frozen=True):

@@ -93,7 +93,10 @@ class Placing:
         self.placement.down(backend)
         self._move_waiting(backend)
 
-    def told(self, backend: str, load: BackendLoad) -> None:
+    def told(self, backend: str, load: BackendLoad | None) -> None:
+        if load is None:
+            self._others.pop(backend, None)
+            return
         self._others[backend] = max(0, load.running + load.waiting - self._queue.under_way(turn_lane(backend)))
 
     def _move_waiting(self, backend: str) -> None:

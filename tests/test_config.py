@@ -126,6 +126,7 @@ BOUNDS: dict[str, tuple[float, float, tuple[float, ...]]] = {
     "backend.connect_timeout_s": (0.001, MONTH_S, (0,)),
     "backend.silence_timeout_s": (0.001, MONTH_S, (0,)),
     "backend.max_turns": (0, 1_000_000, ()),
+    "backend.load_poll_s": (0, MONTH_S, ()),
     "speculation.candidates": (0, 1_000_000, ()),
     "speculation.chain_depth": (0, 1_000_000, ()),
     "speculation.min_probability": (0, 1, (1.01,)),

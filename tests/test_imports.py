@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "events": {"grammar", "schedule", "tools", "errors"},
     "access": {*LEAVES},
     "tools": {*LEAVES},
-    "backends": {*LEAVES, "grammar"},
+    "backends": {*LEAVES, "grammar", "schedule"},
     "predict": set(),
     "schedule": {"tools"},
     "sessions": {"grammar", "predict", "events"},

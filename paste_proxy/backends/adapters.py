@@ -1,8 +1,13 @@
 """The kinds of backend, as data."""
 
+from collections.abc import Callable
+
 import msgspec
 
+from paste_proxy.backends import sglang, vllm
+from paste_proxy.backends.reading import LoadSource, ServerInfo
 from paste_proxy.grammar.apis import Api
+from paste_proxy.schedule.backends import PriorityBand
 
 
 class Backend(msgspec.Struct, frozen=True):
@@ -12,7 +17,31 @@ class Backend(msgspec.Struct, frozen=True):
     rid_keys: dict[Api, str] = {}
     """Where requests may carry an id of ours, for `abort_path`; other APIs have no place for one."""
     abort_path: str = ""
-    """POST {"rid": ...} there ends that request; empty: only a closed connection does."""
+    """POST with `abort_key` there ends a request; empty: only a closed connection does."""
+    abort_key: str = "rid"
+    abort_names: dict[Api, str] = {}
+    """What the engine makes of `x-request-id`, in the place of `{}`, and takes a list of; instead of
+    `rid_keys`."""
+    abort_if_there: bool = False
+    """Not every server of this kind has `abort_path`."""
+    priority_keys: dict[Api, str] = {}
+    """Where requests may carry a priority."""
+    priority_headers: tuple[str, ...] = ()
+    """Header fields that would go before it."""
+    lower_first: bool = False
+    """How it counts priorities, as long as it has not said."""
+    vouched_band: PriorityBand | None = None
+    """To be used where the operator vouches for priorities that can't be verified."""
+    priority_advice: str = ""
+    """How to come to priorities that can be verified."""
+    session_keys: dict[Api, str] = {}
+    """Where requests may name their session, so that its cache outlives others'."""
+    session_end_path: str = ""
+    info_paths: tuple[str, ...] = ()
+    """Where it says how it was started; the first that answers counts."""
+    read_info: Callable[[bytes], ServerInfo | None] = lambda _: None
+    loads: tuple[LoadSource, ...] = ()
+    """What may tell its load; the first that does counts. None: our own accounting is all there is."""
     tells_tokens: bool = False
     """`logprobs: true` makes a chat stream tell every token as it is made, also what a parser holds back."""
     key_header: str = ""
@@ -21,10 +50,11 @@ class Backend(msgspec.Struct, frozen=True):
     """`/model_info` says which parsers the engine runs."""
 
 
-OPENAI = Backend(name="openai")
+OPENAI = Backend(name="openai", priority_advice="an OpenAI API knows none: use SGLang or vLLM")
 
 # SGLang 0.5.23: a streaming request is aborted when its connection closes; one that does not stream
-# is looked at every 4 s only, so it is aborted by id as well (entrypoints/http_server.py).
+# is looked at every 4 s only, so it is aborted by id as well (entrypoints/http_server.py). Its Messages API has
+# no place for an id, a priority or a session.
 SGLANG = Backend(
     name="sglang",
     rid_keys={
@@ -34,9 +64,37 @@ SGLANG = Backend(
         Api.GENERATE: "rid",
     },
     abort_path="/abort_request",
+    priority_keys=dict.fromkeys((Api.CHAT, Api.RESPONSES, Api.COMPLETIONS, Api.GENERATE), "priority"),
+    priority_headers=("x-override-priority",),
+    vouched_band=sglang.VOUCHED,
+    priority_advice="let paste-proxy read /server_info: see backend.key",
+    session_keys=dict.fromkeys((Api.CHAT, Api.RESPONSES, Api.COMPLETIONS, Api.GENERATE), "session_id"),
+    session_end_path="/close_session",
+    info_paths=("/server_info", "/get_server_info"),
+    read_info=sglang.read_server_info,
+    loads=sglang.LOADS,
     tells_tokens=True,
     key_header="authorization",
     says_parsers=True,
 )
 
-BY_KIND = {"openai": OPENAI, "sglang": SGLANG}
+# vLLM 0.33: a closed connection ends a request at once, streaming or not; what ends one by its id is there with
+# `--enable-scale-out` only. `x-request-id` goes before an id in the body, and so does the priority's field.
+VLLM = Backend(
+    name="vllm",
+    abort_path="/inference/v1/abort_requests",
+    abort_key="request_ids",
+    abort_names={Api.CHAT: "chatcmpl-{}", Api.MESSAGES: "chatcmpl-{}", Api.COMPLETIONS: "cmpl-{}-0"},
+    abort_if_there=True,
+    priority_keys=dict.fromkeys((Api.CHAT, Api.RESPONSES, Api.COMPLETIONS), "priority"),
+    priority_headers=("x-vllm-priority",),
+    lower_first=True,
+    vouched_band=vllm.BAND,
+    priority_advice=vllm.UNVERIFIED,
+    info_paths=("/server_info?config_format=json",),
+    read_info=vllm.read_server_info,
+    loads=vllm.LOADS,
+    key_header="authorization",
+)
+
+BY_KIND = {"openai": OPENAI, "sglang": SGLANG, "vllm": VLLM}

@@ -1,25 +1,36 @@
 """The backends as the LLM plane reaches them: to each a line, with its own connections, key and abilities."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from paste_proxy.access.access import Access, Tenant
 from paste_proxy.backends import BackendControl
 from paste_proxy.config import BackendConfig, Config
+from paste_proxy.events import BackendTold, BackendUp, Event
 from paste_proxy.proxy.headers import RequestHead
 from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
 from paste_proxy.proxy.upstream import Upstream
+
+Tell: TypeAlias = Callable[[Event], object]
 
 
 class Line:
     """To one backend."""
 
-    def __init__(self, name: str, config: BackendConfig, key: str, access: Access, where: str) -> None:
+    def __init__(
+        self, name: str, config: BackendConfig, key: str, access: Access, where: str, tell: Tell
+    ) -> None:
         """`where` is the path of its section. Raises `ConfigError` where its URL, or a format, is none."""
         self.name = name
         self.upstream: Upstream = PooledUpstream(config, where) if config.url else NoUpstream()
-        self.control = BackendControl(config, key)
+        self.control = BackendControl(
+            config,
+            key,
+            on_capacity=lambda capacity: tell(BackendUp(name, capacity)),
+            on_load=lambda load: tell(BackendTold(name, load)),
+        )
         self._key = key
         self._access = access
 
@@ -37,10 +48,10 @@ class Line:
 class Lines:
     """One or several; the first is there always."""
 
-    def __init__(self, config: Config, access: Access) -> None:
-        """Raises `ConfigError`."""
+    def __init__(self, config: Config, access: Access, tell: Tell) -> None:
+        """`tell`: the core hears from them what they can do and how busy they are. Raises `ConfigError`."""
         self._lines = {
-            name: Line(name, one, access.backend_keys[name], access, config.key_of(name))
+            name: Line(name, one, access.backend_keys[name], access, config.key_of(name), tell)
             for name, one in config.all_backends.items()
         }
 

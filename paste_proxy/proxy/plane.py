@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from paste_proxy.access.access import Access, Tenant
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
-from paste_proxy.events import Identity
+from paste_proxy.events import Event, Identity
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests import ChatRequest, parse_request
@@ -39,6 +39,8 @@ class Admission(Protocol):
 
     async def admit(self, identity: Identity, request: ChatRequest | None) -> Turn: ...
 
+    def tell(self, event: Event) -> object: ...
+
 
 class LlmPlane:
     """Relays every request to a backend.
@@ -51,7 +53,7 @@ class LlmPlane:
         self._runtime = runtime
         self._access = access
         self._body_limit = config.limits.body_bytes
-        self.lines = Lines(config, access)
+        self.lines = Lines(config, access, runtime.tell)
         self._tasks = TaskSet()
         self._failures = Failures(counters)
         self.counters = counters
@@ -116,7 +118,7 @@ class LlmPlane:
         try:
             return await transfer.run(line.upstream)
         finally:
-            self._over(line, head, transfer, tap, rid)
+            self._over(api, line, head, transfer, tap, rid)
 
     def _enter(self, request: web.Request, head: RequestHead) -> Tenant:
         """Whose request it is. Raises `PasteError` where it does not go on."""
@@ -132,7 +134,7 @@ class LlmPlane:
             self._failures.report("choosing an opt-in", error)
             return None
 
-    def _over(self, line: Line, head: RequestHead, transfer: Transfer, tap: Tap, rid: str) -> None:
+    def _over(self, api: Api, line: Line, head: RequestHead, transfer: Transfer, tap: Tap, rid: str) -> None:
         """The turn has ended, one way or another: the backend must not work for nobody."""
         unwanted = not (transfer.complete or tap.ended)
         tap.close(complete=transfer.complete)
@@ -142,7 +144,7 @@ class LlmPlane:
             self.counters.client_disconnects += 1
         if unwanted and transfer.sent and rid:
             self.counters.aborts_sent += 1
-            line.control.abort(rid, _authorization(head))
+            line.control.abort(api, rid, _authorization(head))
 
     async def _read_body(self, request: web.Request) -> bytes:
         """Raises `RequestTooLargeError`, or `RequestError` where the body can't be read."""

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from paste_proxy.access.access import Access
 from paste_proxy.config import BackendConfig, Config, LimitsConfig, TenantConfig
-from paste_proxy.events import AdmitTurn, Identity
+from paste_proxy.events import AdmitTurn, Event, Identity
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.proxy.counters import RelayCounters
@@ -56,6 +56,10 @@ class FakeRuntime:
         self._fails = frozenset(fails)
         self.admitted: list[tuple[Identity, ChatRequest | None]] = []
         self.turns: list[FakeTurn] = []
+        self.told: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        self.told.append(event)
 
     async def admit(self, identity: Identity, request: ChatRequest | None) -> FakeTurn:
         self.admitted.append((identity, request))

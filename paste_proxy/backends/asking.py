@@ -1,0 +1,69 @@
+"""Questions to a backend on our own account: short, of bounded answers, and never raising."""
+
+import logging
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from paste_proxy.config import BackendConfig
+
+log = logging.getLogger(__name__)
+
+ASK_S = 5.0
+"""For one question: a server that is up answers at once, one that loads a model not at all."""
+ANSWER_BYTES = 8 * 1024 * 1024
+"""Of an answer no more is read: the metrics of a large deployment are a MiB."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Status 0 where there was no answer, or none within the bounds."""
+
+    status: int
+    body: bytes = b""
+
+    @property
+    def down(self) -> bool:
+        """Nobody is there, or nobody who can answer yet."""
+        return self.status == 0 or self.status >= 500
+
+    @property
+    def wants_key(self) -> bool:
+        return self.status in (401, 403)
+
+
+class Asker:
+    """Asks one backend. `session` carries our key for it, if there is one."""
+
+    def __init__(self, session: aiohttp.ClientSession, config: BackendConfig) -> None:
+        self._session = session
+        self._base = config.url.rstrip("/")
+
+    async def get(self, path: str) -> Answer:
+        return await self._ask("GET", path, None)
+
+    async def post(self, path: str, body: dict[str, Any]) -> Answer:
+        return await self._ask("POST", path, body)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
+        timeout = aiohttp.ClientTimeout(total=ASK_S)
+        try:
+            async with self._session.request(
+                method, self._base + path, json=body, allow_redirects=False, timeout=timeout
+            ) as reply:
+                return Answer(reply.status, await _bounded(reply.content))
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            log.debug("%s%s does not answer: %s", self._base, path, str(error) or type(error).__name__)
+            return Answer(0)
+
+
+async def _bounded(content: aiohttp.StreamReader) -> bytes:
+    """Raises `ValueError` where it is longer than any answer is."""
+    parts: list[bytes] = []
+    left = ANSWER_BYTES
+    async for part in content.iter_any():
+        left -= len(part)
+        if left < 0:
+            raise ValueError(f"longer than {ANSWER_BYTES} bytes")
+        parts.append(part)
+    return b"".join(parts)
