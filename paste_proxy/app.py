@@ -5,7 +5,7 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -111,6 +111,7 @@ def build(
     counters = RelayCounters()
     app = web.Application(client_max_size=config.limits.body_bytes)
     app.cleanup_ctx.append(_lifetime(runtime, store, tables, servers))
+    app.on_shutdown.append(_stop_holding(runtime))
     guard = Guard(config.listen.host)
     ToolPlane(runtime, tools, config, access).add_routes(app)
     limit = config.limits.clients
@@ -118,6 +119,15 @@ def build(
     ObserveRoutes(runtime, counters, guard, access).add_to(app)
     LlmPlane(runtime, config, counters, access).add_routes(app)
     return Proxy(app, runtime, counters, config)
+
+
+def _stop_holding(runtime: Runtime) -> Callable[[web.Application], Awaitable[None]]:
+    """On shutdown rather than on cleanup: in between, aiohttp waits for the requests that are under way."""
+
+    async def stop(_app: web.Application) -> None:
+        runtime.stop_holding()
+
+    return stop
 
 
 def _distinct(operations: Iterable[Operation], registry: Registry) -> dict[str, ToolSpec]:

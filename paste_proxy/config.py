@@ -29,6 +29,7 @@ from paste_proxy.config_bounds import (
 )
 from paste_proxy.config_http import HttpConfig, HttpToolConfig, OpenApiConfig, ToolName
 from paste_proxy.config_mcp import McpServerConfig, check_mcp_server
+from paste_proxy.config_schedule import ScheduleConfig
 from paste_proxy.errors import ConfigError
 
 
@@ -161,6 +162,9 @@ class LimitsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of those, kept free of speculation; fewer than all."""
     queued_calls: Count = 1024
     """Authoritative calls that may wait; more are refused with 503."""
+    queued_turns: Count = 4096
+    """LLM turns that may be held; more are refused with 503. Each keeps its request, 100 KB with an agent's
+    usual history: 400 MB."""
     staged_result_bytes: Bytes = 1024 * 1024
     """A larger result is not kept: few tool results above it fit a context window."""
     staged_session_bytes: Bytes = 8 * 1024 * 1024
@@ -225,6 +229,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_tools: dict[ToolName, HttpToolConfig] = {}
     openapi: dict[str, OpenApiConfig] = {}
     speculation: SpeculationConfig = SpeculationConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
     limits: LimitsConfig = LimitsConfig()
     client_tools: dict[str, ClientToolConfig] = {}
     mcp_servers: dict[str, McpServerConfig] = {}

@@ -16,7 +16,7 @@ from paste_proxy.broker.waste import WasteCap
 from paste_proxy.client_tools import EVERYTHING
 from paste_proxy.config import Config
 from paste_proxy.deadlines import Deadlines
-from paste_proxy.errors import PasteError, UnknownToolError
+from paste_proxy.errors import PasteError, SupersededError, UnknownToolError
 from paste_proxy.events import (
     AnswerCall,
     BackendDown,
@@ -29,6 +29,8 @@ from paste_proxy.events import (
     Decision,
     Event,
     FailCall,
+    FailTurn,
+    ProxyStopping,
     RunBegan,
     RunEnded,
     RunProgressed,
@@ -41,10 +43,12 @@ from paste_proxy.events import (
     TurnSent,
     TurnStreamed,
 )
+from paste_proxy.holds import Holds
 from paste_proxy.placing import Placing
 from paste_proxy.predict.model import Predictor
-from paste_proxy.schedule.queue import Capacity, JointQueue, is_turns, turn_lane
+from paste_proxy.schedule.queue import Capacity, JointQueue, Waiting, is_turns, turn_lane
 from paste_proxy.sessions.table import SessionTable
+from paste_proxy.succession import Hold, Same
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
@@ -82,13 +86,19 @@ class Core:
         self._permits = config.permits
         self._network = frozenset(config.speculation.network)
         """Tools that reach a network, as the operator says, whoever offers them."""
+        self.holds = Holds(
+            self.deadlines,
+            self._overdue,
+            max_hold_s=config.schedule.max_hold_s,
+            limit=config.limits.queued_turns,
+        )
         self._callers: dict[str, Caller] = {}
         """Of the calls that wait for their answer."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             TurnRequested: self._turn_requested,
             TurnSent: lambda event, now: self.turns.sent(event.turn, now),
             TurnStreamed: lambda event, now: self.turns.streamed(event.turn, event.event, now),
-            TurnRefused: lambda event, now: self.placing.refused(event.turn),
+            TurnRefused: self._turn_refused,
             TurnClosed: self._turn_closed,
             BackendUp: lambda event, now: self.placing.up(event.backend, event.capacity),
             BackendDown: lambda event, now: self.placing.down(event.backend),
@@ -101,6 +111,7 @@ class Core:
             SpeculationSwitched: lambda event, now: self.broker.switch(event.tool, now, on=event.on),
             ClientOffered: self._client_offered,
             ClientGone: self._client_gone,
+            ProxyStopping: lambda event, now: self._send_away(self.holds.stop()),
             TimePassed: lambda event, now: self.turns.expire(now),
         }
 
@@ -112,6 +123,7 @@ class Core:
             self.deadlines.run_due(now)
             self._handlers[type(event)](event, now)
         self._fill_slots(now)
+        self._settle(now)
         out = self.broker.take_decisions()
         for decision in out:
             if isinstance(decision, AnswerCall | FailCall):
@@ -132,14 +144,67 @@ class Core:
 
     def _turn_requested(self, event: TurnRequested, now: float) -> None:
         self.turns.expire(now)
+        same = None
+        if event.request is not None:
+            same = Same(event.identity.tenant, event.identity.session, event.request.body_digest)
+        first = self._first_of(event, same, now)
         self.turns.requested(event.turn, event.identity, event.request, now)
         session = self.turns.session_of_turn(event.turn)
         parent = self.turns.sessions.get(session.parent) if session is not None else None
-        self.placing.requested(event.turn, session, parent)
+        self.placing.requested(event.turn, session, parent, first.arrived if first is not None else None)
+        if self.queue.arrived(event.turn) is not None:
+            self.holds.requested(event.turn, event.attempt, same, now, first)
+
+    def _first_of(self, event: TurnRequested, same: Same | None, now: float) -> Hold | None:
+        """The held request that this one is again, which is over now."""
+        attempt = event.attempt
+        if event.request is None or same is None or not (attempt.number or attempt.key):
+            return None
+        back = self.holds.succession.come_back(same, attempt)
+        if back is not None or self.turns.awaits_again(event.identity, event.request):
+            return back
+        first = self.holds.succession.first_of(same, attempt)
+        arrived = self.queue.arrived(first.turn) if first is not None else None
+        if first is None or arrived is None:
+            return None
+        self.holds.superseded(first, arrived)
+        self.turns.withdrawn(first.turn, now)
+        error = SupersededError("the same request came again while this one was held: that one is served")
+        self._send_away([(first.turn, error)])
+        return first
+
+    def _turn_refused(self, event: TurnRefused, now: float) -> None:
+        self.placing.refused(event.turn)
+        if self.queue.arrived(event.turn) is not None:
+            self.holds.refused(event.turn)
 
     def _turn_closed(self, event: TurnClosed, now: float) -> None:
+        self.holds.closed(event.turn, now, self.queue.arrived(event.turn))
         self.placing.closed(event.turn)
         self.turns.closed(event.turn, now, complete=event.complete, unread=event.unread)
+
+    def _overdue(self, turn: str, now: float) -> None:
+        if self.queue.arrived(turn) is not None:
+            self.holds.ledger.overdue += 1
+            self._admit(self.queue.start(turn), now, overdue=True)
+
+    def _admit(self, item: Waiting, now: float, *, overdue: bool = False) -> None:
+        held_s = self.holds.admitted(item.id, now)
+        if held_s is not None:
+            self.turns.note(item.id, now, "admitted", held_s=round(held_s, 3), overdue=overdue)
+        self.placing.admitted(item, held_s)
+
+    def _settle(self, now: float) -> None:
+        """What the slots left over of the turns that came."""
+        held, sent_away = self.holds.settle()
+        for turn in held:
+            self.turns.note(turn, now, "held")
+        self._send_away(sent_away)
+
+    def _send_away(self, refused: Iterable[tuple[str, PasteError]]) -> None:
+        for turn, error in refused:
+            self.placing.closed(turn)
+            self.broker.decide(FailTurn(turn, error))
 
     # -- tool calls ---------------------------------------------------------------------------------------
 
@@ -234,7 +299,7 @@ class Core:
         while self.queue.moved:
             for item in self.queue.startable():
                 if is_turns(item.lane):
-                    self.placing.admitted(item)
+                    self._admit(item, now)
                 else:
                     self.broker.start(item, now)
             if not any(self.broker.preempt(starved, now) for starved in self.queue.starved()):

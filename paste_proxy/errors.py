@@ -133,6 +133,29 @@ class ToolsBusyError(ToolError):
     code = "tools_busy"
 
 
+class TurnsBusyError(PasteError):
+    """More turns wait for the backend than may."""
+
+    status = 503
+    code = "turns_busy"
+    headers = MappingProxyType({"Retry-After": "5"})
+
+
+class ProxyStoppingError(PasteError):
+    """The proxy is told to stop, and a turn is not sent yet."""
+
+    status = 503
+    code = "proxy_stopping"
+    headers = MappingProxyType({"Retry-After": "1"})
+
+
+class SupersededError(RequestError):
+    """The same request of the same client came again while this one was held."""
+
+    status = 409
+    code = "superseded"
+
+
 def openai_error(error: PasteError) -> dict[str, Any]:
     """The body of an error on the LLM plane, in the shape of OpenAI's API."""
     return {
@@ -151,6 +174,7 @@ _ANTHROPIC_TYPES = {
     403: "permission_error",
     413: "request_too_large",
     429: "rate_limit_error",
+    503: "overloaded_error",
     504: "timeout_error",
 }
 

@@ -27,6 +27,20 @@ class Identity(msgspec.Struct, frozen=True):
     """The client says that this is the session's last request."""
 
 
+class Attempt(msgspec.Struct, frozen=True):
+    """What a request says of its sending."""
+
+    patience_s: float = 0.0
+    """How long its client waits; 0 where it does not say."""
+    number: int = 0
+    """Its client has asked so often before."""
+    key: str = ""
+    """The same for the same request (`Idempotency-Key`)."""
+
+
+UNSAID = Attempt()
+
+
 # -- events -----------------------------------------------------------------------------------------------
 
 
@@ -36,6 +50,7 @@ class TurnRequested(msgspec.Struct, frozen=True):
     turn: str
     identity: Identity
     request: ChatRequest | None
+    attempt: Attempt = UNSAID
 
 
 class TurnSent(msgspec.Struct, frozen=True):
@@ -162,6 +177,10 @@ class ClientGone(msgspec.Struct, frozen=True):
     client: str
 
 
+class ProxyStopping(msgspec.Struct, frozen=True):
+    """No turn may be held any more: what is not sent now won't be."""
+
+
 class TimePassed(msgspec.Struct, frozen=True):
     """`next_deadline()` has come."""
 
@@ -184,6 +203,7 @@ Event: TypeAlias = (
     | ToolsOffered
     | ClientOffered
     | ClientGone
+    | ProxyStopping
     | TimePassed
 )
 
@@ -198,10 +218,12 @@ class AdmitTurn(msgspec.Struct, frozen=True):
     """Its name in the configuration; "" where there is one only."""
     priority: int | None = None
     """As the backend counts; None: say nothing of it."""
+    held_s: float | None = None
+    """How long it was held; None where it was not."""
 
 
 class FailTurn(msgspec.Struct, frozen=True):
-    """No backend is left that could take the turn."""
+    """The turn is not sent: its client is told why."""
 
     turn: str
     error: PasteError

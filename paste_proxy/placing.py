@@ -35,14 +35,21 @@ class Placing:
 
     # -- turns --------------------------------------------------------------------------------------------
 
-    def requested(self, turn: str, session: SessionState | None, parent: SessionState | None) -> None:
+    def requested(
+        self,
+        turn: str,
+        session: SessionState | None,
+        parent: SessionState | None,
+        arrived: int | None = None,
+    ) -> None:
+        """`arrived`: the place in the queue's order that it takes over."""
         self._turns[turn] = _Turn(session)
-        self._place(turn, parent.home if parent is not None else None)
+        self._place(turn, parent.home if parent is not None else None, arrived)
 
-    def admitted(self, item: Waiting) -> None:
+    def admitted(self, item: Waiting, held_s: float | None = None) -> None:
         placed = self._turns[item.id]
         placed.waits, placed.runs = False, True
-        self._decide(AdmitTurn(item.id, placed.backend))
+        self._decide(AdmitTurn(item.id, placed.backend, held_s=held_s))
 
     def refused(self, turn: str) -> None:
         placed = self._turns.get(turn)
@@ -57,7 +64,7 @@ class Placing:
         if placed is not None:
             self._leave(turn, placed)
 
-    def _place(self, turn: str, near: str | None = None) -> None:
+    def _place(self, turn: str, near: str | None = None, arrived: int | None = None) -> None:
         placed = self._turns[turn]
         session = placed.session
         home = session.home if session is not None else None
@@ -69,7 +76,7 @@ class Placing:
             session.home = chosen.backend
         placed.backend, placed.waits = chosen.backend, True
         self._at[chosen.backend] = self._at.get(chosen.backend, 0) + 1
-        self._queue.add(turn, turn_lane(chosen.backend), RunClass.AUTHORITATIVE)
+        self._queue.add(turn, turn_lane(chosen.backend), RunClass.AUTHORITATIVE, arrived=arrived)
 
     def _leave(self, turn: str, placed: _Turn) -> None:
         if placed.waits:
@@ -103,5 +110,6 @@ class Placing:
         """What waits for it goes elsewhere, unless there is nowhere else."""
         for turn, placed in list(self._turns.items()):
             if placed.waits and placed.backend == backend:
+                arrived = self._queue.arrived(turn)
                 self._leave(turn, placed)
-                self._place(turn)
+                self._place(turn, arrived=arrived)

@@ -18,8 +18,10 @@ from paste_proxy.clock import Clock
 from paste_proxy.core import Core
 from paste_proxy.errors import InvalidArgumentsError, PasteError, ToolError, UnknownToolError
 from paste_proxy.events import (
+    UNSAID,
     AdmitTurn,
     AnswerCall,
+    Attempt,
     CallAbandoned,
     CallRequested,
     CancelRun,
@@ -29,6 +31,7 @@ from paste_proxy.events import (
     FailTurn,
     Identity,
     PromoteRun,
+    ProxyStopping,
     RunBegan,
     RunEnded,
     StartRun,
@@ -214,11 +217,16 @@ class Runtime:
         """By the core's clock."""
         return self._clock.now()
 
-    async def admit(self, identity: Identity, request: ChatRequest | None) -> TurnHandle:
-        """Returns when the joint queue lets the turn go to a backend. Never raises a bug of ours."""
+    async def admit(
+        self, identity: Identity, request: ChatRequest | None, attempt: Attempt = UNSAID
+    ) -> TurnHandle:
+        """Returns when the joint queue lets the turn go to a backend. Never raises a bug of ours.
+
+        Raises `PasteError` where it is not sent. Cancelling the awaiting task means that the client left.
+        """
         turn = f"turn-{next(self._ids)}"
         try:
-            admission = await self._admission(TurnRequested(turn, identity, request))
+            admission = await self._admission(TurnRequested(turn, identity, request, attempt))
         except (asyncio.CancelledError, PasteError):
             self.tell(TurnClosed(turn, complete=False))
             raise
@@ -285,6 +293,10 @@ class Runtime:
     def warm_up(self) -> None:
         """Warm the tools up in the background."""
         self._tasks.spawn(self._executor.warm_up(), name="warm up tools")
+
+    def stop_holding(self) -> None:
+        """The proxy stops: what is held is refused, and so is what would have to be."""
+        self.tell(ProxyStopping())
 
     async def close(self) -> None:
         self._closing = True

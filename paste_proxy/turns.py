@@ -181,7 +181,10 @@ class Turns:
     def sent(self, turn_id: str, now: float) -> None:
         """The request is on its way: now there is time to read what it brought, and to predict."""
         turn = self._turns.get(turn_id)
-        if turn is None or turn.session is None or turn.session.id not in self.sessions:
+        if turn is None:
+            return
+        turn.sent = True
+        if turn.session is None or turn.session.id not in self.sessions:
             return
         self._learn(turn.session)
         turn.session.history.read()
@@ -199,6 +202,7 @@ class Turns:
         turn = self._turns.get(turn_id)
         if turn is None or turn.session is None or turn.session.id not in self.sessions:
             return
+        turn.sent = True
         hear = self._hearers.get(type(event))
         if hear is not None:
             hear(turn, turn.session, event, now)
@@ -322,7 +326,11 @@ class Turns:
             ]
 
     def closed(self, turn_id: str, now: float, *, complete: bool, unread: bool) -> None:
-        turn = self._turns.pop(turn_id, None)
+        turn = self._turns.get(turn_id)
+        if turn is not None and not (turn.sent or complete or unread):
+            self.withdrawn(turn_id, now)
+            return
+        self._turns.pop(turn_id, None)
         if turn is None or turn.session is None:
             return
         self.expectations.ended(turn_id, turn.session, now)
@@ -347,6 +355,13 @@ class Turns:
             self.table.forget(session.id)
             self.forget(session.id, now)
 
+    def withdrawn(self, turn_id: str, now: float) -> None:
+        """It ends unsent: no model has read it, and its client knows nothing that could mean a write."""
+        turn = self._turns.pop(turn_id, None)
+        if turn is not None and turn.session is not None and turn.session.id in self.sessions:
+            self.table.turn_withdrawn(turn.session.id, turn_id, now)
+            turn.session.note(now, "withdrawn")
+
     def _drop_foreseen(self, turn: Turn, session: SessionState, now: float) -> None:
         """What was foreseen and never told: nobody will ask for it."""
         for ordinal in turn.foreseen_writes:
@@ -359,6 +374,16 @@ class Turns:
         calls, session.unlearnt = session.unlearnt, None
         if calls is not None:
             self.expectations.learn(session, calls)
+
+    def note(self, turn_id: str, now: float, what: str, **detail: Any) -> None:
+        """A line in the timeline of the turn's session."""
+        turn = self._turns.get(turn_id)
+        if turn is not None and turn.session is not None:
+            turn.session.note(now, what, **detail)
+
+    def awaits_again(self, identity: Identity, request: ChatRequest) -> bool:
+        """Whether a session whose turn failed waits for just this request."""
+        return self.table.awaits_again(identity, self.table.whole(identity, request))
 
     # -- sessions -----------------------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ def test_every_error_has_the_shape_of_anthropic_s(error: type[errors.PasteError]
         403: "permission_error",
         413: "request_too_large",
         429: "rate_limit_error",
+        503: "overloaded_error",
         504: "timeout_error",
     }
     assert said["type"] == types.get(error.status, "api_error")

@@ -1,15 +1,17 @@
 """What the proxy counts, as Prometheus metrics and as JSON. Read on demand: nothing is updated per event."""
 
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from paste_proxy.access.access import Access
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.core import Core
+from paste_proxy.holds import BUCKETS, HoldLedger
 from paste_proxy.observe.shadow import level_rows
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
@@ -48,9 +50,25 @@ def stats(core: Core) -> dict[str, Any]:
         "saved_s": round(ledger.saved_s, 3),
         "staged_bytes": core.broker.staging.total_bytes,
         "open_writes": core.broker.open_scopes,
+        "turns": _turns(core),
         "sessions": len(core.turns.sessions),
         "predictor_failures": core.turns.expectations.failures,
         "kept_back": core.turns.expectations.kept_back,
+    }
+
+
+def _turns(core: Core) -> dict[str, Any]:
+    """Those that are held now, and what became of those that were."""
+    ledger = core.holds.ledger
+    return {
+        "held_now": core.holds.held,
+        "admitted_at_once": ledger.admitted[0],
+        "admitted_later": sum(ledger.admitted[1:]),
+        "held_s": round(ledger.held_s, 3),
+        "overdue": ledger.overdue,
+        "superseded": ledger.superseded,
+        "withdrawn": ledger.withdrawn,
+        "refused": ledger.refused,
     }
 
 
@@ -85,6 +103,8 @@ class ProxyCollector(Collector):
         yield _gauge("paste_speculations_live", "Speculations queued, running or staged", core.broker.live)
         yield _gauge("paste_staged_bytes", "Bytes of staged results", core.broker.staging.total_bytes)
         yield _gauge("paste_open_writes", "Scopes with a write open on them", core.broker.open_scopes)
+        yield _gauge("paste_turns_held", "Turns that wait for the backend now", core.holds.held)
+        yield from _hold_metrics(core.holds.ledger)
         yield _gauge("paste_sessions", "Sessions remembered", len(core.turns.sessions))
         yield _gauge(
             "paste_core_failed", "1 after a bug in the core: all is served without it", self._runtime.failed
@@ -96,6 +116,20 @@ class ProxyCollector(Collector):
         yield from _shadow_metrics(core)
         yield from _relay_metrics(self._relay)
         yield _refusals(self._access)
+
+
+def _hold_metrics(ledger: HoldLedger) -> Iterator[Metric]:
+    sums = accumulate(ledger.admitted)
+    yield HistogramMetricFamily(
+        "paste_turn_held_seconds",
+        "How long turns were held before they went to the backend",
+        buckets=list(zip([*map(str, BUCKETS), "+Inf"], sums, strict=True)),
+        sum_value=ledger.held_s,
+    )
+    yield _counter("paste_turns_overdue", "Turns admitted since they could be held no longer", ledger.overdue)
+    yield _counter("paste_turns_superseded", "Held turns whose client asked again", ledger.superseded)
+    yield _counter("paste_turns_withdrawn", "Held turns whose client left", ledger.withdrawn)
+    yield _counter("paste_turns_refused", "Turns that could not be held any more", ledger.refused)
 
 
 def _shadow_metrics(core: Core) -> Iterator[Metric]:

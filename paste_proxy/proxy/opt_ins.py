@@ -29,7 +29,7 @@ from paste_proxy.proxy.rewrite_chat import EngineParsesError, rewritten_reply
 from paste_proxy.proxy.rewrite_logprobs import LogprobStripper
 from paste_proxy.proxy.rewrite_request import RequestWish, read_wish, with_field
 from paste_proxy.proxy.tap import EVENT_STREAM, JSON, Failures, Tap, is_identity, media_type
-from paste_proxy.proxy.upstream import Exchange, Outgoing
+from paste_proxy.proxy.upstream import Exchange, Outgoing, uncompressed
 
 
 class OptIns:
@@ -95,7 +95,7 @@ class _ParsedHere:
         self._markers = markers
 
     def sent_as(self, outgoing: Outgoing) -> Outgoing:
-        outgoing = _uncompressed(outgoing)
+        outgoing = uncompressed(outgoing)
         if not self._markers or outgoing.body is None:
             return outgoing
         return msgspec.structs.replace(
@@ -141,7 +141,7 @@ class _Tapped:
         tap.heard = self._heard
 
     def sent_as(self, outgoing: Outgoing) -> Outgoing:
-        outgoing = _uncompressed(outgoing)
+        outgoing = uncompressed(outgoing)
         if self._asked or outgoing.body is None:
             return outgoing
         return msgspec.structs.replace(outgoing, body=with_field(outgoing.body, "logprobs", b"true"))
@@ -193,12 +193,6 @@ class _Tapped:
             text.raw_tap_read(agrees=agrees)
             if not agrees:
                 self._control.doubt()
-
-
-def _uncompressed(outgoing: Outgoing) -> Outgoing:
-    """A compressed reply could not be read."""
-    fields = tuple(field for field in outgoing.head.fields if field[0].lower() != b"accept-encoding")
-    return msgspec.structs.replace(outgoing, head=msgspec.structs.replace(outgoing.head, fields=fields))
 
 
 async def _relay_stream(

@@ -12,11 +12,13 @@ from msgspec.structs import replace
 from paste_proxy.access.access import Access, Tenant
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
-from paste_proxy.events import Event, Identity
+from paste_proxy.events import Attempt, Event, Identity
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests import ChatRequest, parse_request
+from paste_proxy.proxy.attempts import attempt_of
 from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.early import EarlyReply
 from paste_proxy.proxy.headers import RequestHead, request_id
 from paste_proxy.proxy.lines import Line, Lines
 from paste_proxy.proxy.opt_ins import OptIns
@@ -37,7 +39,7 @@ TEXT_APIS = frozenset({Api.COMPLETIONS, Api.GENERATE})
 class Admission(Protocol):
     """What the plane needs of the runtime: `runtime.Runtime`."""
 
-    async def admit(self, identity: Identity, request: ChatRequest | None) -> Turn: ...
+    async def admit(self, identity: Identity, request: ChatRequest | None, attempt: Attempt) -> Turn: ...
 
     def tell(self, event: Event) -> object: ...
 
@@ -53,6 +55,7 @@ class LlmPlane:
         self._runtime = runtime
         self._access = access
         self._body_limit = config.limits.body_bytes
+        self._keepalive_s = config.schedule.keepalive_s
         self.lines = Lines(config, access, runtime.tell)
         self._tasks = TaskSet()
         self._failures = Failures(counters)
@@ -105,16 +108,46 @@ class LlmPlane:
         """Raises `PasteError` before anything is sent."""
         body = await self._read_body(request)
         read = await self._parse(api, body)
-        turn = await self._admit(request, api, read, tenant.name)
-        line = self.lines[turn.admission.backend if turn is not None else ""]
-        head = line.head_for(head, tenant)
+        streams = read is not None and read.stream
+        with EarlyReply(request, api, head.request_id, self._keepalive_s if streams else 0.0) as early:
+            try:
+                turn = await self._admit(request, api, read, tenant.name)
+                early.admitted()
+                line = self.lines[turn.admission.backend if turn is not None else ""]
+                outgoing = Outgoing(line.head_for(head, tenant), body)
+                return await self._relay_turn(api, request, line, outgoing, read, turn, early)
+            except PasteError as error:
+                if early.begun:
+                    return early.fail(error)
+                raise
+
+    async def _relay_turn(
+        self,
+        api: Api,
+        request: web.Request,
+        line: Line,
+        outgoing: Outgoing,
+        read: ChatRequest | None,
+        turn: Turn | None,
+        early: EarlyReply,
+    ) -> web.StreamResponse:
+        head, body = outgoing.head, outgoing.body or b""
         tools = read.tools if read is not None else ()
         new_text = partial(line.control.text.observer, tools, api_text=api in TEXT_APIS)
         tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text, tools)
         rid, body = _with_rid(line, api, read, body)
         opt_in = self._opt_in(line, body, read, tap) if api is Api.CHAT else None
         outgoing = Outgoing(head=head, body=body)
-        transfer = Transfer(request, outgoing, tap, self.counters, self._tasks, opt_in)
+        transfer = Transfer(
+            request,
+            outgoing,
+            tap,
+            self.counters,
+            self._tasks,
+            opt_in,
+            early if early.begun else None,
+            turn.admission.held_s if turn is not None else None,
+        )
         try:
             return await transfer.run(line.upstream)
         finally:
@@ -182,14 +215,20 @@ class LlmPlane:
     async def _admit(
         self, request: web.Request, api: Api, read: ChatRequest | None, tenant: str
     ) -> Turn | None:
-        """Waits for the joint queue. Where the core fails, the request is served without it. Raises
-        `PasteError` where no backend is left."""
+        """Waits for the joint queue. Where the core fails, the request is served without it.
+
+        Raises `PasteError` where the turn is not to be sent.
+        """
         try:
             identity = identify(request.headers, read.fields if read is not None else {}, tenant)
             if read is not None and self._reads_text(api):
                 read = replace(read, text_is_read=True)
-            return await self._runtime.admit(identity, read)
-        except PasteError:
+            return await self._runtime.admit(identity, read, attempt_of(request.headers))
+        except asyncio.CancelledError:
+            self.counters.client_disconnects += 1
+            raise
+        except PasteError as error:
+            self.counters.backend_error(error.code)
             raise
         except Exception as error:  # noqa: BLE001 - the tap's boundary: see tap.py
             self._failures.report("admission", error)

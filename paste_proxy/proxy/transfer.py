@@ -6,20 +6,25 @@ from typing import Any, cast
 
 import msgspec
 from aiohttp import StreamReader, web
+from msgspec.structs import replace
 
 from paste_proxy.errors import PasteError, RequestError, anthropic_error, openai_error
 from paste_proxy.grammar.apis import Api
 from paste_proxy.proxy.client_leg import ClientLeg
 from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.early import EarlyReply, may_follow
 from paste_proxy.proxy.headers import REQUEST_ID, RequestHead
 from paste_proxy.proxy.http1 import SWITCHING_PROTOCOLS, ReplyHead
 from paste_proxy.proxy.rewrite import OptIn
 from paste_proxy.proxy.tap import Tap, TappedSink
 from paste_proxy.proxy.tunnel import TunnelInlet
-from paste_proxy.proxy.upstream import Exchange, Outgoing, Sink, Upstream
+from paste_proxy.proxy.upstream import Exchange, Outgoing, Sink, Upstream, uncompressed
 from paste_proxy.tasks import TaskSet
 
 log = logging.getLogger(__name__)
+
+HELD_MS = b"x-paste-held-ms"
+"""Only where the turn was held: the reply to any other is the backend's own."""
 
 
 def refusal(error: PasteError, head: RequestHead) -> web.Response:
@@ -44,12 +49,19 @@ class Transfer:
         counters: RelayCounters,
         tasks: TaskSet,
         opt_in: OptIn | None = None,
+        early: EarlyReply | None = None,
+        held_s: float | None = None,
     ) -> None:
+        """`early`: a reply that has begun already; `held_s`: how long the turn was held."""
         self._request = request
+        if early is not None:
+            outgoing = uncompressed(outgoing)
         self._original = outgoing
         self._outgoing = outgoing if opt_in is None else opt_in.sent_as(outgoing)
         self._opt_in = opt_in
         self._tap = tap
+        self._early = early
+        self._held_s = held_s
         self._counters = counters
         self._tasks = tasks
         self._head = outgoing.head
@@ -89,6 +101,12 @@ class Transfer:
             exchange.close()
 
     async def _relay(self, exchange: Exchange, head: ReplyHead) -> web.StreamResponse:
+        if self._early is not None and not may_follow(head):
+            if self._tap is not None:
+                self._tap.opened(head)
+            self._leg = await self._early.refuse(exchange, head)
+            self.complete = True
+            return self._leg
         if self._opt_in is None:
             sink = self._begin(head)
             if head.status == SWITCHING_PROTOCOLS:
@@ -104,25 +122,34 @@ class Transfer:
         return leg
 
     def _begin(self, head: ReplyHead) -> Sink:
-        leg = self._leg = ClientLeg(self._request, head, self._head.request_id)
-        leg.begin()
+        leg = self._leg = self._new_leg(head) if self._early is None else self._early.take_over()
         if self._tap is None:
             return leg
         self._tap.opened(head)
         return TappedSink(leg, self._tap)
+
+    def _new_leg(self, head: ReplyHead) -> ClientLeg:
+        if self._held_s is not None:
+            held_ms = (HELD_MS, b"%d" % round(self._held_s * 1000))
+            head = replace(head, fields=(*head.fields, held_ms))
+        leg = ClientLeg(self._request, head, self._head.request_id)
+        leg.begin()
+        return leg
 
     def _fail(self, error: PasteError) -> web.StreamResponse:
         """The backend failed: says so, or where the reply has begun, ends it visibly unfinished."""
         self.failed = True
         self._counters.backend_error(error.code)
         if self._leg is None:
-            return refusal(error, self._head)
+            return refusal(error, self._head) if self._early is None else self._early.fail(error)
         log.warning("request %s: %s", self._head.request_id, error.message)
         self._leg.cut()
         return self._leg
 
     def _gone(self) -> web.StreamResponse:
         """The client left while its reply was being written; aiohttp is about to cancel us."""
+        if self._leg is None and self._early is not None:
+            self._leg = self._early.take_over()
         if self._leg is None:
             return refusal(RequestError("the client left"), self._head)
         self._leg.cut()

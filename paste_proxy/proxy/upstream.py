@@ -3,6 +3,7 @@
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from paste_proxy.proxy.headers import RequestHead
 from paste_proxy.proxy.http1 import ReplyHead
@@ -18,6 +19,12 @@ class Outgoing(msgspec.Struct, frozen=True):
     """The body follows by `take` and `end` of the exchange."""
     length: int | None = None
     """Of a streamed body; None sends it chunked."""
+
+
+def uncompressed(request: Outgoing) -> Outgoing:
+    """The same request, for a reply that can be read."""
+    fields = tuple(field for field in request.head.fields if field[0].lower() != b"accept-encoding")
+    return replace(request, head=replace(request.head, fields=fields))
 
 
 class Sink(Protocol):

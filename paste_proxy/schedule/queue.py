@@ -72,7 +72,9 @@ class JointQueue:
         self._capacity = capacity
         self._policy = policy
         self._arrivals = itertools.count()
-        self._lanes: dict[str, list[tuple[tuple[float, ...], Waiting]]] = {}
+        self._entries = itertools.count()
+        self._lanes: dict[str, list[tuple[tuple[float, ...], int, Waiting]]] = {}
+        """Heaps; the number between parts two of one place, of which one has taken over the other's."""
         self._waiting: dict[str, Waiting] = {}
         self._running: dict[str, Waiting] = {}
         self._in_lane: Counter[str] = Counter()
@@ -81,10 +83,14 @@ class JointQueue:
         self._in_class: Counter[RunClass] = Counter()
         self._runs_waiting: Counter[RunClass] = Counter()
 
-    def add(self, item_id: str, lane: str, run_class: RunClass, worth: float = 0.0) -> None:
-        item = Waiting(item_id, lane, run_class, next(self._arrivals), worth)
+    def add(
+        self, item_id: str, lane: str, run_class: RunClass, worth: float = 0.0, arrived: int | None = None
+    ) -> None:
+        """`arrived`: the place of another that it takes over."""
+        place = next(self._arrivals) if arrived is None else arrived
+        item = Waiting(item_id, lane, run_class, place, worth)
         self._wait(item)
-        heapq.heappush(self._lanes.setdefault(lane, []), (self._policy(item), item))
+        heapq.heappush(self._lanes.setdefault(lane, []), (self._policy(item), next(self._entries), item))
 
     def remove(self, item_id: str) -> None:
         """`item_id` does not want to start any more. Its heap entry is dropped when it comes up."""
@@ -93,6 +99,17 @@ class JointQueue:
     def waiting(self, run_class: RunClass) -> int:
         """Tool runs of a class that wait."""
         return self._runs_waiting[run_class]
+
+    def arrived(self, item_id: str) -> int | None:
+        """Its place in the order of arrival; None if it does not wait."""
+        item = self._waiting.get(item_id)
+        return item.arrived if item is not None else None
+
+    def start(self, item_id: str) -> Waiting:
+        """`item_id` starts, whether there is a slot or not, and whatever the policy says."""
+        item = self._waiting[item_id]
+        self._occupy(item)
+        return item
 
     def release(self, item_id: str) -> None:
         """`item_id` has ended: its slot is free."""
@@ -110,9 +127,7 @@ class JointQueue:
         started = []
         while (item := self._next()) is not None:
             heapq.heappop(self._lanes[item.lane])
-            self._stop_waiting(item)
-            self._running[item.id] = item
-            self._count(item, +1)
+            self._occupy(item)
             started.append(item)
         self.moved = False
         return started
@@ -149,6 +164,11 @@ class JointQueue:
         """Runs ahead of their call that may be under way at once."""
         return self._capacity.speculative
 
+    def _occupy(self, item: Waiting) -> None:
+        self._stop_waiting(item)
+        self._running[item.id] = item
+        self._count(item, +1)
+
     def _next(self) -> Waiting | None:
         if not self._waiting:
             return None
@@ -158,12 +178,12 @@ class JointQueue:
 
     def _head(self, lane: str) -> Waiting | None:
         heap = self._lanes[lane]
-        while heap and self._waiting.get(heap[0][1].id) is not heap[0][1]:
+        while heap and self._waiting.get(heap[0][2].id) is not heap[0][2]:
             heapq.heappop(heap)
         if not heap:
             del self._lanes[lane]
             return None
-        return heap[0][1]
+        return heap[0][2]
 
     def _has_room(self, item: Waiting) -> bool:
         limits = self._capacity

@@ -41,6 +41,8 @@ class Lineage:
     """The last request's reply is known."""
     failed: bool = False
     """The last turn ended without a whole reply."""
+    unsent: bool = False
+    """Then it never reached a model, so nothing is known to its client that is not known here."""
     chain: bytes = b""
     """Digest of the messages of the last request."""
     first: bytes = b""
@@ -75,6 +77,7 @@ class Lineage:
         self.in_flight = True
         self.answered = False
         self.failed = False
+        self.unsent = False
         self.tips = ()
 
     def retried_by(self, request: ChatRequest) -> bool:

@@ -111,7 +111,7 @@ class SessionTable:
     def _go_on(self, lineage: Lineage, request: ChatRequest, at: int, now: float) -> Resolution:
         retry = lineage.retried_by(request)
         unsure = not retry and (
-            request.chain[at] in (lineage.chain, lineage.without_calls)
+            (request.chain[at] in (lineage.chain, lineage.without_calls) and not lineage.unsent)
             or any(one.role == "assistant" for one in request.messages[at + 1 :])
         )
         fresh_from = at + 1 if lineage.chain == request.chain[at] else at
@@ -193,6 +193,19 @@ class SessionTable:
         if lineage is not None:
             lineage.turn = turn
             self._touch(lineage, now)
+
+    def turn_withdrawn(self, session: str, turn: str, now: float) -> None:
+        """The turn ended unsent: its session waits for the same request, or for what follows on it."""
+        self.turn_closed(session, turn, now, complete=False)
+        lineage = self._lineages.get(session)
+        if lineage is not None and lineage.turn == turn and lineage.failed:
+            lineage.unsent = True
+
+    def awaits_again(self, identity: Identity, request: ChatRequest) -> bool:
+        """Whether a session whose turn failed waits for just this request."""
+        scope = (identity.tenant, identity.session)
+        waiting = self._waiting(scope, request.chain[-1]) if request.chain else ()
+        return any(one.retried_by(request) for one in waiting)
 
     def reply_named(self, session: str, turn: str, reply_id: str) -> None:
         """The reply has an id, by which a later request may name it."""

@@ -22,6 +22,8 @@ class Turn:
     """What was started for calls that the client has not been told of, by tool and canonical arguments."""
     foreseen_writes: set[int] = field(default_factory=set)
     """Ordinals of such calls that have a write open."""
+    sent: bool = False
+    """It went to a backend."""
     text: list[str] = field(default_factory=list)
     ended: bool = False
     unreadable: bool = False

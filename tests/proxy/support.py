@@ -11,7 +11,7 @@ from aiohttp import web
 
 from paste_proxy.access.access import Access
 from paste_proxy.config import BackendConfig, Config, LimitsConfig, TenantConfig
-from paste_proxy.events import AdmitTurn, Event, Identity
+from paste_proxy.events import UNSAID, AdmitTurn, Attempt, Event, Identity
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.proxy.counters import RelayCounters
@@ -61,7 +61,9 @@ class FakeRuntime:
     def tell(self, event: Event) -> None:
         self.told.append(event)
 
-    async def admit(self, identity: Identity, request: ChatRequest | None) -> FakeTurn:
+    async def admit(
+        self, identity: Identity, request: ChatRequest | None, attempt: Attempt = UNSAID
+    ) -> FakeTurn:
         self.admitted.append((identity, request))
         if "admit" in self._fails:
             raise ZeroDivisionError("admit")

@@ -15,6 +15,7 @@ from paste_proxy.errors import PasteError, ToolError
 from paste_proxy.events import (
     AdmitTurn,
     AnswerCall,
+    Attempt,
     CallRequested,
     CancelRun,
     Decision,
@@ -33,6 +34,9 @@ from paste_proxy.lab.virtual.world import World
 from paste_proxy.tools.ports import Run, RunClass
 
 Answer = Callable[[AnswerCall | FailCall], None]
+
+BY_SDK = Attempt(patience_s=600.0)
+"""How long OpenAI's and Anthropic's SDKs wait unless told otherwise; they say so."""
 
 
 class RunSpan(msgspec.Struct):
@@ -74,7 +78,7 @@ class Shell:
     def admit(self, turn: str, identity: Identity, request: ChatRequest, admitted: Callable[[], None]) -> None:
         """`admitted` is called when the joint queue lets the turn go to the backend."""
         self._admitted[turn] = admitted
-        self.tell(TurnRequested(turn, identity, request))
+        self.tell(TurnRequested(turn, identity, request, BY_SDK))
 
     def call(self, event: CallRequested, answered: Answer) -> None:
         self._answers[event.call] = answered

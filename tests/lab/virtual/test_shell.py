@@ -21,7 +21,7 @@ from paste_proxy.lab.virtual.experiment import LabWorkload, rehearsed
 from paste_proxy.lab.virtual.fleet import Fleet
 from paste_proxy.lab.virtual.predictors import AlwaysWrong
 from paste_proxy.lab.virtual.research import Research
-from paste_proxy.lab.virtual.shell import RunSpan
+from paste_proxy.lab.virtual.shell import BY_SDK, RunSpan
 from paste_proxy.lab.virtual.site import VirtualSite
 from paste_proxy.lab.virtual.world import Script, World
 from paste_proxy.predict.model import Predictor
@@ -111,7 +111,7 @@ class ProductionShell:
 
     def admit(self, turn: str, identity: Identity, request: ChatRequest, admitted: Callable[[], None]) -> None:
         async def admit() -> None:
-            handle = await self._runtime.admit(identity, request)
+            handle = await self._runtime.admit(identity, request, BY_SDK)
             self._turns[turn] = handle.turn
             admitted()
 

@@ -2,6 +2,7 @@
 
 from paste_proxy.lab.virtual.predictors import Silent
 from paste_proxy.lab.virtual.site import VirtualSite
+from paste_proxy.schedule.queue import turn_lane
 from tests.lab.virtual.small import ENGINE, SmallWorld
 
 
@@ -28,5 +29,5 @@ def test_settings_are_laid_over_the_site_s_own() -> None:
     assert core.broker.may_run_ahead("break")
     assert core.turns.expectations.speculation.candidates == 7
     for turn in ("a", "b", "c"):
-        core.queue.add(turn, "", 0)  # type: ignore[arg-type]
+        core.queue.add(turn, turn_lane(""), 0)  # type: ignore[arg-type]
     assert len(core.queue.startable()) == 2
