@@ -18,6 +18,7 @@ from paste_proxy.config_bounds import (
     Bytes,
     Count,
     CountOrNone,
+    Hint,
     HostName,
     Money,
     Port,
@@ -201,6 +202,9 @@ class TenantConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     requests_per_minute: CountOrNone = 0
     """To the backend."""
     concurrent_turns: CountOrNone = 0
+    max_priority: Hint = 0
+    """The highest priority that its clients may give a request. 0: they may put one behind others, and none
+    before another tenant's."""
     calls_per_minute: CountOrNone = 0
     """Of tools, asked for; what runs ahead is not counted."""
     tools: tuple[str, ...] = ("*",)

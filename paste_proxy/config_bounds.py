@@ -8,6 +8,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 """Of things of which there must be one at least. The upper bounds here catch typing errors, no more."""
 CountOrNone = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Hint = Annotated[int, msgspec.Meta(ge=0, le=10)]
+"""Steps upwards of a priority: SGLang pre-empts beyond a distance of 10."""
 Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=30 * 86_400)]
 """Above 0, since a timeout of 0 lets nothing pass; up to 30 days, in effect none."""

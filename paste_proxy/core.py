@@ -151,7 +151,8 @@ class Core:
         self.turns.requested(event.turn, event.identity, event.request, now)
         session = self.turns.session_of_turn(event.turn)
         parent = self.turns.sessions.get(session.parent) if session is not None else None
-        self.placing.requested(event.turn, session, parent, first.arrived if first is not None else None)
+        arrived = first.arrived if first is not None else None
+        self.placing.requested(event.turn, session, parent, arrived, event.identity.priority)
         if self.queue.arrived(event.turn) is not None:
             self.holds.requested(event.turn, event.attempt, same, now, first)
 

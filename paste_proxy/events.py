@@ -25,6 +25,11 @@ class Identity(msgspec.Struct, frozen=True):
     """The header or field that named the session, for explanations."""
     final: bool = False
     """The client says that this is the session's last request."""
+    priority: int = 0
+    """How urgent the request is, as the client says and its tenant may (`sessions/hints.py`); higher is sooner,
+    0 where it says nothing."""
+    output_hint: int = 0
+    """Tokens that the client expects of the reply; 0 where it does not say."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -220,6 +225,14 @@ class AdmitTurn(msgspec.Struct, frozen=True):
     """As the backend counts; None: say nothing of it."""
     held_s: float | None = None
     """How long it was held; None where it was not."""
+    session: str = ""
+    """Whose turn it is, as far as that is known."""
+
+
+class SessionOver(msgspec.Struct, frozen=True):
+    """No turn of the session will come any more: its last one was, or it was silent for too long."""
+
+    session: str
 
 
 class FailTurn(msgspec.Struct, frozen=True):
@@ -291,6 +304,7 @@ class FailCall(msgspec.Struct, frozen=True):
 Decision: TypeAlias = (
     AdmitTurn
     | FailTurn
+    | SessionOver
     | StartRun
     | PromoteRun
     | CancelRun

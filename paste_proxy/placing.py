@@ -7,6 +7,7 @@ from paste_proxy.errors import BackendUnreachableError
 from paste_proxy.events import AdmitTurn, Decision, FailTurn
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.schedule.placement import Placement
+from paste_proxy.schedule.priorities import in_band
 from paste_proxy.schedule.queue import JointQueue, Waiting, turn_lane
 from paste_proxy.sessions.state import SessionState
 from paste_proxy.tools.ports import RunClass
@@ -15,6 +16,8 @@ from paste_proxy.tools.ports import RunClass
 @dataclass(eq=False, slots=True)
 class _Turn:
     session: SessionState | None
+    priority: int = 0
+    """As its client hints."""
     backend: str = ""
     waits: bool = False
     runs: bool = False
@@ -41,15 +44,19 @@ class Placing:
         session: SessionState | None,
         parent: SessionState | None,
         arrived: int | None = None,
+        priority: int = 0,
     ) -> None:
-        """`arrived`: the place in the queue's order that it takes over."""
-        self._turns[turn] = _Turn(session)
+        """`arrived`: the place in the queue's order that it takes over. `priority`: as its client hints."""
+        self._turns[turn] = _Turn(session, priority)
         self._place(turn, parent.home if parent is not None else None, arrived)
 
     def admitted(self, item: Waiting, held_s: float | None = None) -> None:
         placed = self._turns[item.id]
         placed.waits, placed.runs = False, True
-        self._decide(AdmitTurn(item.id, placed.backend, held_s=held_s))
+        band = self.placement.capacity(placed.backend).priority
+        priority = in_band(band, placed.priority) if band is not None else None
+        session = placed.session.id if placed.session is not None else ""
+        self._decide(AdmitTurn(item.id, placed.backend, priority, held_s, session))
 
     def refused(self, turn: str) -> None:
         placed = self._turns.get(turn)

@@ -13,7 +13,7 @@ from paste_proxy.client_tools import EVERYTHING, ClientTools
 from paste_proxy.config import ClientToolConfig, SpeculationConfig
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import InvalidArgumentsError
-from paste_proxy.events import Identity
+from paste_proxy.events import Identity, SessionOver
 from paste_proxy.expectations import Expectations
 from paste_proxy.grammar.events import (
     ArgumentSealed,
@@ -397,7 +397,8 @@ class Turns:
             self.forget(session, now)
 
     def forget(self, session_id: str, now: float) -> None:
-        self.sessions.pop(session_id, None)
+        if self.sessions.pop(session_id, None) is not None:
+            self._broker.decide(SessionOver(session_id))
         self._broker.clients.forget(session_id)
         self.ties.forget(session_id)
         self.writes.forget(session_id)

@@ -70,7 +70,7 @@ class Access:
         self._tenants = {name: Tenant.of(name, one) for name, one in config.tenants.items()}
         keys = {name: one.keys for name, one in config.tenants.items()}
         self._keyring = Keyring(keys, environment) if keys else None
-        self._everybody = Tenant.of(NOBODY, TenantConfig(admin=True))
+        self._everybody = Tenant.of(NOBODY, TenantConfig(admin=True, max_priority=10))
         self.backend_keys = {
             name: from_environment(f"{config.key_of(name)}.key", one.key, environment) if one.key else ""
             for name, one in config.all_backends.items()

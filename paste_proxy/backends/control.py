@@ -152,6 +152,12 @@ class BackendControl:
         """Where a request is ended by its id; "": nowhere."""
         return self.abilities.abort_path if self.current.abort_if_there else self.current.abort_path
 
+    @property
+    def lower_first(self) -> bool:
+        """How it counts priorities."""
+        band = self.abilities.band
+        return self.current.lower_first if band is None else band.soonest < band.latest
+
     def session_over(self, session: str) -> None:
         """What the backend keeps for `session` may go."""
         if self.abilities.session_radix:

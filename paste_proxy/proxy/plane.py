@@ -15,7 +15,7 @@ from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
 from paste_proxy.events import Attempt, Event, Identity
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.errors import UnreadableRequestError
-from paste_proxy.grammar.requests import ChatRequest, parse_request
+from paste_proxy.grammar.requests import NO_HINTS, ChatRequest, parse_request
 from paste_proxy.proxy.attempts import attempt_of
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.early import EarlyReply
@@ -27,6 +27,7 @@ from paste_proxy.proxy.rid import new_rid, splice_rid
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
 from paste_proxy.proxy.upstream import Outgoing
+from paste_proxy.sessions.hints import priority_of
 from paste_proxy.sessions.identity import identify
 from paste_proxy.tasks import TaskSet
 
@@ -111,7 +112,7 @@ class LlmPlane:
         streams = read is not None and read.stream
         with EarlyReply(request, api, head.request_id, self._keepalive_s if streams else 0.0) as early:
             try:
-                turn = await self._admit(request, api, read, tenant.name)
+                turn = await self._admit(request, api, read, tenant)
                 early.admitted()
                 line = self.lines[turn.admission.backend if turn is not None else ""]
                 outgoing = Outgoing(line.head_for(head, tenant), body)
@@ -212,15 +213,26 @@ class LlmPlane:
             self._failures.report("reading a request", error)
         return None
 
+    def _identity(self, request: web.Request, read: ChatRequest | None, tenant: Tenant) -> Identity:
+        identity = identify(request.headers, read.fields if read is not None else {}, tenant.name)
+        hints = read.hints if read is not None else NO_HINTS
+        priority = priority_of(
+            request.headers,
+            hints,
+            most=tenant.config.max_priority,
+            lower_first=all(line.control.lower_first for line in self.lines),
+        )
+        return replace(identity, priority=priority, output_hint=hints.output_tokens)
+
     async def _admit(
-        self, request: web.Request, api: Api, read: ChatRequest | None, tenant: str
+        self, request: web.Request, api: Api, read: ChatRequest | None, tenant: Tenant
     ) -> Turn | None:
         """Waits for the joint queue. Where the core fails, the request is served without it.
 
         Raises `PasteError` where the turn is not to be sent.
         """
         try:
-            identity = identify(request.headers, read.fields if read is not None else {}, tenant)
+            identity = self._identity(request, read, tenant)
             if read is not None and self._reads_text(api):
                 read = replace(read, text_is_read=True)
             return await self._runtime.admit(identity, read, attempt_of(request.headers))

@@ -46,6 +46,10 @@ class Placement:
     def is_up(self, backend: str) -> bool:
         return self._known[backend].up
 
+    def capacity(self, backend: str) -> BackendCapacity:
+        known = self._known.get(backend)
+        return known.capacity if known is not None else BackendCapacity()
+
     def is_draining(self, backend: str) -> bool:
         return self._known[backend].draining
 

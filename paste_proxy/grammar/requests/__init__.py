@@ -5,7 +5,9 @@ from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests.chat import parse_chat_request
 from paste_proxy.grammar.requests.messages import parse_messages_request
 from paste_proxy.grammar.requests.model import (
+    NO_HINTS,
     ChatRequest,
+    Hints,
     Message,
     MessageCall,
     RequestTool,
@@ -16,7 +18,9 @@ from paste_proxy.grammar.requests.prompts import parse_completion_request, parse
 from paste_proxy.grammar.requests.responses import parse_responses_request
 
 __all__ = [
+    "NO_HINTS",
     "ChatRequest",
+    "Hints",
     "Message",
     "MessageCall",
     "RequestTool",

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from paste_proxy.grammar.digests import digest
+from paste_proxy.grammar.requests.model import Hints
 
 UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 """Whatever bytes a decoder gets, it raises nothing else. `ValueError` is for broken UTF-8."""
@@ -34,6 +35,7 @@ class Body(msgspec.Struct, gc=False):
     model: Any = None
     stream: Any = None
     n: Any = None
+    priority: Any = None
     session_id: Any = None
     program_id: Any = None
     conversation_id: Any = None
@@ -50,6 +52,13 @@ class Body(msgspec.Struct, gc=False):
     @property
     def choices(self) -> int:
         return count(self.n)
+
+    @property
+    def hints(self) -> Hints:
+        told = self.nvext.get("agent_hints") if isinstance(self.nvext, dict) else None
+        agent = told if isinstance(told, dict) else {}
+        length = _whole(agent.get("osl"))
+        return Hints(_whole(self.priority), _whole(agent.get("priority")), max(0, length or 0))
 
     def session_fields(self) -> dict[str, str]:
         return dict(_session_fields(self))
@@ -133,6 +142,10 @@ def claude_code_session(user_id: Any) -> str:
             return ""
     user, _, session = user_id.rpartition("_session_")
     return session if user.startswith("user_") and _UUID.fullmatch(session) else ""
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _name(value: Any) -> str:

@@ -34,6 +34,20 @@ class RequestTool(msgspec.Struct, frozen=True):
     parameters: dict[str, object]
 
 
+class Hints(msgspec.Struct, frozen=True):
+    """What the body says of its urgency and length, as it says it."""
+
+    priority: int | None = None
+    """`priority`, as the engine counts."""
+    agent_priority: int | None = None
+    """Dynamo's `nvext.agent_hints.priority`: higher is sooner, whatever the engine."""
+    output_tokens: int = 0
+    """Its `osl`, the length that the agent expects of the reply; 0: it does not say."""
+
+
+NO_HINTS = Hints()
+
+
 class ChatRequest(msgspec.Struct, frozen=True):
     """`chain[i]` digests messages 0..i; two histories share a prefix of n messages iff chain[n-1] is equal."""
 
@@ -57,6 +71,7 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """The model goes on though its client leaves, which may read the reply later, and elsewhere."""
     text_is_read: bool = False
     """Calls are looked for in the reply's text, as its client may find some there: who relays it says so."""
+    hints: Hints = NO_HINTS
     prompt: bytes = b""
     """The history where it is one text, without its white space: the next prompt begins with it."""
 

@@ -92,5 +92,6 @@ def _request(body: bytes, read: Body, prompt: Any, choices: int, *, has_rid: boo
         choices=choices,
         has_rid=has_rid,
         fields=read.session_fields(),
+        hints=read.hints,
         prompt=squeezed,
     )
