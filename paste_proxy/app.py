@@ -164,8 +164,8 @@ def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
         if name not in specs:
             known = ", ".join(sorted(specs)) or "none; is a plugin missing?"
             reason = f"there is no tool {name!r}; known: {known}"
-        elif specs[name].effect is not Effect.READ:
-            reason = f"{name} is not declared with effect `read`, so it can never run ahead"
+        elif specs[name].effect is Effect.NEVER:
+            reason = f"{name} is declared with no effect (`read`, `warm`, `dry_run`), so it can never run ahead"
         else:
             continue
         raise ConfigError(f"speculation.allow: {reason}", param="speculation.allow")

@@ -254,8 +254,8 @@ class Core:
         """Why a client's tool can't run ahead; "" where it may."""
         if not self.tools.is_leased(spec.name) or not self.tools.is_of(spec.name, tenant):
             return "another tool has this name, or two clients say different things of it"
-        if spec.effect is not Effect.READ:
-            return "it is not declared with effect `read`"
+        if spec.effect is Effect.NEVER:
+            return "it is declared with no effect: `read`, `warm` or `dry_run`"
         return "" if self.broker.permits.lists(spec.name) else "speculation.allow does not list it"
 
     def _tools_offered(self, event: ToolsOffered, now: float) -> None:

@@ -9,7 +9,7 @@ from paste_proxy.broker.clients import Clients
 from paste_proxy.broker.contest import Contest
 from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
-from paste_proxy.broker.lifecycle import State, Trigger
+from paste_proxy.broker.lifecycle import SERVED, State, Trigger
 from paste_proxy.broker.live import Live
 from paste_proxy.broker.owners import Owners
 from paste_proxy.broker.permits import EVERY_TOOL, Permits
@@ -109,7 +109,7 @@ class RunsAhead:
             return None
         spec = self.specs[call.tool]
         client = self.clients.of(context, call.tool) if self.specs.is_leased(call.tool) else ""
-        reads = self.owners.read(spec.reads, context.session)
+        reads = self._reads(spec, context)
         if self.epochs.is_open(reads) or not self.specs.serves(call.tool, context.tenant, client):
             return None
         key = call_key(context.tenant, context.session, spec, call.arguments)
@@ -137,6 +137,11 @@ class RunsAhead:
         if (loser := self._contest.loser()) is not None:
             self._end(loser, Trigger.DISCARD, now)
         return speculation
+
+    def _reads(self, spec: ToolSpec, context: RunContext) -> frozenset[str]:
+        """Of what a write can void: what only prepares a call gives nothing that could be out of date, and its
+        call may be that write, open from its name on."""
+        return frozenset() if spec.effect.prepares else self.owners.read(spec.reads, context.session)
 
     def withdraw(self, context: RunContext, call: Call, now: float) -> None:
         """What was taken on for this call will not be asked for."""
@@ -166,6 +171,10 @@ class RunsAhead:
         self.permits.budgets.end(speculation.id, started=True)
         if ended.output is None:
             self._end(speculation, Trigger.FAIL, now)
+            return
+        if speculation.spec.effect.prepares:
+            speculation.move(Trigger.WARM)
+            self._expire_later(speculation)
             return
         speculation.output = ended.output
         if speculation.expires <= now:
@@ -268,8 +277,8 @@ class RunsAhead:
         self._deadlines.cancel(speculation.timer)
         self.permits.budgets.end(speculation.id, started=was is not State.QUEUED)
         self.ledger.speculation_ended(speculation)
-        if was is not State.QUEUED and speculation.state not in (State.REUSED, State.JOINED):
-            ended = speculation.completed if was is State.READY else now
+        if was is not State.QUEUED and speculation.state not in SERVED:
+            ended = speculation.completed if was in (State.READY, State.WARM) else now
             seconds, tenant = ended - speculation.started, speculation.key.tenant
             self._unused(speculation.spec, tenant, speculation.run_class, seconds, speculation.output, now)
         for follower in speculation.part(claimed=trigger is Trigger.CLAIM):

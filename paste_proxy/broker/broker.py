@@ -89,6 +89,9 @@ class Broker(RunsAhead):
         if speculation.expires <= now:
             self._end(speculation, Trigger.EXPIRE, now)
             return False
+        if speculation.spec.effect.prepares:
+            self._meet(speculation, call, now)
+            return False
         if speculation.client and speculation.state is State.QUEUED and self._runs[speculation.id].handed_over:
             # It is with the client that calls, which knows whether it has begun, and joins it or begins it.
             self.began(speculation.id, now)
@@ -98,6 +101,14 @@ class Broker(RunsAhead):
         call.decided = speculation.run_class is RunClass.DECIDED and speculation.state is not State.QUEUED
         self._release(speculation, call, now)
         return True
+
+    def _meet(self, speculation: Speculation, call: PendingCall, now: float) -> None:
+        """What prepares the call is done, or comes too late: the call does the same itself now."""
+        if speculation.state is State.WARM:
+            call.outcome = "warmed"
+            self._end(speculation, Trigger.CLAIM, now)
+        else:
+            self._end(speculation, Trigger.DISCARD, now)
 
     def _usable(self, speculation: Speculation, call: PendingCall) -> bool:
         if not self.permits.allows(call.spec):
@@ -145,7 +156,9 @@ class Broker(RunsAhead):
         self._tell_client(call, record.id)
 
     def _tell_client(self, call: PendingCall, run: str) -> None:
-        self._runs.out.append(TellClient(call.id, call.outcome, run, call.context.session))
+        """A client runs a call that was prepared as any other that it runs itself."""
+        told = "executed" if call.outcome == "warmed" else call.outcome
+        self._runs.out.append(TellClient(call.id, told, run, call.context.session))
 
     # -- runs ---------------------------------------------------------------------------------------------
 
@@ -196,7 +209,7 @@ class Broker(RunsAhead):
         self._live.leave_slot(record.id)
         if record.writing:
             self.end_write(record.writing, now)
-        if ended.output is not None:
+        if ended.output is not None and record.tells_service_time:
             self.ledger.served(record.spec.name, now - record.started)
             self.values.served(record.spec.name, now - record.started)
         if record.sample is not None:

@@ -19,8 +19,9 @@ class Ledger:
     """Seconds and bytes count runs, not waiting. `decided` runs are kept apart from predicted ones."""
 
     hits: Counter[str] = field(default_factory=Counter)
-    """Authoritative calls by how they were served: reused, joined, promoted, executed; decided (a call whose
-    run was started when it was sealed in the stream) is a category of its own; failed calls are apart."""
+    """Authoritative calls by how they were served: reused, joined, promoted, executed; warmed (executed, after
+    what prepares it had run ahead); decided (a call whose run was started when it was sealed in the stream) is
+    a category of its own; failed calls are apart."""
     started: Counter[str] = field(default_factory=Counter)
     """Runs ahead that were started, by class: speculative, decided."""
     ended: Counter[str] = field(default_factory=Counter)
@@ -29,6 +30,9 @@ class Ledger:
     """Runs ahead that were started and served nobody, by class."""
     unused_of: Counter[str] = field(default_factory=Counter)
     """The same by tool."""
+    prepared: Counter[str] = field(default_factory=Counter)
+    """Runs ahead that only prepare a call (effects `warm`, `dry_run`): started, unused. They are in no other
+    count of runs, since they can be no hit."""
     chained: Counter[str] = field(default_factory=Counter)
     """Of the predicted ones those that were started behind a staged result: started, claimed."""
     wasted_worker_s: float = 0.0
@@ -47,7 +51,10 @@ class Ledger:
         self.saved_s += saved_s
 
     def run_started(self, speculation: Speculation) -> None:
-        self.started[speculation.run_class.name.lower()] += 1
+        if speculation.spec.effect.prepares:
+            self.prepared["started"] += 1
+        else:
+            self.started[speculation.run_class.name.lower()] += 1
         self.chained["started"] += speculation.is_chained
 
     def speculation_ended(self, speculation: Speculation) -> None:
@@ -58,7 +65,10 @@ class Ledger:
 
     def run_unused(self, spec: ToolSpec, run_class: RunClass, seconds: float, size: int) -> None:
         """A run ahead was started and served nobody."""
-        self.unused[run_class.name.lower()] += 1
+        if spec.effect.prepares:
+            self.prepared["unused"] += 1
+        else:
+            self.unused[run_class.name.lower()] += 1
         self.unused_of[spec.name] += 1
         self.wasted_worker_s += seconds
         self.wasted_bytes += size

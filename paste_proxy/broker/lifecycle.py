@@ -11,9 +11,13 @@ class State(Enum):
     QUEUED = "queued"
     RUNNING = "running"
     READY = "ready"
+    WARM = "warm"
+    """What prepares the call has been done; there is no result."""
     REUSED = "reused"
     JOINED = "joined"
     PROMOTED = "promoted"
+    WARMED = "warmed"
+    """Its call came, and was run."""
     EXPIRED = "expired"
     VOIDED = "voided"
     DISCARDED = "discarded"
@@ -26,6 +30,8 @@ class Trigger(Enum):
     """The tool's function begins: it has a slot, and a worker process where it needs one."""
     COMPLETE = "complete"
     """The run gave a result."""
+    WARM = "warm"
+    """The run has prepared the call, and gave nothing to release."""
     FAIL = "fail"
     """The run gave none."""
     CLAIM = "claim"
@@ -53,6 +59,7 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.QUEUED, Trigger.CANCEL): State.CANCELLED,
     (State.QUEUED, Trigger.FAIL): State.FAILED,
     (State.RUNNING, Trigger.COMPLETE): State.READY,
+    (State.RUNNING, Trigger.WARM): State.WARM,
     (State.RUNNING, Trigger.FAIL): State.FAILED,
     (State.RUNNING, Trigger.CLAIM): State.JOINED,
     (State.RUNNING, Trigger.EXPIRE): State.EXPIRED,
@@ -63,9 +70,15 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.READY, Trigger.EXPIRE): State.EXPIRED,
     (State.READY, Trigger.VOID): State.VOIDED,
     (State.READY, Trigger.DISCARD): State.DISCARDED,
+    (State.WARM, Trigger.CLAIM): State.WARMED,
+    (State.WARM, Trigger.EXPIRE): State.EXPIRED,
+    (State.WARM, Trigger.VOID): State.VOIDED,
+    (State.WARM, Trigger.DISCARD): State.DISCARDED,
 }
 
-LIVE = frozenset({State.QUEUED, State.RUNNING, State.READY})
+LIVE = frozenset({State.QUEUED, State.RUNNING, State.READY, State.WARM})
+SERVED = frozenset({State.REUSED, State.JOINED, State.WARMED})
+"""Ends of which a call had something."""
 
 
 def transition(state: State, trigger: Trigger) -> State:

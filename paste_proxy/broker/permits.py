@@ -27,9 +27,9 @@ class Permits:
         return tool in self._allowed
 
     def allows(self, spec: ToolSpec) -> bool:
-        """Default deny: its author declared `read`, the operator listed it, and nothing has put it off."""
+        """Default deny: its author declared an effect, the operator listed it, and nothing has put it off."""
         return (
-            spec.effect is Effect.READ
+            spec.effect is not Effect.NEVER
             and spec.name in self._allowed
             and spec.name not in self.volatile
             and self.switched_off.isdisjoint((spec.name, EVERY_TOOL))

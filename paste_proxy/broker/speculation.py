@@ -96,11 +96,15 @@ class Speculation:
     @property
     def expires(self) -> float:
         """When it becomes useless: `max_age`, of tool and result, counts from the start of the run, retention
-        from its end."""
+        from its end. What prepares a call has no result that ages."""
+        prepares = self.spec.effect.prepares
+        max_age = self.spec.timeout if prepares else self.spec.max_age
         if self.state is State.QUEUED:
-            oldest, predicted = self.created + self.spec.max_age, self.run_class is RunClass.SPECULATIVE
+            oldest, predicted = self.created + max_age, self.run_class is RunClass.SPECULATIVE
             return min(oldest, self.prediction.start_by) if self.prediction and predicted else oldest
-        oldest = self.started + self.spec.max_age
+        if self.state is State.WARM:
+            return self.completed + self.spec.retention
+        oldest = self.started + max_age
         if self.output is not None and self.output.max_age is not None:
             oldest = min(oldest, self.started + self.output.max_age)
         if self.state is State.READY:
@@ -152,6 +156,11 @@ class RunRecord:
     """The class of the speculation that it was, if a call joined it."""
     writing: frozenset[str] = field(default=frozenset())
     """Scopes of the write that this run has open."""
+
+    @property
+    def tells_service_time(self) -> bool:
+        """Whether it takes the time that a run ahead can hide: of what prepares calls that is its own time."""
+        return not self.spec.effect.prepares or self.speculation is not None
 
     def serves(self, call: PendingCall, output: Output | None, fingerprint: bytes | None) -> bool:
         """Whether a joined run gave what the call could have got: it began before the call was there."""

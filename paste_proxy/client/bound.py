@@ -27,8 +27,19 @@ class Bound:
     """It can't be run without the framework's context, which only a call brings."""
     mark: Callable[[dict[str, Any]], object] | None = None
     """A look at what a run would read: its result is given out only if a second look sees the same."""
+    prepare: Callable[[dict[str, Any]], Any] | None = None
+    """What runs ahead in its place, where its effect is `warm` or `dry_run`."""
     siblings: Mapping[str, "Bound"] = field(default_factory=dict)
     """The tools that were wrapped with it, by name."""
+
+    @property
+    def runs_in_loop(self) -> bool:
+        """What runs ahead, in an event loop rather than in a thread."""
+        return self.is_async if self.prepare is None else is_async(self.prepare)
+
+    def ahead(self, arguments: dict[str, Any], world: Any) -> Any:
+        """Run ahead of its call what may be."""
+        return self.run(arguments, world) if self.prepare is None else self.prepare(arguments)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

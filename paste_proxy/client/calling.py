@@ -12,6 +12,7 @@ import msgspec
 from paste_proxy.client.bound import Bound, Identity, Origin, running_loop
 from paste_proxy.client.link import Link
 from paste_proxy.client.machine import Alone, Call, Joined, Kept, Verdict
+from paste_proxy.tools.spec import Effect
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Calling:
         self._bound = bound
         self._patience_s = patience_s
         self._writes = bool(bound.spec.writes)
+        self._has_results = bound.spec.effect is Effect.READ
 
     async def wait(
         self,
@@ -152,7 +154,8 @@ class Calling:
         call = Call(bound.spec.name, text, values, Identity(bound.original, world), told, origin)
         call.tool_call_id = tool_call_id or _call_id.get()
         call.session = _session.get()
-        call.asks = call.waits = self._link.is_up and self._link.may_run_ahead(bound.spec.name)
+        may_be_there = self._has_results and self._link.may_run_ahead(bound.spec.name)
+        call.asks = call.waits = self._link.is_up and may_be_there
         if call.asks and bound.mark is not None:
             call.mark = bound.mark(dict(values))
         if self._link.is_up:

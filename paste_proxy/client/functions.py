@@ -10,7 +10,7 @@ import msgspec
 
 from paste_proxy.client.bound import Bound, WrapError, is_async
 from paste_proxy.client.calling import Calling
-from paste_proxy.tools.authoring import Declaration, Tool, declared_spec, tool
+from paste_proxy.tools.authoring import Declaration, Tool, check_ahead, declared_spec, tool
 from paste_proxy.tools.spec import ToolSpec
 
 
@@ -19,8 +19,15 @@ def bind_function(function: Callable[..., Any], declared: Mapping[str, Any]) -> 
     declared = dict(declared)
     stated = declared.pop("parameters", None)
     if stated is not None:
+        ahead = declared.pop("ahead", None)
         spec = declared_spec(inspect.getdoc(function) or "", stated, {"name": function.__name__, **declared})
-        return Bound(spec, lambda arguments, _world: function(**arguments), is_async(function), function)
+        return Bound(
+            spec,
+            lambda arguments, _world: function(**arguments),
+            is_async(function),
+            function,
+            prepare=preparing(spec, ahead),
+        )
     return bind_tool(tool(**declared)(function), {})
 
 
@@ -28,6 +35,8 @@ def bind_tool(made: Tool[..., Any], declared: Mapping[str, Any]) -> Bound:
     if made.wants_context:
         raise WrapError(f"{made.spec.name} takes a RunContext, which a tool has in the proxy only")
     spec = made.spec
+    declared = dict(declared)
+    ahead = declared.pop("ahead", made.ahead)
     if declared:
         kept = {name: getattr(spec, name) for name in ToolSpec.__struct_fields__ if name in _PLAIN}
         if declared.get("effect", spec.effect) != spec.effect:
@@ -39,7 +48,26 @@ def bind_tool(made: Tool[..., Any], declared: Mapping[str, Any]) -> Bound:
         made.is_async,
         made.function,
         mark=functools.partial(_mark, made.fingerprint) if made.fingerprint is not None else None,
+        prepare=preparing(spec, ahead),
     )
+
+
+def preparing(spec: ToolSpec, ahead: Callable[..., Any] | None) -> Callable[[dict[str, Any]], Any] | None:
+    """What runs ahead in the tool's place. Raises `SchemaError`."""
+    check_ahead(spec, ahead)
+    if ahead is None:
+        return None
+    if is_async(ahead):
+
+        async def wait(arguments: dict[str, Any]) -> None:
+            await ahead(**arguments)
+
+        return wait
+
+    def block(arguments: dict[str, Any]) -> None:
+        ahead(**arguments)
+
+    return block
 
 
 _PLAIN = frozenset(ToolSpec.__struct_fields__) & Declaration.__annotations__.keys()

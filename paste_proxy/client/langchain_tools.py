@@ -39,10 +39,10 @@ def bind(tool: BaseTool, declared: Mapping[str, Any]) -> Bound:
         "parameters", {"type": "object", "properties": {}}
     )
     spec = declared_spec(tool.description, parameters, {"name": tool.name, **declared})
-    if spec.effect is Effect.READ and (injected := _injected(tool)):
+    if spec.effect is not Effect.NEVER and (injected := _injected(tool)):
         raise WrapError(
             f"{tool.name} is given {', '.join(sorted(injected))} by its agent, so it can't run ahead: "
-            "drop its effect `read`"
+            "drop its effect"
         )
     watched = _subclassed(tool, _noting_run, _noting_arun)
     is_async = type(tool)._arun is not BaseTool._arun and getattr(tool, "coroutine", tool) is not None

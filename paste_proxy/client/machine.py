@@ -34,7 +34,7 @@ from paste_proxy.client.protocol import (
     encode,
     offered,
 )
-from paste_proxy.tools.spec import ToolSpec
+from paste_proxy.tools.spec import Effect, ToolSpec
 
 AHEAD_LIMIT = 64
 """Runs ahead at once, all tools together, as `limits.tool_runs` has it. How many it really is the operator's
@@ -289,13 +289,14 @@ class Machine:
 
     def _give(self, call: Call, run: Ahead, now: float) -> None:
         spec = self._specs[run.tool]
+        reads = spec.effect is Effect.READ
         fresh = run.started is not None and now - run.started <= spec.max_age
         same = (
             run.identity == call.identity
             and run.mark == call.mark
             and alike(run.arguments, call.values, spec.inert)
         )
-        self._settle(call, Kept(run.value) if fresh and same else Alone.ALONE)
+        self._settle(call, Kept(run.value) if reads and fresh and same else Alone.ALONE)
 
     def _settle(self, call: Call, verdict: Verdict) -> None:
         if call.waits:
@@ -359,7 +360,7 @@ class Machine:
         if self.is_up and not self._say(Ended(run.id, error, size, digest, output)):
             self._say(Ended(run.id, error and "it failed", size, digest))
         owner, run.owner = run.owner, None
-        if error is not None or owner is not None:
+        if error is not None or owner is not None or self._specs[run.tool].effect.prepares:
             del self._ahead[run.id]
         if error is None:
             run.value, run.is_ready = value, True

@@ -18,10 +18,10 @@ from paste_proxy.tools.spec import Effect
 
 def bind(tool: FunctionTool, declared: Mapping[str, Any]) -> Bound:
     spec = declared_spec(tool.description, tool.params_json_schema, {"name": tool.name, **declared})
-    if spec.effect is Effect.READ and tool.needs_approval:
-        raise WrapError(f"{tool.name} needs approval, so it can't run ahead: drop its effect `read`")
+    if spec.effect is not Effect.NEVER and tool.needs_approval:
+        raise WrapError(f"{tool.name} needs approval, so it can't run ahead: drop its effect")
     invoke = getattr(tool.on_invoke_tool, "_invoke_tool_impl", tool.on_invoke_tool)
-    if spec.effect is Effect.READ and not inspect.isroutine(invoke):
+    if spec.effect is not Effect.NEVER and not inspect.isroutine(invoke):
         raise WrapError(f"{tool.name}: nothing tells errors from results of its {type(invoke).__name__}")
     needs_context = _needs_context(tool)
 

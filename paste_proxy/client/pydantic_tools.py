@@ -26,10 +26,9 @@ class World:
 def bind(tool: Tool[Any], declared: Mapping[str, Any]) -> Bound:
     schema = tool.function_schema
     spec = declared_spec(tool.description or "", schema.json_schema, {"name": tool.name, **declared})
-    if spec.effect is Effect.READ and (tool.requires_approval or tool.args_validator is not None):
+    if spec.effect is not Effect.NEVER and (tool.requires_approval or tool.args_validator is not None):
         raise WrapError(
-            f"{tool.name} needs approval or checks its arguments itself, so it can't run ahead: "
-            "drop its effect `read`"
+            f"{tool.name} needs approval or checks its arguments itself, so it can't run ahead: drop its effect"
         )
 
     async def run(arguments: dict[str, Any], world: World | None) -> Any:

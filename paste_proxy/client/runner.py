@@ -65,7 +65,7 @@ class Runner:
         work = self._work(run)
         if work is None:
             return "nothing is known yet of where its session's tools run"
-        if not work.bound.is_async:
+        if not work.bound.runs_in_loop:
             self._spawn(work, self._run_in_thread(work))
             return ""
         loop = work.origin.loop
@@ -104,7 +104,7 @@ class Runner:
         """Whatever the tool's code raises costs nobody's call anything: that runs the tool afresh."""
         try:
             self._begin(work)
-            return _Outcome(await work.bound.run(work.run.arguments, work.identity.world))
+            return _Outcome(await work.bound.ahead(work.run.arguments, work.identity.world))
         except Exception as error:  # noqa: BLE001 - boundary: the author's code
             return _failed(error)
 
@@ -112,7 +112,7 @@ class Runner:
 
     async def _run_in_thread(self, work: _Work) -> "_Outcome":
         context = work.origin.context.copy()
-        function = functools.partial(context.run, work.bound.run, work.run.arguments, work.identity.world)
+        function = functools.partial(context.run, work.bound.ahead, work.run.arguments, work.identity.world)
         try:
             return _Outcome(await self._threads.run(work.run.tool, function, lambda: self._begin(work)))
         except Exception as error:  # noqa: BLE001 - boundary: the author's code
@@ -132,8 +132,9 @@ class Runner:
 
     def _ended(self, work: _Work, task: "asyncio.Task[_Outcome]") -> None:
         outcome = _Outcome(error="cancelled") if task.cancelled() else task.result()
-        text = _text(outcome.value) if outcome.error is None else ""
-        self._told.ended(work.run, outcome.value, outcome.error, text)
+        value = outcome.value if work.bound.prepare is None else None
+        text = _text(value) if outcome.error is None and value is not None else ""
+        self._told.ended(work.run, value, outcome.error, text)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

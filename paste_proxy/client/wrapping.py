@@ -115,7 +115,9 @@ def _made(tool: Any, name: str, keys: Mapping[str, Any], link: Link) -> tuple[Bo
         bound = functions.bind_tool(tool, keys)
         return bound, functions.wrapped_tool(tool, Calling(link, bound))
     if (adapter := _adapter(tool)) is not None:
-        bound = adapter.bind(tool, keys)
+        plain = {key: value for key, value in keys.items() if key != "ahead"}
+        bound = adapter.bind(tool, plain)
+        bound.prepare = functions.preparing(bound.spec, keys.get("ahead"))
         return bound, adapter.wrapped(tool, Calling(link, bound))
     if inspect.isfunction(tool) or inspect.ismethod(tool):
         bound = functions.bind_function(tool, keys)

@@ -16,7 +16,7 @@ from paste_proxy.observe.shadow import level_rows
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.runtime import Runtime
 
-OUTCOMES = ("reused", "joined", "promoted", "executed", "decided")
+OUTCOMES = ("reused", "joined", "promoted", "executed", "warmed", "decided")
 
 
 def stats(core: Core) -> dict[str, Any]:
@@ -39,6 +39,8 @@ def stats(core: Core) -> dict[str, Any]:
             "ended": dict(ledger.ended),
             "decided_started": ledger.started["decided"],
             "decided_unused": ledger.unused["decided"],
+            "prepared_started": ledger.prepared["started"],
+            "prepared_unused": ledger.prepared["unused"],
             "chained_started": ledger.chained["started"],
             "chained_claimed": ledger.chained["claimed"],
         },
@@ -167,6 +169,12 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
     )
     yield _counters(
         "paste_runs_ahead_unused", "Runs ahead that served nobody, by class", "run_class", ledger.unused.items()
+    )
+    yield _counters(
+        "paste_runs_preparing",
+        "Runs ahead that only prepare a call (effects warm, dry_run), started and unused",
+        "fate",
+        ((fate, ledger.prepared[fate]) for fate in ("started", "unused")),
     )
     yield _counters(
         "paste_chained_runs",

@@ -42,6 +42,8 @@ class Tool(Generic[P, R]):
     warm: Callable[[], Any] | None
     fingerprint: Callable[..., Any] | None
     close: Callable[[], Any] | None = None
+    ahead: Callable[..., Any] | None = None
+    """What runs ahead in its place, where its effect is `warm` or `dry_run`."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -55,6 +57,12 @@ class Tool(Generic[P, R]):
         """Call the function with arguments of its types; an async tool's result is to be awaited."""
         function: Callable[..., Any] = self.function
         return function(context, **arguments) if self.wants_context else function(**arguments)
+
+    def prepare(self, context: RunContext, arguments: dict[str, Any]) -> Any:
+        """The same for what runs ahead in its place."""
+        if self.ahead is None:
+            raise TypeError(f"{self.spec.name} declares nothing that prepares its calls")
+        return self.ahead(context, **arguments) if self.wants_context else self.ahead(**arguments)
 
 
 class Declaration(TypedDict, total=False):
@@ -84,6 +92,10 @@ class Declaration(TypedDict, total=False):
     close: Callable[[], Any]
     """Called without arguments when the proxy ends: an async function of an async tool, which runs where its
     connections are. Worker processes are killed."""
+    ahead: Callable[..., Any]
+    """For the effects `warm` and `dry_run`: called ahead of the model in the tool's place, with the arguments
+    that its call is expected to have. It changes nothing that anybody can see, and what it returns is dropped.
+    Async as the tool is."""
     fingerprint: Callable[..., Any]
     """Called with the tool's arguments, on the event loop, so it must take microseconds: a stat, a counter.
     Returns a JSON-able value that changes whenever the result would."""
@@ -115,6 +127,7 @@ class _Hooks(msgspec.Struct, forbid_unknown_fields=True):
     isolated: bool = False
     warm: Any = None
     close: Any = None
+    ahead: Any = None
     fingerprint: Any = None
 
 
@@ -154,13 +167,16 @@ def _built(function: Callable[..., Any], declared: dict[str, Any], file: str, li
     signature = read_signature(checked.name, function)
     _check_kind(function, hooks)
     _check_fingerprint(hooks.fingerprint, signature)
+    spec = _spec(
+        checked,
+        inspect.getdoc(function) or "",
+        signature.parameters,
+        has_fingerprint=hooks.fingerprint is not None,
+    )
+    check_ahead(spec, hooks.ahead)
+    _check_ahead_kind(function, hooks.ahead, signature)
     return Tool(
-        spec=_spec(
-            checked,
-            inspect.getdoc(function) or "",
-            signature.parameters,
-            has_fingerprint=hooks.fingerprint is not None,
-        ),
+        spec=spec,
         function=function,
         file=file,
         line=line,
@@ -170,6 +186,7 @@ def _built(function: Callable[..., Any], declared: dict[str, Any], file: str, li
         isolated=hooks.isolated,
         warm=hooks.warm,
         close=hooks.close,
+        ahead=hooks.ahead,
         fingerprint=hooks.fingerprint,
     )
 
@@ -241,3 +258,29 @@ def _check_fingerprint(fingerprint: Any, signature: Signature) -> None:
         inspect.signature(fingerprint).bind(**dict.fromkeys(signature.arguments.__struct_fields__))
     except TypeError as error:
         raise SchemaError(f"fingerprint: does not take the tool's arguments: {error}") from error
+
+
+def check_ahead(spec: ToolSpec, ahead: Any) -> None:
+    """Raises `SchemaError` where the effect and what runs ahead in the tool's place don't go together."""
+    if spec.effect.prepares and ahead is None:
+        raise SchemaError(
+            f"effect: `{spec.effect.value}` needs `ahead`, the function that runs in the tool's place"
+        )
+    if ahead is not None and not spec.effect.prepares:
+        raise SchemaError(
+            "ahead: is run for the effects `warm` and `dry_run` only; state one of them, or drop it"
+        )
+    if ahead is not None and not callable(ahead):
+        raise SchemaError("ahead: must be a function")
+
+
+def _check_ahead_kind(function: Callable[..., Any], ahead: Any, signature: Signature) -> None:
+    if ahead is None:
+        return
+    if inspect.iscoroutinefunction(ahead) != inspect.iscoroutinefunction(function):
+        raise SchemaError("ahead: must be async as the tool is, for it runs where the tool would")
+    names = dict.fromkeys(signature.arguments.__struct_fields__)
+    try:
+        inspect.signature(ahead).bind(*[None] * signature.wants_context, **names)
+    except TypeError as error:
+        raise SchemaError(f"ahead: does not take the tool's arguments: {error}") from error

@@ -6,6 +6,7 @@ The same code in the proxy and in a worker process, so that nobody can tell from
 import asyncio
 import logging
 import traceback
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 
 _REASON_LIMIT = 2000
 """Characters of an exception's message that are passed on: it goes into a model's context."""
+
+NOTHING = Output(b"", is_text=True)
+"""What a run gives that only prepares a call."""
 
 # Sorted, since the order of a set differs from process to process, and results are compared by their bytes.
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -32,10 +36,29 @@ def invoke_sync(tool: Tool[..., Any], context: RunContext, arguments: dict[str, 
     return encode_result(tool, value)
 
 
+def prepare_sync(tool: Tool[..., Any], context: RunContext, arguments: dict[str, Any]) -> Output:
+    """Call what runs ahead in a sync tool's place. Whatever it returns is no result. Raises as above."""
+    try:
+        tool.prepare(context, arguments)
+    except BaseException as error:  # the boundary, as above
+        raise failure(tool, error) from error
+    return NOTHING
+
+
 async def invoke_async(tool: Tool[..., Any], context: RunContext, arguments: dict[str, Any]) -> Output:
     """Run an async tool in this task. Raises `ToolError`, `InvalidArgumentsError`, or that it was cancelled."""
+    return encode_result(tool, await _awaited(tool, lambda: tool.invoke(context, arguments)))
+
+
+async def prepare_async(tool: Tool[..., Any], context: RunContext, arguments: dict[str, Any]) -> Output:
+    """The same for what runs ahead in its place."""
+    await _awaited(tool, lambda: tool.prepare(context, arguments))
+    return NOTHING
+
+
+async def _awaited(tool: Tool[..., Any], called: Callable[[], Awaitable[Any]]) -> Any:
     try:
-        value = await tool.invoke(context, arguments)
+        value = await called()
     except GeneratorExit:
         raise
     except BaseException as error:
@@ -44,7 +67,7 @@ async def invoke_async(tool: Tool[..., Any], context: RunContext, arguments: dic
         raise failure(tool, error) from error
     if _being_cancelled():
         raise asyncio.CancelledError  # the tool swallowed it; nobody waits for its result any more
-    return encode_result(tool, value)
+    return value
 
 
 def _being_cancelled() -> bool:

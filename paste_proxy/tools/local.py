@@ -17,7 +17,7 @@ from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.ahead import enter
 from paste_proxy.tools.arguments import typed_arguments
 from paste_proxy.tools.authoring import Tool
-from paste_proxy.tools.invoke import close, invoke_async, invoke_sync, warm_up, warm_up_async
+from paste_proxy.tools.invoke import close, invoke_async, invoke_sync, prepare_async, warm_up, warm_up_async
 from paste_proxy.tools.loading import Registry
 from paste_proxy.tools.pool import WorkerPool
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
@@ -76,7 +76,7 @@ class LocalExecutor:
         if not tool.is_async and (tool.isolated or not authoritative):
             pool = self._isolated if authoritative else self._ahead
             typed_arguments(tool, run.arguments)
-            request = self._request(run.tool, run.context, run.arguments)
+            request = self._request(run.tool, run.context, run.arguments, prepares=_prepares(tool, run))
             return await pool.run(run.run, run.run_class, request, begun)
         return await self._run_here(tool, run, begun)
 
@@ -109,7 +109,7 @@ class LocalExecutor:
         for name, tool in self._registry.items():
             if tool.is_async or self._registry.source(name) is None:
                 continue
-            if tool.spec.effect is Effect.READ:
+            if tool.spec.effect is not Effect.NEVER:
                 self._ahead.keep_spares(SPARES)
             if tool.isolated:
                 self._isolated.keep_spares(1)
@@ -137,11 +137,14 @@ class LocalExecutor:
         if tool.is_async:
             enter(run, self._network)
             begun()
-            return await invoke_async(tool, run.context, arguments)
+            call = prepare_async if _prepares(tool, run) else invoke_async
+            return await call(tool, run.context, arguments)
         work = functools.partial(invoke_sync, tool, run.context, arguments)
         return await self._threads.run(run.tool, work, begun)
 
-    def _request(self, tool: str, context: RunContext, arguments: dict[str, Any] | None) -> Request:
+    def _request(
+        self, tool: str, context: RunContext, arguments: dict[str, Any] | None, *, prepares: bool = False
+    ) -> Request:
         source = self._registry.source(tool)
         if source is None:
             raise ToolError(
@@ -149,7 +152,7 @@ class LocalExecutor:
                 "declare it in a plugin, or make it async",
                 param=tool,
             )
-        return Request(source, tool, context, arguments)
+        return Request(source, tool, context, arguments, prepares)
 
     async def _warmed(self, tool: Tool[..., Any]) -> None:
         """Wait for the tool's warm-up in this process; the first to come starts it."""
@@ -172,6 +175,11 @@ class LocalExecutor:
                 await self._isolated.run(f"warm up {name}", RunClass.AUTHORITATIVE, request, begun=_unobserved)
             except PasteError as error:
                 log.warning("tool %s: its warm-up failed: %s", name, error)
+
+
+def _prepares(tool: Tool[..., Any], run: Run) -> bool:
+    """Whether something else than the tool is to be run: ahead of its call it may do no more."""
+    return tool.spec.effect.prepares and run.run_class is not RunClass.AUTHORITATIVE
 
 
 def _unobserved() -> None:

@@ -16,7 +16,17 @@ class Effect(Enum):
     """What a tool may do before the model has asked for it (DESIGN section 4). `NEVER` is the default."""
 
     READ = "read"
+    """It is run for real, and its result is kept for the call."""
+    WARM = "warm"
+    """Only what makes its call faster is run; the call itself always comes fresh."""
+    DRY_RUN = "dry_run"
+    """Its own mode without effect is run: what that finds out or caches stays, its result serves nobody."""
     NEVER = "never"
+
+    @property
+    def prepares(self) -> bool:
+        """Whether what runs ahead is something else than the call, and no result of it."""
+        return self in (Effect.WARM, Effect.DRY_RUN)
 
 
 class ToolSpec(msgspec.Struct, frozen=True):

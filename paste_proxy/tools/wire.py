@@ -49,6 +49,8 @@ class Request(msgspec.Struct, frozen=True):
     context: RunContext
     arguments: dict[str, Any] | None
     """None: only load the tool and call its warm-up; the reply is `null`."""
+    prepares: bool = False
+    """Call what the tool declares to run ahead in its place."""
 
 
 class Failure(msgspec.Struct, frozen=True):

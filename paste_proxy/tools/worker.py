@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from paste_proxy.errors import PasteError, ToolError
 from paste_proxy.tools.arguments import typed_arguments
 from paste_proxy.tools.authoring import Tool
-from paste_proxy.tools.invoke import invoke_sync, warm_up
+from paste_proxy.tools.invoke import invoke_sync, prepare_sync, warm_up
 from paste_proxy.tools.loading import load_plugin, stamp
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.wire import (
@@ -53,7 +53,8 @@ class Workshop:
             warm_up(tool)
         if request.arguments is None:
             return Output(b"null")
-        return invoke_sync(tool, request.context, typed_arguments(tool, request.arguments))
+        run = prepare_sync if request.prepares else invoke_sync
+        return run(tool, request.context, typed_arguments(tool, request.arguments))
 
     def _loaded(self, source: Source, name: str) -> Tool[..., Any]:
         if name not in self._tools:

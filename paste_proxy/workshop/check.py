@@ -43,7 +43,7 @@ def _checked(tool: Tool[..., Any], written: frozenset[str]) -> CheckedTool:
         place=tool.place,
         effect=spec.effect.value,
         runs=_where(tool, ahead=False),
-        runs_ahead=_where(tool, ahead=True) if spec.effect is Effect.READ else "never",
+        runs_ahead=_where(tool, ahead=True) if spec.effect is not Effect.NEVER else "never",
         reads=tuple(sorted(spec.reads)) if spec.effect is Effect.READ else (),
         writes=tuple(sorted(spec.writes)),
         timeout=spec.timeout,

@@ -107,8 +107,10 @@ def _show(tried: trial.Trial) -> None:
         click.echo(
             f"{ran.how:9}  began after {ran.start_ms} ms, ran {ran.run_ms} ms, {ran.bytes} bytes", err=True
         )
-    if tried.same is None:
-        click.echo(f"{tried.tool} is not declared `read`: run once, as asked for", err=True)
+    if tried.same is None and len(tried.runs) > 1:
+        click.echo("what runs ahead prepares the call: there is no result of it to compare", err=True)
+    elif tried.same is None:
+        click.echo(f"{tried.tool} is declared with no effect: run once, as asked for", err=True)
     elif tried.same:
         click.echo("the same result both times", err=True)
     else:

@@ -1,6 +1,7 @@
 """One call as the proxy would run it: ahead of the model, and asked for. Are both results the same?
 
-A tool that is not declared `read` is run once, as asked for: it may change something.
+What runs ahead in a tool's place (effects `warm`, `dry_run`) has no result to compare; a tool that is declared
+with no effect is run once, as asked for: it may change something.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ class Trial(msgspec.Struct, frozen=True):
     tool: str
     runs: tuple[Ran, ...]
     same: bool | None
-    """None: it was run once."""
+    """None: it was run once, or what ran ahead was not the tool itself."""
     result: str
     """Of the run that was asked for."""
     other: str = ""
@@ -49,14 +50,14 @@ async def try_call(registry: Registry, tool: str, arguments: bytes) -> Trial:
     try:
         runs: list[Ran] = []
         outputs: list[Output] = []
-        for run_class in classes if spec.effect is Effect.READ else classes[1:]:
+        for run_class in classes if spec.effect is not Effect.NEVER else classes[1:]:
             run = Run(f"try-{run_class.name}", tool, decoded, CONTEXT, run_class)
             ran, output = await _timed(executor, run, spec)
             runs.append(ran)
             outputs.append(output)
     finally:
         await executor.close()
-    same = outputs[0] == outputs[-1] if len(outputs) > 1 else None
+    same = outputs[0] == outputs[-1] if spec.effect is Effect.READ else None
     text = [output.body.decode(errors="replace") for output in outputs]
     return Trial(tool, tuple(runs), same, text[-1], text[0] if same is False else "")
 

@@ -39,7 +39,8 @@ READ = ToolSpec(
 )
 FAST = msgspec.structs.replace(READ, name="fast")
 WRITE = ToolSpec("write", "", {}, reads=frozenset(), writes=frozenset("a"), timeout=30)
-SPECS = {spec.name: spec for spec in (READ, FAST, WRITE)}
+BOOK = msgspec.structs.replace(WRITE, name="book", effect=Effect.WARM, reads=frozenset("a"), retention=10)
+SPECS = {spec.name: spec for spec in (READ, FAST, WRITE, BOOK)}
 
 
 class Desk:
@@ -62,7 +63,9 @@ class Desk:
         """Runs begin as soon as they are started; else the test says when."""
         self.deadlines = Deadlines()
         self.queue = JointQueue(
-            Capacity(lambda _: 0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1}.__getitem__)
+            Capacity(
+                lambda _: 0, slots, 0, speculative, {"read": 3, "fast": 3, "write": 1, "book": 2}.__getitem__
+            )
         )
         self.broker = Broker(
             ToolTable(SPECS),

@@ -99,6 +99,22 @@ def test_sessions_that_share_a_world_get_results_that_their_own_calls_could_have
     assert len(runs) == len(set(runs)), "a result was claimed twice"
 
 
+@settings(max_examples=100, deadline=None)
+@given(task=tasks, seed=st.integers(0, 2**32), failing=st.sampled_from([0.0, 0.3]))
+def test_what_only_prepares_a_call_is_never_its_result(
+    task: list[list[tuple[str, int]]], seed: int, failing: float
+) -> None:
+    prepared = [[("write_warm_a", 0), ("write_dry_b", 1)], *task, [("write_dry_b", 0)], [("write_warm_a", 1)]]
+    agents, simulation = play(
+        {"s": prepared, "t": prepared}, Random(seed), _guesser(prepared, [], Random(seed)), failing=failing
+    )
+    assert all("would be done" not in line for agent in agents.values() for line in agent.transcript)
+    assert {seen.outcome for seen in simulation.seen if SPECS[seen.tool].effect.prepares} <= {
+        "executed",
+        "warmed",
+    }
+
+
 def _check_could_have_been(seen: Seen, simulation: Simulation) -> None:
     """DESIGN, promise 2: an instant within max_age of the confirmation, no conflicting write after it."""
     if not seen.tool.startswith("read"):
@@ -114,6 +130,7 @@ def _check_could_have_been(seen: Seen, simulation: Simulation) -> None:
 def test_the_simulation_does_use_what_ran_ahead() -> None:
     """Else the properties above would hold of a broker that never speculates."""
     task = [[("read_a", 1)], [("read_b", 1), ("read_all", 1)], [("write_a", 1)], [("read_a", 1)]] * 3
+    task += [[("write_warm_a", 1)], [("read_a", 2), ("write_dry_b", 1)]] * 2
     outcomes: set[str] = set()
     chained: Counter[str] = Counter()
     for seed in range(30):
@@ -122,5 +139,5 @@ def test_the_simulation_does_use_what_ran_ahead() -> None:
         )
         outcomes |= {seen.outcome for seen in simulation.seen}
         chained += simulation.core.broker.ledger.chained
-    assert outcomes == {"reused", "joined", "promoted", "executed"}
+    assert outcomes == {"reused", "joined", "promoted", "executed", "warmed"}
     assert chained["claimed"] > 5

@@ -73,6 +73,8 @@ SPECS = {
         _spec("write_a", Effect.NEVER, (), "a"),
         _spec("write_b", Effect.NEVER, (), "b"),
         _spec("write_all", Effect.NEVER, (), (GLOBAL_SCOPE,)),
+        _spec("write_warm_a", Effect.WARM, "a", "a"),
+        _spec("write_dry_b", Effect.DRY_RUN, (GLOBAL_SCOPE,), "b"),
     )
 }
 CLIENT_TOOLS = {
@@ -132,6 +134,10 @@ class World:
         """Every tool sees what is its session's own, too."""
         scopes = *(SCOPES if tool == "read_all" else (tool.removeprefix("read_"),)), own
         return json.dumps({"k": k, **{scope: self.values[scope] for scope in scopes}})
+
+    def prepare(self, tool: str, k: int, own: str) -> str:
+        """What `warm` and `dry_run` tools do ahead; nobody may ever see what they say of it."""
+        return f"{tool} {k} would be done: {self.values[own]}"
 
     def write(self, tool: str, k: int, own: str) -> str:
         for scope in written(tool, own):
@@ -386,6 +392,7 @@ class Simulation:
             error = ToolError("bad luck")
             self._at(self.now + length, lambda: self._tell(RunEnded(run, None, error)))
             return
+        fate["prepares"] = ahead and SPECS[tool].effect.prepares
         self._at(self.now + length * self._random.random(), lambda: self._touch(fate, tool, k))
         self._at(self.now + length, lambda: self._end_run(run, tool))
 
@@ -394,11 +401,11 @@ class Simulation:
             return
         fate["looked"] = self.now
         act = self.world.read if tool.startswith("read") else self.world.write
-        fate["text"] = act(tool, k, fate["own"])
+        fate["text"] = (self.world.prepare if fate["prepares"] else act)(tool, k, fate["own"])
 
     def _end_run(self, run: str, tool: str) -> None:
         fate = self._runs[run]
-        if tool.startswith("write"):
+        if tool.startswith("write") and not fate["prepares"]:
             self.world.writes.append((fate["begun"], self.now, frozenset(scopes_of(tool))))
         if fate["cancelled"]:
             return

@@ -25,6 +25,7 @@ READ = ToolSpec(
     inert=frozenset({"why"}),
 )
 WRITE = ToolSpec("write", "Write.", SCHEMA)
+BOOK = ToolSpec("book", "Book.", SCHEMA, effect=Effect.DRY_RUN)
 FUNCTION = object()
 
 

@@ -14,7 +14,7 @@ from paste_proxy.client.protocol import (
     offered,
 )
 from paste_proxy.tools.spec import Effect, ToolSpec
-from tests.client.desk import FUNCTION, Desk
+from tests.client.desk import BOOK, FUNCTION, Desk
 
 ALONE, JOINED = Alone.ALONE, Joined.JOINED
 
@@ -349,3 +349,20 @@ def test_what_no_message_holds_is_not_said() -> None:
     desk.machine.lost()
     [hello] = desk.connect()
     assert hello["ran"] == ["write"]
+
+
+@pytest.mark.parametrize("outcome", ["reused", "joined"])
+def test_what_only_prepared_a_call_is_never_given_out_whatever_the_proxy_says(outcome: str) -> None:
+    desk = connected()
+    desk.machine.offer([BOOK])
+    desk.hears("run", run="r1", tool="book", arguments={"k": 1}, session="s")
+    [run] = desk.started
+    desk.machine.began(run, FUNCTION, 0.0)
+    call = desk.calls(tool="book")
+    if outcome == "joined":
+        desk.hears("answer", call=1, outcome=outcome, run="r1", session="s")
+    desk.machine.ended(run, "nobody's", None, now=1.0)
+    if outcome == "reused":
+        desk.hears("answer", call=1, outcome=outcome, run="r1", session="s")
+    assert call.verdicts[-1] == ALONE
+    assert desk.machine.kept == 0

@@ -127,3 +127,13 @@ def test_values_are_alike_if_a_tool_could_not_tell_them_apart() -> None:
     for other in ([1.0], [True], [1, 1], (1,), {"0": 1}):
         assert not alike({"a": [1]}, {"a": other})
     assert not alike({"a": {"b": 1}}, {"a": {"c": 1}})
+
+
+def test_an_effect_that_prepares_needs_the_function_that_does_it() -> None:
+    with pytest.raises(WrapError, match="`warm` needs `ahead`"):
+        wrap([add], proxy=NOWHERE, effects={"add": "warm"})
+    with pytest.raises(WrapError, match="ahead: is run for the effects"):
+        wrap([look], proxy=NOWHERE, declared={"look": {"ahead": len}})
+    bound = bind_tool(look, {"effect": "dry_run", "ahead": len})
+    assert bound.prepare is not None
+    assert bound.spec.effect is Effect.DRY_RUN

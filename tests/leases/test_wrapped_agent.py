@@ -156,3 +156,35 @@ async def test_the_last_words_of_an_agent_are_said() -> None:
             while len(heard) < 2:  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.01)
         assert [one["say"] for one in heard] == ["hello", "claim"]
+
+
+@pytest.mark.parametrize("kind", ["async", "sync"])
+async def test_what_prepares_a_call_runs_ahead_at_the_client_and_the_call_comes_fresh(kind: str) -> None:
+    library = Library()
+    made = library.tools() if kind == "async" else library.sync_tools()
+    prepared: list[str] = []
+
+    async def prepare(book: str) -> str:
+        prepared.append(book)
+        return "nobody's"
+
+    def prepare_sync(book: str) -> str:
+        prepared.append(book)
+        return "nobody's"
+
+    ahead = prepare if kind == "async" else prepare_sync
+    async with running("find", "read") as (url, proxy):
+        plain = await agent(url, "emma", made)
+        before = len(library.runs)
+        declared = {"read": {"effect": "warm", "ahead": ahead}}
+        tools = wrap(made, proxy=url, effects={"find": "read"}, declared=declared)
+        async with asyncio.timeout(5):
+            while not proxy.runtime.core.tools.is_leased("read"):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert await agent(url, "emma", tools) == plain
+        reads = [one for one in library.runs[before:] if one.startswith("emma-")]
+        counted = await stats(url)
+    assert sorted(reads) == sorted(set(reads)), "each was read once, by its call"
+    assert set(prepared) <= set(reads)
+    assert counted["speculations"]["prepared_started"] == len(prepared) > 0
+    assert counted["hits"]["reused"] + counted["hits"]["joined"] == 0

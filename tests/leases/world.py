@@ -211,7 +211,7 @@ class Process:
         def touch() -> None:
             saw["looked"], saw["text"] = (
                 simulation.now,
-                simulation.touched(run.tool, run.arguments["k"], self.agent.own),
+                simulation.touched(run.tool, run.arguments["k"], self.agent.own, ahead=True),
             )
 
         simulation.later(length * simulation.random.random(), touch)
@@ -302,7 +302,9 @@ class LeasedSimulation(Simulation):
     def got(self, agent: Agent, text: str) -> None:
         self._got(agent, text)
 
-    def touched(self, tool: str, k: int, own: str) -> str:
+    def touched(self, tool: str, k: int, own: str, *, ahead: bool = False) -> str:
+        if ahead and SPECS[tool].effect.prepares:
+            return self.world.prepare(tool, k, own)
         act = self.world.read if tool.startswith("read") else self.world.write
         return act(tool, k, own)
 

@@ -23,7 +23,14 @@ def test_used_is_reused_and_joined_but_never_promoted() -> None:
     one.broker.ledger.hits.update({"reused": 3, "joined": 2, "promoted": 7, "executed": 5, "decided": 4})
     one.broker.ledger.unused.update({"speculative": 10, "decided": 6})
     figures = stats(one)
-    assert figures["hits"] == {"reused": 3, "joined": 2, "promoted": 7, "executed": 5, "decided": 4}
+    assert figures["hits"] == {
+        "reused": 3,
+        "joined": 2,
+        "promoted": 7,
+        "executed": 5,
+        "warmed": 0,
+        "decided": 4,
+    }
     assert figures["speculations"]["used"] == 5
     assert figures["unused_per_used"] == 2.0
     assert figures["speculations"]["decided_unused"] == 6

@@ -176,6 +176,7 @@ def _shown_default(key: str) -> str:
         "isolated": "no",
         "warm": "none",
         "close": "none",
+        "ahead": "none",
         "fingerprint": "none",
     }
     if key in shown:

@@ -139,3 +139,25 @@ class UnprintableError(Exception):
 
 def _raise(error: BaseException) -> NoReturn:
     raise error
+
+
+def _note_ahead(path: str) -> str:
+    with open(path, "a") as file:  # noqa: PTH123 - short
+        file.write(f"ahead {os.getpid()};")
+    return "nobody's"
+
+
+@tool(effect=Effect.WARM, ahead=_note_ahead)
+def note(path: str) -> str:
+    with open(path, "a") as file:  # noqa: PTH123 - short
+        file.write(f"run {os.getpid()};")
+    return "done"
+
+
+def _refuse(item: str) -> NoReturn:
+    raise ToolError(f"there is no {item}")
+
+
+@tool(effect=Effect.DRY_RUN, ahead=_refuse)
+def order(item: str) -> str:
+    return item

@@ -167,6 +167,15 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (_fine, {"fingerprint": _fine_async}, "fingerprint: must be a sync function"),
     (_fine, {"fingerprint": lambda: 1}, "fingerprint: does not take the tool's arguments"),
     (_with_context, {"fingerprint": lambda x: 1}, "fingerprint: it sees the arguments only"),
+    (_fine, {"effect": "staged"}, "effect: Invalid enum value 'staged'"),
+    (_fine, {"effect": "warm"}, "effect: `warm` needs `ahead`"),
+    (_fine, {"effect": "dry_run", "warm": _fine}, "effect: `dry_run` needs `ahead`"),
+    (_fine, {"effect": "read", "writes": (), "ahead": _fine}, "ahead: is run for the effects `warm` and"),
+    (_fine, {"effect": "warm", "ahead": 1}, "ahead: must be a function"),
+    (_fine, {"effect": "warm", "ahead": _fine_async}, "ahead: must be async as the tool is"),
+    (_fine_async, {"effect": "warm", "ahead": _fine}, "ahead: must be async as the tool is"),
+    (_fine, {"effect": "warm", "ahead": lambda: 1}, "ahead: does not take the tool's arguments"),
+    (_with_context, {"effect": "warm", "ahead": lambda x: 1}, "ahead: does not take the tool's arguments"),
 ]
 
 
@@ -196,3 +205,12 @@ def test_declaring_runs_and_registers_nothing() -> None:
         explode()
 
     assert isinstance(quiet, Tool)
+
+
+def test_what_runs_ahead_in_a_tool_s_place_leaves_what_it_writes_as_it_is() -> None:
+    @tool(effect="dry_run", writes={"orders"}, ahead=lambda context, item: (context.tenant, item))
+    def order(context: RunContext, item: str) -> str:
+        return item
+
+    assert (order.spec.effect, order.spec.writes) == (Effect.DRY_RUN, frozenset({"orders"}))
+    assert order.prepare(RunContext("us", "s"), {"item": "tea"}) == ("us", "tea")

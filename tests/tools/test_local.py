@@ -16,7 +16,7 @@ from paste_proxy.tools import Effect, tool
 from paste_proxy.tools.ahead import ahead_now
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
-from paste_proxy.tools.ports import Executor, Output, Run
+from paste_proxy.tools.ports import Executor, Output, Run, RunContext
 from tests.tools.conftest import AUTHORITATIVE, SPECULATIVE, ignore, number_in, processes_of
 
 MakeRun = Callable[..., Run]
@@ -296,3 +296,38 @@ def test_a_fingerprint_that_fails_equals_no_other() -> None:
     taken += [executor.fingerprint("read", {}), executor.fingerprint("read", {"name": "a"})]
     assert None not in taken
     assert len(set(taken)) == len(taken)
+
+
+async def test_what_prepares_a_call_runs_ahead_in_its_place(
+    executor: LocalExecutor, make_run: MakeRun, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes"
+    ahead = await executor.run(make_run("note", SPECULATIVE, path=str(file)), ignore)
+    assert ahead.body == b"", "what it returns is no result"
+    asked = await executor.run(make_run("note", AUTHORITATIVE, path=str(file)), ignore)
+    [first, second, _] = file.read_text().split(";")
+    assert asked.body == b"done"
+    assert first.startswith("ahead ")
+    assert second == f"run {os.getpid()}"
+    assert first != f"ahead {os.getpid()}", "it can be stopped, so it is in a process of its own"
+    with pytest.raises(ToolError, match="there is no tea"):
+        await executor.run(make_run("order", SPECULATIVE, item="tea"), ignore)
+
+
+async def test_what_prepares_an_async_tool_runs_where_the_tool_does(make_run: MakeRun) -> None:
+    warmed: list[str] = []
+
+    async def connect(context: RunContext, host: str) -> None:
+        warmed.append(f"{context.session} {host}")
+
+    @tool(effect="warm", ahead=connect)
+    async def ask(context: RunContext, host: str) -> list[str]:
+        return [*warmed, context.tenant]
+
+    executor = LocalExecutor(Registry([ask]))
+    assert (await executor.run(make_run("ask", SPECULATIVE, host="a"), ignore)).body == b""
+    assert _value(await executor.run(make_run("ask", AUTHORITATIVE, host="a"), ignore)) == [
+        "session a",
+        "tenant",
+    ]
+    await executor.close()

@@ -185,3 +185,16 @@ def test_as_a_person_would(tmp_path: Path) -> None:
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert len(wrong.stderr.splitlines()) == 1
     assert wrong.stderr.startswith("paste-proxy: ")
+
+
+def test_what_prepares_a_call_is_tried_and_not_compared(tmp_path: Path) -> None:
+    file = tmp_path / "booking.py"
+    file.write_text(
+        "from paste_proxy.tools import tool\n"
+        "@tool(effect='warm', ahead=lambda room: None, timeout=9, writes={'rooms'})\n"
+        "def book(room: str) -> str:\n"
+        "    'Book a room.'\n"
+        "    return room\n"
+    )
+    code, told = ran(str(file), "book", '{"room": "7"}')
+    assert (code, told["same"], told["result"], len(told["runs"])) == (0, None, "7", 2)
