@@ -5,7 +5,7 @@ import errno
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -85,7 +85,7 @@ def build(
     registry = load_plugins(config.plugins)
     client = Client(config.http.targets, "http.targets")
     operations = http_operations(config, client.guard, documents, os.environ)
-    declared = {**registry.specs, **_distinct(operations, registry)}
+    declared = {**registry.specs, **_distinct(operations, registry, config.http_tools)}
     _check_allowed(config, declared)
     specs = _as_declared(config, declared)
     _note_unknown_tools(config, specs)
@@ -130,16 +130,22 @@ def _stop_holding(runtime: Runtime) -> Callable[[web.Application], Awaitable[Non
     return stop
 
 
-def _distinct(operations: Iterable[Operation], registry: Registry) -> dict[str, ToolSpec]:
-    """The declarations of HTTP tools; a name that a plugin has, too, would be one of them by chance."""
+def _distinct(
+    operations: Iterable[Operation], registry: Registry, written: Collection[str]
+) -> dict[str, ToolSpec]:
+    """The declarations of HTTP tools; a name that a plugin has, too, would be one of them by chance.
+
+    `written`: the names of those that are in the configuration; the others come from OpenAPI documents.
+    """
     specs: dict[str, ToolSpec] = {}
     for operation in operations:
         name = operation.spec.name
         if name in registry or name in specs:
-            owner = f"a tool of {registry[name].place}" if name in registry else "another HTTP tool"
-            raise ConfigError(
-                f"{name} is the name of {owner}, too: rename it, or set openapi.NAME.prefix", param=name
-            )
+            owner, advice = "another HTTP tool", "set openapi.NAME.prefix for its document"
+            if name in registry:
+                owner = f"a tool of {registry[name].place}"
+                advice = "rename it in http_tools" if name in written else advice
+            raise ConfigError(f"{name} is the name of {owner}, too: {advice}", param=name)
         specs[name] = operation.spec
     return specs
 

@@ -105,8 +105,22 @@ async def test_what_the_server_forbids_to_keep_is_asked_again(headers: dict[str,
 
 def test_a_name_is_one_tool_s(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text("from paste_proxy.tools import tool\n@tool\ndef find() -> None: ...\n")
-    with pytest.raises(ConfigError, match=r"find is the name of a tool of \S+p\.py:\d, too"):
+    with pytest.raises(
+        ConfigError, match=r"find is the name of a tool of \S+p\.py:\d, too: rename it in http_tools$"
+    ):
         build(configured("http://127.0.0.1:1/", plugins=[{"path": str(tmp_path / "p.py")}]))
+
+
+def test_a_name_in_a_document_is_changed_by_its_prefix(tmp_path: Path) -> None:
+    (tmp_path / "api.yaml").write_text(
+        "openapi: 3.1.0\nservers: [{url: 'http://127.0.0.1:1'}]\npaths: {/x: {get: {operationId: find}}}"
+    )
+    shop = {"document": str(tmp_path / "api.yaml"), "include": ["find"]}
+    with pytest.raises(
+        ConfigError, match=r"find is the name of another HTTP tool, too: set openapi\.NAME\.prefix"
+    ):
+        build(configured("http://127.0.0.1:1/", openapi={"shop": shop}))
+    build(configured("http://127.0.0.1:1/", openapi={"shop": shop | {"prefix": "shop_"}}))
 
 
 def test_what_is_allowed_or_inert_must_be_there() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import keyword
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,11 @@ def new_command(name: str, folder: Path) -> None:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ConfigError(
             f"{name!r} can't name a plugin: small letters, digits and `_`, at most 40", param="NAME"
+        )
+    if name in sys.stdlib_module_names:
+        raise ConfigError(
+            f"{name!r} is a module of Python's own, which {name}.py would hide: choose another name",
+            param="NAME",
         )
     file = folder / f"{name}.py"
     try:

@@ -83,6 +83,13 @@ def test_what_can_t_be_a_module_is_refused(tmp_path: Path, name: str) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", ["json", "email", "asyncio"])
+def test_a_module_of_python_s_own_is_not_hidden(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{name}' is a module of Python's own, which {name}.py would hide"):
+        asked("new", name, "--folder", str(tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_seldom_meant_is_told(careless: str) -> None:
     text = asked("check", careless).output
     assert "warning: reads everything: every write" in text

@@ -116,9 +116,16 @@ def _document(key: str, text: bytes) -> dict[str, Any]:
             raise ConfigError(f"{key}: neither JSON nor YAML: {reason}", param=key) from error
     version = document.get("openapi") if isinstance(document, dict) else None
     if not isinstance(version, str) or not version.startswith("3."):
-        said = "Swagger 2.0" if isinstance(document, dict) and "swagger" in document else f"openapi: {version}"
-        raise ConfigError(f"{key}: {said}: only OpenAPI 3 documents are read; converters exist", param=key)
+        raise ConfigError(f"{key}: {_not_openapi_3(document)}", param=key)
     return dict(document)
+
+
+def _not_openapi_3(document: object) -> str:
+    if isinstance(document, dict) and "swagger" in document:
+        return "Swagger 2.0: only OpenAPI 3 is read; converters exist"
+    if isinstance(document, dict) and "openapi" in document:
+        return f"openapi: {document['openapi']}: only versions 3.x are read"
+    return "no OpenAPI document: it has no key `openapi` with its version, as in `openapi: 3.1.0`"
 
 
 def _operations(document: dict[str, Any]) -> Iterator[Found]:

@@ -156,8 +156,10 @@ GET = "paths|/pets/{id}|get|parameters"
 @pytest.mark.parametrize(
     ("text", "keys", "why"),
     [
-        (b"swagger: '2.0'", {}, "document: Swagger 2.0: only OpenAPI 3"),
-        (b"[]", {}, "document: openapi: None: only OpenAPI 3"),
+        (b"swagger: '2.0'", {}, "document: Swagger 2.0: only OpenAPI 3 is read; converters exist"),
+        (b"openapi: 4.0.0", {}, "document: openapi: 4.0.0: only versions 3.x are read$"),
+        (b"[]", {}, "document: no OpenAPI document: it has no key `openapi`"),
+        (b"paths: {}", {}, "document: no OpenAPI document: it has no key `openapi`"),
         (b"{a: [", {}, "document: neither JSON nor YAML"),
         (b"\xff", {}, "document: neither JSON nor YAML"),
         (
