@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from paste_proxy.access.access import Access
-from paste_proxy.backends.reach import reach_backends
+from paste_proxy.backends.reach import Reachability, reach_backends
 from paste_proxy.clock import SystemClock
 from paste_proxy.config import Config
 from paste_proxy.core import Core
@@ -116,7 +116,8 @@ def build(
     ToolPlane(runtime, tools, config, access).add_routes(app)
     limit = config.limits.clients
     LeaseEndpoint(runtime, leases, guard=guard, access=access, limit=limit).add_routes(app)
-    ObserveRoutes(runtime, counters, guard, access).add_to(app)
+    reachability = Reachability(config, clock.now)
+    ObserveRoutes(runtime, counters, guard, access, reachability.is_any_up).add_to(app)
     LlmPlane(runtime, config, counters, access).add_routes(app)
     return Proxy(app, runtime, counters, config)
 

@@ -1,6 +1,7 @@
-"""Is there anybody at the backends' addresses? Asked once, at the start."""
+"""Is there anybody at the backends\' addresses? Asked at the start, and by `/paste/ready`."""
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from paste_proxy.config import BackendConfig, Config
@@ -8,6 +9,10 @@ from paste_proxy.errors import BackendUnreachableError
 
 RETRY_S = 1.0
 """Between attempts while waiting: an engine loads its model for minutes."""
+FRESH_S = 1.0
+"""How long an answer holds: probes come every few seconds, and who floods us with them floods no backend."""
+PROBE_TIMEOUT_S = 0.8
+"""Less than the second that Kubernetes' probes wait: who is still asked when they give up looks down himself."""
 
 
 async def reach_backends(config: Config) -> None:
@@ -26,7 +31,7 @@ async def reach_backends(config: Config) -> None:
 
 async def _failure(config: BackendConfig, where: str) -> BackendUnreachableError | None:
     try:
-        await _connect(config)
+        await _connect(config, config.connect_timeout_s)
     except OSError as error:
         return BackendUnreachableError(
             f"the backend at {config.url} can't be reached: {_reason(error, where)}; start it first, or have "
@@ -36,10 +41,36 @@ async def _failure(config: BackendConfig, where: str) -> BackendUnreachableError
     return None
 
 
-async def _connect(config: BackendConfig) -> None:
+class Reachability:
+    """Whether a backend accepts connections, for probes that come as they like."""
+
+    def __init__(self, config: Config, now: Callable[[], float]) -> None:
+        self._backends = tuple(config.all_backends.values())
+        self._now = now
+        self._asking = asyncio.Lock()
+        self._at = float("-inf")
+        self._up = False
+
+    async def is_any_up(self) -> bool:
+        async with self._asking:
+            if self._now() - self._at >= FRESH_S:
+                self._up = any(await asyncio.gather(*map(_accepts, self._backends)))
+                self._at = self._now()
+            return self._up
+
+
+async def _accepts(config: BackendConfig) -> bool:
+    try:
+        await _connect(config, PROBE_TIMEOUT_S)
+    except OSError:
+        return False
+    return True
+
+
+async def _connect(config: BackendConfig, timeout_s: float) -> None:
     url = urlsplit(config.url)
     port = url.port or (443 if url.scheme == "https" else 80)
-    async with asyncio.timeout(config.connect_timeout_s):
+    async with asyncio.timeout(timeout_s):
         _, writer = await asyncio.open_connection(url.hostname, port)
     writer.close()
 

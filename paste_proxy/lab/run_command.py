@@ -13,6 +13,7 @@ import orjson
 from paste_proxy.errors import ConfigError
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
+from paste_proxy.lab.engine_command import engine_command
 from paste_proxy.lab.garbage import rare_collections
 from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
@@ -340,5 +341,6 @@ def lab() -> None:
 
 lab.add_command(run)
 lab.add_command(calibrate_command)
+lab.add_command(engine_command)
 lab.add_command(live_command)
 lab.add_command(predict_command)

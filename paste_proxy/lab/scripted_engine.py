@@ -239,11 +239,10 @@ async def serve(engines: int, time_scale: float) -> None:
             await runner.cleanup()
 
 
-async def listen(runner: web.AppRunner) -> str:
-    """Listen on a free port of the loopback interface; its address."""
+async def listen(runner: web.AppRunner, host: str = "127.0.0.1", port: int = 0) -> str:
+    """Listen, on a free port of the loopback interface if nothing else is said; its address."""
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    await web.TCPSite(runner, host, port).start()
     host, port = runner.addresses[0][:2]
     return f"http://{host}:{port}"
 

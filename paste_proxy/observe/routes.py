@@ -1,8 +1,8 @@
-"""The proxy's own pages: /paste/health, /paste/metrics, /paste/v1/stats, /paste/v1/shadow,
+"""The proxy's own pages: /paste/health, /paste/ready, /paste/metrics, /paste/v1/stats, /paste/v1/shadow,
 /paste/v1/speculation, /paste/v1/sessions, /paste/v1/sessions/{id}.
 
-Those about sessions tell what agents do: web pages are kept away from them, as from the tools. Health and
-metrics are open to any `Host` and `Origin`: probes and Prometheus ask by the address of a pod or a service,
+Those about sessions tell what agents do: web pages are kept away from them, as from the tools. Health, ready
+and metrics are open to any `Host` and `Origin`: probes and Prometheus ask by the address of a pod or a service,
 and what they are told is a version and sums.
 """
 
@@ -57,9 +57,11 @@ class ObserveRoutes:
         relay: RelayCounters,
         guard: Guard,
         access: Access,
+        is_backend_up: Callable[[], Awaitable[bool]],
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`wall`: seconds since 1970, for people to read; the core's clock has no zero."""
+        self._is_backend_up = is_backend_up
         self._wall = wall
         self._runtime = runtime
         self._relay = relay
@@ -68,6 +70,7 @@ class ObserveRoutes:
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/paste/health", self.health)
+        app.router.add_get("/paste/ready", self.ready)
         app.router.add_get("/paste/metrics", self._answering(self._for_all(self.metrics)))
         app.router.add_get("/paste/v1/stats", self._guarded(self._for_all(self.stats)))
         app.router.add_get("/paste/v1/shadow", self._guarded(self._for_all(self.shadow)))
@@ -106,8 +109,21 @@ class ObserveRoutes:
 
     async def health(self, request: web.Request) -> web.Response:
         """200 while the proxy serves; `core` says whether it still speculates."""
-        core = "failed" if self._runtime.failed else "ok"
-        return _json({"status": "ok", "version": paste_proxy.__version__, "core": core})
+        return _json({"status": "ok", "version": paste_proxy.__version__, "core": self._core()})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        """200 while a turn that comes now would be served, and with all that the proxy can do; else 503."""
+        up = await self._is_backend_up()
+        ready = up and not self._runtime.failed
+        told = {
+            "status": "ready" if ready else "not ready",
+            "core": self._core(),
+            "backend": "up" if up else "down",
+        }
+        return _json(told, 200 if ready else 503)
+
+    def _core(self) -> str:
+        return "failed" if self._runtime.failed else "ok"
 
     async def metrics(self, request: web.Request) -> web.Response:
         self._runtime.tell(TimePassed())  # what time alone ends counts, too

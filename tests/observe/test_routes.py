@@ -1,5 +1,6 @@
 """Who may read the proxy's own pages: web pages of other hosts learn nothing of sessions."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -31,13 +32,30 @@ STRANGERS = [
 ]
 
 
-async def asked(path: str, headers: dict[str, str], *, listen_host: str = "127.0.0.1") -> tuple[int, str]:
+async def never_asked() -> bool:
+    """Of a backend, by pages that have nothing to do with one."""
+    raise AssertionError
+
+
+async def asked(
+    path: str,
+    headers: dict[str, str],
+    *,
+    listen_host: str = "127.0.0.1",
+    backend_up: bool = True,
+    failed: bool = False,
+) -> tuple[int, str]:
     """Status and text."""
+
+    async def is_up() -> bool:
+        return backend_up
+
     clock: Any = None
     runtime = Runtime(Core(ToolTable(SPECS), Config(), Guesses()), FakeExecutor(), clock)
     app = web.Application()
     access = Access(Config(), {}, lambda: 0.0)
-    ObserveRoutes(runtime, RelayCounters(), Guard(listen_host), access).add_to(app)
+    runtime.failed = failed
+    ObserveRoutes(runtime, RelayCounters(), Guard(listen_host), access, is_up).add_to(app)
     async with (
         serving(app) as base,
         aiohttp.ClientSession(base) as client,
@@ -58,10 +76,26 @@ async def test_pages_of_other_hosts_are_refused(
     assert f'"code":"{code}"' in said[1]
 
 
-@pytest.mark.parametrize("path", ["/paste/health", "/paste/metrics"])
+@pytest.mark.parametrize("path", ["/paste/health", "/paste/ready", "/paste/metrics"])
 @pytest.mark.parametrize(("headers", "_status", "_code"), STRANGERS)
 async def test_probes_may_use_any_name(path: str, headers: dict[str, str], _status: int, _code: str) -> None:
     assert (await asked(path, headers))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("backend_up", "failed", "status", "told"),
+    [
+        (True, False, 200, {"status": "ready", "core": "ok", "backend": "up"}),
+        (False, False, 503, {"status": "not ready", "core": "ok", "backend": "down"}),
+        (True, True, 503, {"status": "not ready", "core": "failed", "backend": "up"}),
+    ],
+)
+async def test_ready_is_what_has_its_core_and_its_backend(
+    *, backend_up: bool, failed: bool, status: int, told: dict[str, str]
+) -> None:
+    said = await asked("/paste/ready", {}, backend_up=backend_up, failed=failed)
+    assert (said[0], json.loads(said[1])) == (status, told)
+    assert (await asked("/paste/health", {}, backend_up=backend_up, failed=failed))[0] == 200
 
 
 @pytest.mark.parametrize("headers", [{}, {"host": "localhost:1"}, {"origin": "http://localhost:3000"}])
@@ -89,7 +123,9 @@ async def listed() -> AsyncIterator[Callable[[str], Awaitable[tuple[int, Any]]]]
     app = web.Application()
     guard = Guard("127.0.0.1")
     access = Access(Config(), {}, clock.now)
-    ObserveRoutes(runtime, RelayCounters(), guard, access, wall=lambda: NOON + clock.now()).add_to(app)
+    ObserveRoutes(runtime, RelayCounters(), guard, access, never_asked, wall=lambda: NOON + clock.now()).add_to(
+        app
+    )
     async with serving(app) as base, aiohttp.ClientSession(base) as client:
 
         async def ask(query: str) -> tuple[int, Any]:

@@ -18,6 +18,7 @@ from paste_proxy.runtime import Runtime
 from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.gateway.servers import serving
+from tests.observe.test_routes import never_asked
 from tests.test_runtime import FakeExecutor, Guesses
 
 PATH = "/paste/v1/speculation"
@@ -29,7 +30,7 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
     runtime = Runtime(Core(ToolTable(SPECS), config, Guesses()), FakeExecutor(), VirtualClock())
     app = web.Application()
     access = Access(config, {}, lambda: 0.0)
-    ObserveRoutes(runtime, RelayCounters(), Guard("127.0.0.1"), access).add_to(app)
+    ObserveRoutes(runtime, RelayCounters(), Guard("127.0.0.1"), access, never_asked).add_to(app)
     async with serving(app) as base, aiohttp.ClientSession(base) as session:
         yield session
 
