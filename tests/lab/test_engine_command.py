@@ -20,9 +20,8 @@ async def test_it_serves_until_it_is_told_to_stop() -> None:
         assert process.stdout is not None
         said = (await process.stdout.readline()).decode().split()
         assert said[:2] == ["listening", "on"]
-        async with aiohttp.ClientSession() as http:
-            async with http.get(said[2].rstrip(":") + "/health") as reply:
-                assert (reply.status, reply.headers["Server"]) == (200, "paste-proxy-scripted-engine")
+        async with aiohttp.ClientSession() as http, http.get(said[2].rstrip(":") + "/health") as reply:
+            assert (reply.status, reply.headers["Server"]) == (200, "paste-proxy-scripted-engine")
     finally:
         process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
