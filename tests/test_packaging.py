@@ -22,5 +22,4 @@ def test_every_package_is_installed() -> None:
 def test_every_plugin_is_an_entry_point() -> None:
     listed = pyproject()["project"]["entry-points"]["paste_proxy.plugins"]
     present = {file.stem for file in (ROOT / "plugins").glob("[!_]*.py")}
-    demo = {"demo": "paste_proxy.lab.remote"}
-    assert listed == {name: f"paste_proxy_plugins.{name}" for name in present} | demo
+    assert listed == {name: f"paste_proxy_plugins.{name}" for name in present}

@@ -12,7 +12,7 @@ RETRY_S = 1.0
 FRESH_S = 1.0
 """How long an answer holds: probes come every few seconds, and who floods us with them floods no backend."""
 PROBE_TIMEOUT_S = 0.8
-"""Less than the second that Kubernetes' probes wait: who is still asked when they give up looks down himself."""
+"""Less than the second that Kubernetes' probes wait: who is still asked then looks down himself."""
 
 
 async def reach_backends(config: Config) -> None:

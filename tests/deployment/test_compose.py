@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from compose_spec import ComposeSpecification, PyOptions
+from compose_spec import PyOptions
+from compose_spec.models import ComposeSpecification
 
 from tests.deployment.compose import KEYS, PROFILES, ROOT, VARIABLE, example, filled, services, text
 from tests.deployment.dockerfile import read_stages
@@ -73,6 +74,21 @@ def test_every_variable_is_in_the_example_with_its_default() -> None:
 
 def test_every_variable_is_documented() -> None:
     assert [name for name in example() if f"`{name}`" not in OPERATIONS] == []
+
+
+@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="needs docker-compose: Debian has it")
+def test_keys_may_be_written_behind_the_example(tmp_path: Path) -> None:
+    """As README does: a later line counts, though the example has an empty one."""
+    shutil.copy(ROOT / "docker-compose.yml", tmp_path)
+    lines = "".join(f"{name}={value}\n" for name, value in KEYS.items())
+    (tmp_path / ".env").write_text(
+        (ROOT / ".env.example").read_text(encoding="utf-8") + lines, encoding="utf-8"
+    )
+    known = subprocess.run(
+        ["docker-compose", "config"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert known.returncode == 0, known.stderr
+    assert yaml.safe_load(known.stdout)["services"]["paste-proxy"]["environment"] == KEYS
 
 
 def test_no_key_is_in_the_example() -> None:

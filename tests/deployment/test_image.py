@@ -185,7 +185,8 @@ async def test_the_profile_cpu_runs_with_it(installed: Installed) -> None:
     home.mkdir()
     config = folder / "config.yaml"
     mounted = (ROOT / "configs/compose-cpu.yaml").read_text(encoding="utf-8")
-    config.write_text(mounted.replace(FINAL.one("VOLUME"), str(home)), encoding="utf-8")
+    moved = mounted.replace(FINAL.one("VOLUME"), str(home)).replace(PREFIX, str(installed.folder))
+    config.write_text(moved, encoding="utf-8")
     async with container(installed, ["lab", "engine", "--port", "0"], home) as (engine, engine_process):
         arguments = [*FINAL.command("CMD")[:-1], str(config), "--backend", engine, "--port", "0"]
         async with container(installed, arguments, home) as (url, process):
