@@ -92,7 +92,8 @@ class Bench:
     def tap(self, api: Api = Api.CHAT, text: TextReader | None = None) -> Tap:
         """At the beginning of the reply."""
         turn = TurnHandle(self._runtime, self._turn)
-        tap = Tap(turn, self.counters, Failures(self.counters), 1 << 24, api, lambda: text, TOOLS)
+        tap = Tap(turn, self.counters, Failures(self.counters), 1 << 24, api, TOOLS)
+        tap.aim(lambda: text)
         fields = ((b"content-type", b"text/event-stream; charset=utf-8"),)
         tap.opened(ReplyHead(200, b"OK", fields, chunked=True, length=None, keep_alive=True))
         return tap

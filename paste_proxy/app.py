@@ -117,8 +117,9 @@ def build(
     limit = config.limits.clients
     LeaseEndpoint(runtime, leases, guard=guard, access=access, limit=limit).add_routes(app)
     reachability = Reachability(config, clock.now)
-    ObserveRoutes(runtime, counters, guard, access, reachability.is_any_up).add_to(app)
-    LlmPlane(runtime, config, counters, access).add_routes(app)
+    plane = LlmPlane(runtime, config, counters, access)
+    ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
+    plane.add_routes(app)
     return Proxy(app, runtime, counters, config)
 
 

@@ -20,6 +20,8 @@ from paste_proxy.errors import PasteError, SupersededError, UnknownToolError
 from paste_proxy.events import (
     AnswerCall,
     BackendDown,
+    BackendDraining,
+    BackendRemoved,
     BackendTold,
     BackendUp,
     CallAbandoned,
@@ -102,6 +104,8 @@ class Core:
             TurnClosed: self._turn_closed,
             BackendUp: lambda event, now: self.placing.up(event.backend, event.capacity),
             BackendDown: lambda event, now: self.placing.down(event.backend),
+            BackendDraining: lambda event, now: self.placing.drain(event.backend, on=event.on),
+            BackendRemoved: lambda event, now: self.placing.remove(event.backend),
             BackendTold: lambda event, now: self.placing.told(event.backend, event.load),
             CallRequested: self._call_requested,
             CallAbandoned: self._call_abandoned,
@@ -151,8 +155,9 @@ class Core:
         self.turns.requested(event.turn, event.identity, event.request, now)
         session = self.turns.session_of_turn(event.turn)
         parent = self.turns.sessions.get(session.parent) if session is not None else None
+        near = parent.home if parent is not None else self.turns.home_of(event.identity)
         arrived = first.arrived if first is not None else None
-        self.placing.requested(event.turn, session, parent, arrived, event.identity.priority)
+        self.placing.requested(event.turn, session, near, arrived, event.identity.priority)
         if self.queue.arrived(event.turn) is not None:
             self.holds.requested(event.turn, event.attempt, same, now, first)
 

@@ -109,6 +109,19 @@ class BackendTold(msgspec.Struct, frozen=True):
     """None: not any more."""
 
 
+class BackendDraining(msgspec.Struct, frozen=True):
+    """No session shall come to it (any more); those that are there may stay."""
+
+    backend: str
+    on: bool
+
+
+class BackendRemoved(msgspec.Struct, frozen=True):
+    """It is no longer configured."""
+
+    backend: str
+
+
 class CallRequested(msgspec.Struct, frozen=True):
     """An authoritative call reached the gateway. `arguments` is the raw JSON text."""
 
@@ -199,6 +212,8 @@ Event: TypeAlias = (
     | BackendUp
     | BackendDown
     | BackendTold
+    | BackendDraining
+    | BackendRemoved
     | CallRequested
     | CallAbandoned
     | RunBegan

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from paste_proxy.errors import BackendUnreachableError
 from paste_proxy.events import AdmitTurn, Decision, FailTurn
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
@@ -25,6 +27,19 @@ class _Turn:
     """Backends that did not take it."""
 
 
+class Counts(msgspec.Struct):
+    """Of one backend, since the start."""
+
+    turns: int = 0
+    """Sent to it, or begun to be."""
+    refused: int = 0
+    """Of those, such that it did not take."""
+    retries: int = 0
+    """Turns that another refused before."""
+    spills: int = 0
+    """New sessions whose first choice had too much to do."""
+
+
 class Placing:
     def __init__(self, backends: Iterable[str], queue: JointQueue, decide: Callable[[Decision], None]) -> None:
         self.placement = Placement(backends, self._load)
@@ -35,6 +50,7 @@ class Placing:
         """Turns that wait or run, by backend."""
         self._others: dict[str, int] = {}
         """Turns at each backend that are none of ours, as it says."""
+        self.counts: dict[str, Counts] = {backend: Counts() for backend in backends}
 
     # -- turns --------------------------------------------------------------------------------------------
 
@@ -42,17 +58,19 @@ class Placing:
         self,
         turn: str,
         session: SessionState | None,
-        parent: SessionState | None,
+        near: str | None = None,
         arrived: int | None = None,
         priority: int = 0,
     ) -> None:
-        """`arrived`: the place in the queue's order that it takes over. `priority`: as its client hints."""
+        """`near`: the backend of a session that began alike, if any. `arrived`: the place in the queue's order
+        that it takes over. `priority`: as its client hints."""
         self._turns[turn] = _Turn(session, priority)
-        self._place(turn, parent.home if parent is not None else None, arrived)
+        self._place(turn, near, arrived)
 
     def admitted(self, item: Waiting, held_s: float | None = None) -> None:
         placed = self._turns[item.id]
         placed.waits, placed.runs = False, True
+        self._of(placed.backend).turns += 1
         band = self.placement.capacity(placed.backend).priority
         priority = in_band(band, placed.priority) if band is not None else None
         session = placed.session.id if placed.session is not None else ""
@@ -63,6 +81,7 @@ class Placing:
         if placed is None or not placed.runs:
             return
         placed.refused.add(placed.backend)
+        self._of(placed.backend).refused += 1
         self._leave(turn, placed)
         self._place(turn)
 
@@ -75,12 +94,15 @@ class Placing:
         placed = self._turns[turn]
         session = placed.session
         home = session.home if session is not None else None
-        chosen = self.placement.choose(session.id if session is not None else "", home, near, placed.refused)
+        chosen = self.placement.choose(_name(session), home, near, placed.refused)
         if chosen is None:
             self._decide(FailTurn(turn, BackendUnreachableError("no backend is left that could take the turn")))
             return
         if session is not None:
             session.home = chosen.backend
+        if placed.refused:
+            self._of(chosen.backend).retries += 1
+        self._of(chosen.backend).spills += chosen.spilled
         placed.backend, placed.waits = chosen.backend, True
         self._at[chosen.backend] = self._at.get(chosen.backend, 0) + 1
         self._queue.add(turn, turn_lane(chosen.backend), RunClass.AUTHORITATIVE, arrived=arrived)
@@ -95,6 +117,13 @@ class Placing:
         placed.waits = placed.runs = False
         self._at[placed.backend] -= 1
 
+    def _of(self, backend: str) -> Counts:
+        return self.counts.setdefault(backend, Counts())
+
+    def live(self, backend: str) -> int:
+        """Turns that wait for it or run there."""
+        return self._at.get(backend, 0)
+
     def _load(self, backend: str) -> float:
         return self._at.get(backend, 0) + self._others.get(backend, 0)
 
@@ -105,6 +134,17 @@ class Placing:
 
     def down(self, backend: str) -> None:
         self.placement.down(backend)
+        if self.placement.any_up:
+            self._move_waiting(backend)
+
+    def drain(self, backend: str, *, on: bool) -> None:
+        self.placement.drain(backend, on=on)
+
+    def remove(self, backend: str) -> None:
+        """What runs there comes to its end; what waits goes elsewhere."""
+        self.placement.remove(backend)
+        self._others.pop(backend, None)
+        self.counts.pop(backend, None)
         self._move_waiting(backend)
 
     def told(self, backend: str, load: BackendLoad | None) -> None:
@@ -114,9 +154,16 @@ class Placing:
         self._others[backend] = max(0, load.running + load.waiting - self._queue.under_way(turn_lane(backend)))
 
     def _move_waiting(self, backend: str) -> None:
-        """What waits for it goes elsewhere, unless there is nowhere else."""
+        """What waits for it goes elsewhere."""
         for turn, placed in list(self._turns.items()):
             if placed.waits and placed.backend == backend:
                 arrived = self._queue.arrived(turn)
                 self._leave(turn, placed)
                 self._place(turn, arrived=arrived)
+
+
+def _name(session: SessionState | None) -> str:
+    """What leads it to a backend: the client's own name, so that it leads there after a restart, too."""
+    if session is None:
+        return ""
+    return f"{session.tenant}/{session.name}" if session.name else session.id

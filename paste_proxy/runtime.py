@@ -249,6 +249,10 @@ class Runtime:
         finally:
             del self._admissions[event.turn]
 
+    def home(self, identity: Identity) -> str | None:
+        """The backend of the session that is named; None where that is not known."""
+        return None if self.failed else self.core.turns.home_of(identity)
+
     async def call(self, call: ToolCall) -> ToolAnswer:
         """Raises a `PasteError`. Cancelling the awaiting task means that the caller left."""
         call_id = f"call-{next(self._ids)}"

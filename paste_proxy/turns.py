@@ -391,6 +391,12 @@ class Turns:
         named = self.table.by_name(identity.tenant, identity.session) if identity.session else None
         return self.ties.claim(identity.tenant, tool, canonical, call_id=call_id, named=named)
 
+    def home_of(self, identity: Identity) -> str | None:
+        """The backend of the session that a request names, the latest of that name that has one."""
+        named = reversed(self.table.by_name(identity.tenant, identity.session))
+        homes = (self.sessions[one].home for one in named if one in self.sessions)
+        return next((home for home in homes if home is not None), None)
+
     def expire(self, now: float) -> None:
         self.expectations.expire(now)
         for session in self.table.expire(now):

@@ -84,7 +84,7 @@ ALLOWED: dict[str, set[str]] = {
     "client": {*LEAVES, "tools"},
     "mcp_wrap": {*LEAVES, "client", "gateway", "tools"},
     "leases": {*LEAVES, "access", "client", "events", "runtime", "sessions", "tools"},
-    "proxy": {*LEAVES, "access", "backends", "events", "grammar", "runtime", "sessions"},
+    "proxy": {*LEAVES, "access", "backends", "events", "grammar", "runtime", "schedule", "sessions"},
     "gateway": {*LEAVES, "access", "events", "runtime", "sessions", "tools"},
     "observe": {
         *LEAVES,
@@ -93,6 +93,7 @@ ALLOWED: dict[str, set[str]] = {
         "broker",
         "core",
         "holds",
+        "placing",
         "predict",
         "runtime",
         "sessions",

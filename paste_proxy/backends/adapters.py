@@ -46,6 +46,8 @@ class Backend(msgspec.Struct, frozen=True):
     """`logprobs: true` makes a chat stream tell every token as it is made, also what a parser holds back."""
     key_header: str = ""
     """Where alone it looks for its key; empty: where clients of the API in question put theirs."""
+    probe_path: str = "/v1/models"
+    """A question that costs it nothing. Any answer but 5xx says that it is there."""
     says_parsers: bool = False
     """`/model_info` says which parsers the engine runs."""
 
@@ -75,6 +77,7 @@ SGLANG = Backend(
     loads=sglang.LOADS,
     tells_tokens=True,
     key_header="authorization",
+    probe_path="/ready",
     says_parsers=True,
 )
 

@@ -73,6 +73,13 @@ class BackendControl:
         if not self.known and (watch := self._watch()) is not None:
             await asyncio.wait({watch}, timeout=FIRST_ASK_S)
 
+    async def is_alive(self) -> bool:
+        """It answers, and not that it can't serve."""
+        if self._session is None:
+            return False
+        answer = await Asker(self._session, self.config).get(self.current.probe_path)
+        return not answer.down
+
     def doubt(self) -> None:
         """A request failed, or a reply was not what it should be: it may be another engine now. Asks again."""
         if self.current.says_parsers or self.current.info_paths or not self.known:

@@ -13,7 +13,9 @@ from paste_proxy.broker.ledger import Ledger
 from paste_proxy.core import Core
 from paste_proxy.holds import BUCKETS, HoldLedger
 from paste_proxy.observe.shadow import level_rows
+from paste_proxy.placing import Placing
 from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
 
 OUTCOMES = ("reused", "joined", "promoted", "executed", "warmed", "decided")
@@ -93,7 +95,8 @@ def _by_tool(core: Core) -> dict[str, dict[str, Any]]:
 class ProxyCollector(Collector):
     """Exports the core's ledger and the relay's counters. Names are documented in docs/operations.md."""
 
-    def __init__(self, runtime: Runtime, relay: RelayCounters, access: Access) -> None:
+    def __init__(self, runtime: Runtime, relay: RelayCounters, access: Access, lines: Lines) -> None:
+        self._lines = lines
         self._runtime = runtime
         self._relay = relay
         self._access = access
@@ -118,6 +121,7 @@ class ProxyCollector(Collector):
         yield from _shadow_metrics(core)
         yield from _relay_metrics(self._relay)
         yield _refusals(self._access)
+        yield from _backend_metrics(core.placing, self._lines)
 
 
 def _hold_metrics(ledger: HoldLedger) -> Iterator[Metric]:
@@ -223,6 +227,25 @@ def _relay_metrics(relay: RelayCounters) -> Iterator[Metric]:
     )
 
 
+def _backend_metrics(placing: Placing, lines: Lines) -> Iterator[Metric]:
+    """By backend: as many labels as the configuration has."""
+    up = GaugeMetricFamily("paste_backend_up", "1 while the backend is well", labels=["backend"])
+    live = GaugeMetricFamily("paste_backend_live", "Turns that wait or run there", labels=["backend"])
+    for line in lines:
+        up.add_metric([line.name], float(line.health.up))
+        live.add_metric([line.name], placing.live(line.name))
+    yield up
+    yield live
+    counts = placing.counts.items()
+    for name, help_text, values in (
+        ("paste_backend_turns", "Turns sent to it", ((name, one.turns) for name, one in counts)),
+        ("paste_backend_refused", "Turns it did not take", ((name, one.refused) for name, one in counts)),
+        ("paste_backend_retries", "Those another refused", ((name, one.retries) for name, one in counts)),
+        ("paste_backend_spills", "Sessions sent on to it", ((name, one.spills) for name, one in counts)),
+    ):
+        yield _counters(name, help_text, "backend", values)
+
+
 def _refusals(access: Access) -> Metric:
     """As many labels as the configuration has tenants."""
     family = CounterMetricFamily(
@@ -248,8 +271,8 @@ def _gauge(name: str, help_text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, help_text, value=float(value))
 
 
-def exposition(runtime: Runtime, relay: RelayCounters, access: Access) -> bytes:
+def exposition(runtime: Runtime, relay: RelayCounters, access: Access, lines: Lines) -> bytes:
     """The text format of Prometheus, version 0.0.4."""
     registry = CollectorRegistry()
-    registry.register(ProxyCollector(runtime, relay, access))
+    registry.register(ProxyCollector(runtime, relay, access, lines))
     return generate_latest(registry)

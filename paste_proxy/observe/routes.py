@@ -1,5 +1,5 @@
 """The proxy's own pages: /paste/health, /paste/ready, /paste/metrics, /paste/v1/stats, /paste/v1/shadow,
-/paste/v1/speculation, /paste/v1/sessions, /paste/v1/sessions/{id}.
+/paste/v1/speculation, /paste/v1/backends, /paste/v1/sessions, /paste/v1/sessions/{id}.
 
 Those about sessions tell what agents do: web pages are kept away from them, as from the tools. Health, ready
 and metrics are open to any `Host` and `Origin`: probes and Prometheus ask by the address of a pod or a service,
@@ -21,11 +21,13 @@ from paste_proxy.access.access import Access
 from paste_proxy.errors import PasteError, RequestError, openai_error
 from paste_proxy.events import Note, TimePassed
 from paste_proxy.guard import Guard
+from paste_proxy.observe.backends import all_backends, drain
 from paste_proxy.observe.metrics import exposition, stats
 from paste_proxy.observe.shadow import shadow_report
 from paste_proxy.observe.switch import standing, switch
 from paste_proxy.predict.model import LEVELS, Prediction
 from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
 from paste_proxy.sessions.state import SessionState
 
@@ -57,6 +59,7 @@ class ObserveRoutes:
         relay: RelayCounters,
         guard: Guard,
         access: Access,
+        lines: Lines,
         is_backend_up: Callable[[], Awaitable[bool]],
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -67,6 +70,7 @@ class ObserveRoutes:
         self._relay = relay
         self._guard = guard
         self._access = access
+        self._lines = lines
 
     def add_to(self, app: web.Application) -> None:
         app.router.add_get("/paste/health", self.health)
@@ -76,6 +80,8 @@ class ObserveRoutes:
         app.router.add_get("/paste/v1/shadow", self._guarded(self._for_all(self.shadow)))
         app.router.add_get("/paste/v1/speculation", self._guarded(self._for_all(self.speculation)))
         app.router.add_post("/paste/v1/speculation", self._guarded(self._for_all(self.switch)))
+        app.router.add_get("/paste/v1/backends", self._guarded(self._for_all(self.backends)))
+        app.router.add_post("/paste/v1/backends/{name}", self._guarded(self._for_all(self.drain)))
         app.router.add_get("/paste/v1/sessions", self._guarded(self.sessions))
         app.router.add_get("/paste/v1/sessions/{id}", self._guarded(self.session))
         app.router.add_route("*", "/paste/{rest:.*}", self._guarded(self.unknown))
@@ -128,7 +134,7 @@ class ObserveRoutes:
     async def metrics(self, request: web.Request) -> web.Response:
         self._runtime.tell(TimePassed())  # what time alone ends counts, too
         return web.Response(
-            body=exposition(self._runtime, self._relay, self._access),
+            body=exposition(self._runtime, self._relay, self._access, self._lines),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
@@ -145,6 +151,13 @@ class ObserveRoutes:
     async def switch(self, request: web.Request) -> web.Response:
         """Switch running ahead off or on, at once: of all tools, or of one (`observe/switch.py`)."""
         return _json(await switch(request, self._runtime))
+
+    async def backends(self, request: web.Request) -> web.Response:
+        return _json(all_backends(self._runtime, self._lines))
+
+    async def drain(self, request: web.Request) -> web.Response:
+        """No session comes to a backend any more, or again (`observe/backends.py`)."""
+        return _json(await drain(request, self._runtime, self._lines))
 
     async def sessions(self, request: web.Request) -> web.Response:
         """Those heard of last come first."""

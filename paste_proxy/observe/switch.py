@@ -38,7 +38,7 @@ def standing(core: Core) -> dict[str, Any]:
 
 async def switch(request: web.Request, runtime: Runtime) -> dict[str, Any]:
     """Raises `RequestError`, `UnknownToolError`."""
-    wanted = _decoded(await _body(request))
+    wanted = _decoded(await read_body(request))
     if wanted.tool != EVERY_TOOL and wanted.tool not in runtime.core.tools:
         known = ", ".join(sorted(runtime.core.tools)) or "none"
         raise UnknownToolError(f"there is no tool {wanted.tool!r}; known: {known}", param="tool")
@@ -46,7 +46,8 @@ async def switch(request: web.Request, runtime: Runtime) -> dict[str, Any]:
     return standing(runtime.core)
 
 
-async def _body(request: web.Request) -> bytes:
+async def read_body(request: web.Request) -> bytes:
+    """Raises `RequestError`."""
     body = bytearray()
     async for part in request.content.iter_any():
         body += part

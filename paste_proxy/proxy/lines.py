@@ -1,5 +1,6 @@
 """The backends as the LLM plane reaches them: to each a line, with its own connections, key and abilities."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
@@ -7,11 +8,20 @@ from msgspec.structs import replace
 
 from paste_proxy.access.access import Access, Tenant
 from paste_proxy.backends import BackendControl
+from paste_proxy.backends.health import Health
 from paste_proxy.config import BackendConfig, Config
-from paste_proxy.events import BackendTold, BackendUp, Event
+from paste_proxy.errors import BackendUnreachableError, PasteError
+from paste_proxy.events import BackendDown, BackendTold, BackendUp, Event
+from paste_proxy.proxy.connection import StaleConnectionError
 from paste_proxy.proxy.headers import RequestHead
 from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
 from paste_proxy.proxy.upstream import Upstream
+from paste_proxy.schedule.backends import BackendCapacity
+
+log = logging.getLogger(__name__)
+
+BUSY = frozenset({429, 503})
+"""Says nothing of its health: it is there, and has enough to do."""
 
 Tell: TypeAlias = Callable[[Event], object]
 
@@ -28,17 +38,74 @@ class Line:
         self.control = BackendControl(
             config,
             key,
-            on_capacity=lambda capacity: tell(BackendUp(name, capacity)),
+            on_capacity=self._capable,
             on_load=lambda load: tell(BackendTold(name, load)),
         )
+        self.health = Health()
+        self.draining = False
+        self.capacity = BackendCapacity()
+        self._core = tell
         self._key = key
         self._access = access
+
+    @property
+    def serves(self) -> bool:
+        return self.health.up and not self.draining
 
     def head_for(self, head: RequestHead, tenant: Tenant) -> RequestHead:
         """A request's head as it goes on to this backend."""
         key_header = self.control.current.key_header
         fields = self._access.forwarded(head.fields, tenant, head.target, key_header, self._key)
         return head if fields is head.fields else replace(head, fields=fields)
+
+    # -- how it does --------------------------------------------------------------------------------------
+
+    def failed(self, error: PasteError) -> None:
+        """A request got no reply, or no whole one."""
+        self.control.doubt()
+        if not isinstance(error, StaleConnectionError) and self.health.failed(error.message):
+            self._tell()
+
+    def answered(self, status: int) -> None:
+        if status in BUSY:
+            return
+        if self.health.erred(status) if status >= 500 else self.health.answered():
+            self._tell()
+
+    async def probe(self) -> None:
+        alive = await self.control.is_alive()
+        if self.health.answered(probe=True) if alive else self.health.failed("it does not answer"):
+            self._tell()
+
+    async def is_gone(self) -> bool:
+        """Nobody listens at its address, so that nobody works there either."""
+        try:
+            connection = await self.upstream.open()
+        except BackendUnreachableError as error:
+            return isinstance(error.__cause__, ConnectionRefusedError)
+        except PasteError:
+            return False
+        connection.close()
+        return False
+
+    def _tell(self) -> None:
+        if self.health.up:
+            log.info("backend %s is up again", self.name or "at " + self.control.config.url)
+        else:
+            log.warning(
+                "backend %s is down: %s", self.name or "at " + self.control.config.url, self.health.reason
+            )
+        self._tell_core()
+
+    def _capable(self, capacity: BackendCapacity) -> None:
+        """More is known of what it can do."""
+        self.capacity = capacity
+        if self.health.up:
+            self._tell_core()
+
+    def _tell_core(self) -> None:
+        """The core knows of one alone, too, and goes on trying it."""
+        self._core(BackendUp(self.name, self.capacity) if self.health.up else BackendDown(self.name))
 
     async def close(self) -> None:
         await self.upstream.close()
@@ -49,19 +116,30 @@ class Lines:
     """One or several; the first is there always."""
 
     def __init__(self, config: Config, access: Access, tell: Tell) -> None:
-        """`tell`: the core hears from them what they can do and how busy they are. Raises `ConfigError`."""
-        self._lines = {
-            name: Line(name, one, access.backend_keys[name], access, config.key_of(name), tell)
-            for name, one in config.all_backends.items()
-        }
+        """`tell`: the core hears from them what they can do and how they are. Raises `ConfigError`."""
+        self._access = access
+        self._core = tell
+        self._lines = {name: self._new(name, config) for name in config.all_backends}
+
+    def _new(self, name: str, config: Config) -> Line:
+        backend, key = config.all_backends[name], self._access.backend_keys[name]
+        return Line(name, backend, key, self._access, config.key_of(name), self._core)
 
     def __iter__(self) -> Iterator[Line]:
-        return iter(self._lines.values())
+        return iter(list(self._lines.values()))
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def __getitem__(self, name: str) -> Line:
+        """One that serves where there is none of that name: it has gone."""
+        return self._lines.get(name) or self.serving
 
     @property
     def first(self) -> Line:
         return next(iter(self))
 
-    def __getitem__(self, name: str) -> Line:
-        """The first where there is none of that name: it has gone, or nobody chose."""
-        return self._lines.get(name) or self.first
+    @property
+    def serving(self) -> Line:
+        """The first that is well."""
+        return next((line for line in self if line.serves), self.first)

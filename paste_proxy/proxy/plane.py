@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Protocol
 
+import msgspec
 from aiohttp import web
 from msgspec.structs import replace
 
@@ -15,7 +16,7 @@ from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
 from paste_proxy.events import Attempt, Event, Identity
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.errors import UnreadableRequestError
-from paste_proxy.grammar.requests import NO_HINTS, ChatRequest, parse_request
+from paste_proxy.grammar.requests import NO_HINTS, ChatRequest, RequestTool, parse_request
 from paste_proxy.proxy.attempts import attempt_of
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.early import EarlyReply
@@ -24,9 +25,11 @@ from paste_proxy.proxy.lines import Line, Lines
 from paste_proxy.proxy.opt_ins import OptIns
 from paste_proxy.proxy.rewrite import OptIn
 from paste_proxy.proxy.rid import new_rid, splice_rid
+from paste_proxy.proxy.routes import PlainRoute, Sending, TurnRoute
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
-from paste_proxy.proxy.upstream import Outgoing
+from paste_proxy.proxy.upstream import Outgoing, uncompressed
+from paste_proxy.proxy.watch import watch
 from paste_proxy.sessions.hints import priority_of
 from paste_proxy.sessions.identity import identify
 from paste_proxy.tasks import TaskSet
@@ -42,7 +45,23 @@ class Admission(Protocol):
 
     async def admit(self, identity: Identity, request: ChatRequest | None, attempt: Attempt) -> Turn: ...
 
+    def home(self, identity: Identity) -> str | None: ...
+
     def tell(self, event: Event) -> object: ...
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A turn's request as it was read."""
+
+    api: Api
+    tenant: Tenant
+    head: RequestHead
+    body: bytes
+    read: ChatRequest | None
+
+    @property
+    def tools(self) -> tuple[RequestTool, ...]:
+        return self.read.tools if self.read is not None else ()
 
 
 class LlmPlane:
@@ -70,6 +89,7 @@ class LlmPlane:
 
     async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         await asyncio.gather(*(line.control.start() for line in self.lines))
+        self._tasks.spawn(watch(self.lines), name="watch of the backends")
         yield
         await self._tasks.close()
         for line in self.lines:
@@ -80,13 +100,18 @@ class LlmPlane:
         self.counters.requests += 1
         head = _head(request)
         try:
-            line, tenant = self.lines.first, self._enter(request, head)
-            outgoing = await _outgoing(request, line.head_for(head, tenant))
+            tenant = self._enter(request, head)
+            outgoing = await _outgoing(request, head)
         except PasteError as error:
             return refusal(error, head)
-        transfer = Transfer(request, outgoing, None, self.counters, self._tasks)
+
+        def send(line: Line) -> Sending:
+            return Sending(line, replace(outgoing, head=line.head_for(head, tenant)))
+
+        route = PlainRoute(self._line_of(request, tenant.name), self.lines, send)
+        transfer = Transfer(request, route, None, self.counters, self._tasks)
         try:
-            return await transfer.run(line.upstream)
+            return await transfer.run()
         finally:
             if not (transfer.complete or transfer.failed or head.upgrade):
                 self.counters.client_disconnects += 1
@@ -114,45 +139,44 @@ class LlmPlane:
             try:
                 turn = await self._admit(request, api, read, tenant)
                 early.admitted()
-                line = self.lines[turn.admission.backend if turn is not None else ""]
-                outgoing = Outgoing(line.head_for(head, tenant), body)
-                return await self._relay_turn(api, request, line, outgoing, read, turn, early)
+                asked = Asked(api, tenant, head, body, read)
+                return await self._relay_turn(request, asked, turn, early if early.begun else None)
             except PasteError as error:
                 if early.begun:
                     return early.fail(error)
                 raise
 
     async def _relay_turn(
-        self,
-        api: Api,
-        request: web.Request,
-        line: Line,
-        outgoing: Outgoing,
-        read: ChatRequest | None,
-        turn: Turn | None,
-        early: EarlyReply,
+        self, request: web.Request, asked: Asked, turn: Turn | None, early: EarlyReply | None
     ) -> web.StreamResponse:
-        head, body = outgoing.head, outgoing.body or b""
-        tools = read.tools if read is not None else ()
-        new_text = partial(line.control.text.observer, tools, api_text=api in TEXT_APIS)
-        tap = Tap(turn, self.counters, self._failures, self._body_limit, api, new_text, tools)
-        rid, body = _with_rid(line, api, read, body)
-        opt_in = self._opt_in(line, body, read, tap) if api is Api.CHAT else None
-        outgoing = Outgoing(head=head, body=body)
-        transfer = Transfer(
-            request,
-            outgoing,
-            tap,
-            self.counters,
-            self._tasks,
-            opt_in,
-            early if early.begun else None,
-            turn.admission.held_s if turn is not None else None,
-        )
+        tap = Tap(turn, self.counters, self._failures, self._body_limit, asked.api, asked.tools)
+
+        def send(line: Line) -> Sending:
+            sending = self._sending(line, asked, tap)
+            if early is not None:
+                sending.outgoing = uncompressed(sending.outgoing)
+            return sending
+
+        route = TurnRoute(turn, self.lines, send, partial(self._abort, asked.api))
+        held_s = turn.admission.held_s if turn is not None else None
+        transfer = Transfer(request, route, tap, self.counters, self._tasks, early, held_s)
         try:
-            return await transfer.run(line.upstream)
+            return await transfer.run()
         finally:
-            self._over(api, line, head, transfer, tap, rid)
+            self._over(asked.api, route.sending, transfer, tap)
+
+    def _sending(self, line: Line, asked: Asked, tap: Tap) -> Sending:
+        """The turn's request as one backend gets it."""
+        api, read = asked.api, asked.read
+        tap.aim(partial(line.control.text.observer, asked.tools, api_text=api in TEXT_APIS))
+        rid, body = _with_rid(line, api, read, asked.body)
+        opt_in = self._opt_in(line, body, read, tap) if api is Api.CHAT else None
+        return Sending(line, Outgoing(head=line.head_for(asked.head, asked.tenant), body=body), opt_in, rid)
+
+    def _line_of(self, request: web.Request, tenant: str) -> Line:
+        """That of the session that the request names, else of any backend that is well."""
+        home = self._runtime.home(identify(request.headers, {}, tenant)) if len(self.lines) > 1 else None
+        return self.lines.serving if home is None else self.lines[home]
 
     def _enter(self, request: web.Request, head: RequestHead) -> Tenant:
         """Whose request it is. Raises `PasteError` where it does not go on."""
@@ -168,17 +192,18 @@ class LlmPlane:
             self._failures.report("choosing an opt-in", error)
             return None
 
-    def _over(self, api: Api, line: Line, head: RequestHead, transfer: Transfer, tap: Tap, rid: str) -> None:
+    def _over(self, api: Api, sending: Sending, transfer: Transfer, tap: Tap) -> None:
         """The turn has ended, one way or another: the backend must not work for nobody."""
         unwanted = not (transfer.complete or tap.ended)
         tap.close(complete=transfer.complete)
-        if transfer.failed:
-            line.control.doubt()
         if unwanted and not transfer.failed:
             self.counters.client_disconnects += 1
-        if unwanted and transfer.sent and rid:
-            self.counters.aborts_sent += 1
-            line.control.abort(api, rid, _authorization(head))
+        if unwanted and sending.sent and sending.rid:
+            self._abort(api, sending)
+
+    def _abort(self, api: Api, sending: Sending) -> None:
+        self.counters.aborts_sent += 1
+        sending.line.control.abort(api, sending.rid, _authorization(sending.outgoing.head))
 
     async def _read_body(self, request: web.Request) -> bytes:
         """Raises `RequestTooLargeError`, or `RequestError` where the body can't be read."""

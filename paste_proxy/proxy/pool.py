@@ -129,8 +129,15 @@ def _tls() -> ssl.SSLContext:
 class NoUpstream:
     """In place of a backend that is not configured: the tool plane works without one."""
 
+    @property
+    def _error(self) -> BackendUnreachableError:
+        return BackendUnreachableError("no backend is configured (backend.url)", param="backend.url")
+
     async def send(self, request: Outgoing) -> Exchange:
-        raise BackendUnreachableError("no backend is configured (backend.url)", param="backend.url")
+        raise self._error
+
+    async def open(self) -> Connection:
+        raise self._error
 
     async def close(self) -> None:
         return None

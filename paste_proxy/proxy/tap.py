@@ -45,6 +45,10 @@ class Turn(Protocol):
 
     def sent(self) -> None: ...
 
+    async def refused(self) -> bool:
+        """The backend did not take it. True once another shall: `admission` says which."""
+        ...
+
     def feed(self, events: Iterable[GrammarEvent]) -> None: ...
 
     def close(self, *, complete: bool, unread: bool = False) -> None: ...
@@ -94,7 +98,7 @@ class _WholeReply:
 
 
 class Tap:
-    """Follows one turn: `sent`, `opened`, `feed` per chunk, `finish`, and always `close`, once."""
+    """Follows one turn: `aim`, `sent`, `opened`, `feed` per chunk, `finish`, and always `close`, once."""
 
     def __init__(
         self,
@@ -103,14 +107,14 @@ class Tap:
         failures: Failures,
         limit: int,
         api: Api = Api.CHAT,
-        new_text: Callable[[], TextReader | None] = lambda: None,
         tools: Sequence[RequestTool] = (),
     ) -> None:
-        """`turn` is None where there is nobody to tell; `limit`: see `_WholeReply`. `new_text` makes what reads
-        the text of the reply, if its calls are there; `tools` are those that the request offers."""
+        """`turn` is None where there is nobody to tell; `limit`: see `_WholeReply`. `tools` are those that the
+        request offers."""
         self._turn = turn
         self._api = api
-        self._new_text = new_text
+        self._new_text: Callable[[], TextReader | None] = lambda: None
+        self._sent = False
         self._tools = tools
         self._counters = counters
         self._failures = failures
@@ -123,8 +127,15 @@ class Tap:
         self.heard: Callable[[Sequence[GrammarEvent]], None] | None = None
         """Is told the same events as the turn."""
 
+    def aim(self, new_text: Callable[[], TextReader | None]) -> None:
+        """At a backend, or at another. `new_text` makes what reads its reply's text, if calls are there."""
+        self._new_text = new_text
+        self.heard = None
+
     def sent(self) -> None:
-        if self._turn is not None:
+        """Told once, though the turn may be sent to another backend then."""
+        if self._turn is not None and not self._sent:
+            self._sent = True
             try:
                 self._turn.sent()
             except Exception as error:  # noqa: BLE001 - the boundary

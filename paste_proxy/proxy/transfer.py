@@ -16,9 +16,10 @@ from paste_proxy.proxy.early import EarlyReply, may_follow
 from paste_proxy.proxy.headers import REQUEST_ID, RequestHead
 from paste_proxy.proxy.http1 import SWITCHING_PROTOCOLS, ReplyHead
 from paste_proxy.proxy.rewrite import OptIn
+from paste_proxy.proxy.routes import REFUSALS, Route, Sending
 from paste_proxy.proxy.tap import Tap, TappedSink
 from paste_proxy.proxy.tunnel import TunnelInlet
-from paste_proxy.proxy.upstream import Exchange, Outgoing, Sink, Upstream, uncompressed
+from paste_proxy.proxy.upstream import Exchange, Sink
 from paste_proxy.tasks import TaskSet
 
 log = logging.getLogger(__name__)
@@ -44,76 +45,112 @@ class Transfer:
     def __init__(
         self,
         request: web.Request,
-        outgoing: Outgoing,
+        route: Route,
         tap: Tap | None,
         counters: RelayCounters,
         tasks: TaskSet,
-        opt_in: OptIn | None = None,
         early: EarlyReply | None = None,
         held_s: float | None = None,
     ) -> None:
         """`early`: a reply that has begun already; `held_s`: how long the turn was held."""
         self._request = request
-        if early is not None:
-            outgoing = uncompressed(outgoing)
-        self._original = outgoing
-        self._outgoing = outgoing if opt_in is None else opt_in.sent_as(outgoing)
-        self._opt_in = opt_in
+        self._route = route
         self._tap = tap
         self._early = early
         self._held_s = held_s
         self._counters = counters
         self._tasks = tasks
-        self._head = outgoing.head
+        self._head = route.sending.outgoing.head
+        self._stop_upload: Callable[[], Any] | None = None
         self._leg: ClientLeg | None = None
         self._upload_error: PasteError | None = None
-        self.sent = False
         self.failed = False
         """The backend, or the way to it, failed."""
         self.complete = False
 
-    async def run(self, upstream: Upstream) -> web.StreamResponse:
+    async def run(self) -> web.StreamResponse:
         try:
-            return await self._run(upstream)
+            return await self._run()
         except PasteError as error:
             return self._fail(self._upload_error or error)
         except ConnectionError:
             return self._gone()
 
-    async def _run(self, upstream: Upstream) -> web.StreamResponse:
-        exchange = await upstream.send(self._outgoing)
-        self.sent = True
-        stop_upload = self._upload(exchange) if self._outgoing.streamed else None
+    async def _run(self) -> web.StreamResponse:
         try:
+            exchange, head = await self._replied()
+            try:
+                return await self._relay(exchange, head, self._route.sending.opt_in)
+            except PasteError as error:
+                self._route.sending.line.failed(error)
+                raise
+            finally:
+                exchange.close()
+        finally:
+            if self._stop_upload is not None:
+                self._stop_upload()
+
+    async def _replied(self) -> tuple[Exchange, ReplyHead]:
+        """A reply that is the client's: of the backend, or of the one after it."""
+        while True:
+            sending = self._route.sending
+            try:
+                exchange, head = await self._ask(sending)
+            except PasteError as error:
+                if self._upload_error is not None:
+                    raise
+                sending.line.failed(error)
+                if not await self._route.goes_on(error):
+                    raise
+                continue
+            sending.line.answered(head.status)
+            if head.status not in REFUSALS:
+                return exchange, head
+            goes_on = False
+            try:
+                goes_on = await self._route.goes_on(None)
+            except BaseException:
+                exchange.close()
+                raise
+            if not goes_on:
+                return exchange, head
+            exchange.close()
+
+    async def _ask(self, sending: Sending) -> tuple[Exchange, ReplyHead]:
+        upstream, outgoing = sending.line.upstream, sending.first_sent_as
+        exchange = await upstream.send(outgoing)
+        sending.sent = True
+        try:
+            if outgoing.streamed:
+                self._stop_upload = self._upload(exchange)
             if self._tap is not None:
                 self._tap.sent()
             head = await exchange.reply()
-            if self._opt_in is not None and self._opt_in.refused(head):
+            if sending.opt_in is not None and sending.opt_in.refused(head):
                 exchange.close()
-                exchange = await upstream.send(self._original)
+                exchange = await upstream.send(sending.outgoing)
                 head = await exchange.reply()
-                self._opt_in.sent_again(head)
-                self._opt_in = None
-            return await self._relay(exchange, head)
-        finally:
-            if stop_upload is not None:
-                stop_upload()
+                sending.opt_in.sent_again(head)
+                sending.opt_in = None
+        except BaseException:
             exchange.close()
+            raise
+        return exchange, head
 
-    async def _relay(self, exchange: Exchange, head: ReplyHead) -> web.StreamResponse:
+    async def _relay(self, exchange: Exchange, head: ReplyHead, opt_in: OptIn | None) -> web.StreamResponse:
         if self._early is not None and not may_follow(head):
             if self._tap is not None:
                 self._tap.opened(head)
             self._leg = await self._early.refuse(exchange, head)
             self.complete = True
             return self._leg
-        if self._opt_in is None:
+        if opt_in is None:
             sink = self._begin(head)
             if head.status == SWITCHING_PROTOCOLS:
                 TunnelInlet(self._request, exchange, self._tasks).open()
             await exchange.relay(sink)
         else:
-            await self._opt_in.relay(head, exchange, self._begin)
+            await opt_in.relay(head, exchange, self._begin)
         leg = cast(ClientLeg, self._leg)
         leg.end()
         self.complete = True

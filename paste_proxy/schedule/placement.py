@@ -43,15 +43,13 @@ class Placement:
     def known(self) -> Collection[str]:
         return self._known.keys()
 
-    def is_up(self, backend: str) -> bool:
-        return self._known[backend].up
+    @property
+    def any_up(self) -> bool:
+        return any(known.up for known in self._known.values())
 
     def capacity(self, backend: str) -> BackendCapacity:
         known = self._known.get(backend)
         return known.capacity if known is not None else BackendCapacity()
-
-    def is_draining(self, backend: str) -> bool:
-        return self._known[backend].draining
 
     def up(self, backend: str, capacity: BackendCapacity) -> None:
         known = self._known.setdefault(backend, _Known())
@@ -76,8 +74,8 @@ class Placement:
     ) -> Placed | None:
         """Where the session's next turn goes; None where nobody is left.
 
-        `session`: its name, "" for none. `home`: where its KV cache is. `near`: where that of its parent is.
-        `but`: those that refused the turn.
+        `session`: its name, "" for none. `home`: where its KV cache is. `near`: where that of a session is that
+        began alike. `but`: those that refused the turn.
         """
         usable = [backend for backend in self._serving() if backend not in but]
         if home in usable:

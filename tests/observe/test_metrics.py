@@ -8,6 +8,7 @@ from paste_proxy.config import Config
 from paste_proxy.core import Core
 from paste_proxy.observe.metrics import OUTCOMES, exposition, stats
 from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
 from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
@@ -43,13 +44,17 @@ def test_without_a_use_there_is_no_ratio() -> None:
 def test_the_exposition_holds_every_outcome_from_the_start() -> None:
     one = core()
     clock: Any = None
+    runtime = Runtime(one, FakeExecutor(), clock)
+    access = Access(Config(), {}, lambda: 0.0)
     text = exposition(
-        Runtime(one, FakeExecutor(), clock),
+        runtime,
         RelayCounters(tap_failures={'a "cause"': 2}),
-        Access(Config(), {}, lambda: 0.0),
+        access,
+        Lines(Config(), access, runtime.tell),
     ).decode()
     for outcome in OUTCOMES:
         assert f'paste_tool_calls_total{{outcome="{outcome}"}} 0.0' in text
+    assert 'paste_backend_up{backend=""} 1.0' in text
     assert 'paste_tap_failures_total{cause="a \\"cause\\""} 2.0' in text
 
 

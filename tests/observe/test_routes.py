@@ -18,6 +18,7 @@ from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.guard import Guard
 from paste_proxy.observe.routes import LISTED, ObserveRoutes
 from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
 from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
@@ -55,7 +56,8 @@ async def asked(
     app = web.Application()
     access = Access(Config(), {}, lambda: 0.0)
     runtime.failed = failed
-    ObserveRoutes(runtime, RelayCounters(), Guard(listen_host), access, is_up).add_to(app)
+    lines = Lines(Config(), access, runtime.tell)
+    ObserveRoutes(runtime, RelayCounters(), Guard(listen_host), access, lines, is_up).add_to(app)
     async with (
         serving(app) as base,
         aiohttp.ClientSession(base) as client,
@@ -123,9 +125,11 @@ async def listed() -> AsyncIterator[Callable[[str], Awaitable[tuple[int, Any]]]]
     app = web.Application()
     guard = Guard("127.0.0.1")
     access = Access(Config(), {}, clock.now)
-    ObserveRoutes(runtime, RelayCounters(), guard, access, never_asked, wall=lambda: NOON + clock.now()).add_to(
-        app
+    lines = Lines(Config(), access, runtime.tell)
+    routes = ObserveRoutes(
+        runtime, RelayCounters(), guard, access, lines, never_asked, wall=lambda: NOON + clock.now()
     )
+    routes.add_to(app)
     async with serving(app) as base, aiohttp.ClientSession(base) as client:
 
         async def ask(query: str) -> tuple[int, Any]:

@@ -14,6 +14,7 @@ from paste_proxy.core import Core
 from paste_proxy.guard import Guard
 from paste_proxy.observe.routes import ObserveRoutes
 from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
 from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
@@ -30,7 +31,8 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
     runtime = Runtime(Core(ToolTable(SPECS), config, Guesses()), FakeExecutor(), VirtualClock())
     app = web.Application()
     access = Access(config, {}, lambda: 0.0)
-    ObserveRoutes(runtime, RelayCounters(), Guard("127.0.0.1"), access, never_asked).add_to(app)
+    lines = Lines(config, access, runtime.tell)
+    ObserveRoutes(runtime, RelayCounters(), Guard("127.0.0.1"), access, lines, never_asked).add_to(app)
     async with serving(app) as base, aiohttp.ClientSession(base) as session:
         yield session
 

@@ -40,6 +40,10 @@ class FakeTurn:
     def sent(self) -> None:
         self._note("sent")
 
+    async def refused(self) -> bool:
+        self._note("refused")
+        return False
+
     def feed(self, events: Iterable[GrammarEvent]) -> None:
         self.events.extend(events)
         self._note("feed")
@@ -57,6 +61,9 @@ class FakeRuntime:
         self.admitted: list[tuple[Identity, ChatRequest | None]] = []
         self.turns: list[FakeTurn] = []
         self.told: list[Event] = []
+
+    def home(self, identity: Identity) -> str | None:
+        return None
 
     def tell(self, event: Event) -> None:
         self.told.append(event)
