@@ -34,6 +34,8 @@ BACK_OFF_S = (0.25, 30.0)
 """The first and the longest wait before another attempt: a proxy that restarts is back within seconds."""
 LAST_WORDS_S = 1.0
 """How long an agent's end waits for what is still to be said: far more than a few messages take."""
+NAMES_TOLD = 5
+"""Of tools, in a line of the log: enough to know which they are."""
 CONNECT_S = 10.0
 """As the proxy gives its backend: a healthy one accepts within a second."""
 
@@ -50,6 +52,7 @@ class Carrier:
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
         self._is_down = False
+        self._left_out: set[str] = set()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._thread = threading.Thread(target=self._run, name=f"paste-proxy {self._proxy}", daemon=True)
         self._offer(origins)
@@ -60,7 +63,7 @@ class Carrier:
         return self._machine.is_up
 
     def may_run_ahead(self, tool: str) -> bool:
-        return tool not in self._machine.refused
+        return self._machine.may_run_ahead(tool)
 
     def offer(self, origins: Mapping[str, Origin]) -> None:
         self._post(self._offer, origins)
@@ -108,6 +111,11 @@ class Carrier:
     def _offer(self, origins: Mapping[str, Origin]) -> None:
         self._runner.origins.update(origins)
         self._machine.offer([origin.bound.spec for origin in origins.values()])
+        if news := self._machine.offers.left_out.keys() - self._left_out:
+            self._left_out |= news
+            reason = self._machine.offers.left_out[min(news)]
+            some = ", ".join(sorted(news)[:NAMES_TOLD]) + (", ..." if len(news) > NAMES_TOLD else "")
+            log.warning("%d wrapped tools run as if unwrapped, since %s: %s", len(news), reason, some)
 
     def _ended(self, run: Ahead, value: Any, error: str | None, text: str) -> None:
         raw = text.encode("utf-8", "surrogatepass")

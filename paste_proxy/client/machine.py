@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from paste_proxy.client.alike import alike
+from paste_proxy.client.offers import Offers
 from paste_proxy.client.protocol import (
     ID_LIMIT,
     MESSAGE_LIMIT,
@@ -26,13 +27,11 @@ from paste_proxy.client.protocol import (
     FromClient,
     Hello,
     Leave,
-    OfferedTool,
     ProtocolError,
     RunAhead,
     Welcome,
     decode_from_proxy,
     encode,
-    offered,
 )
 from paste_proxy.tools.spec import Effect, ToolSpec
 
@@ -140,8 +139,7 @@ class Machine:
         self.is_up = False
         self._host = host
         self._name = name[:ID_LIMIT]
-        self._specs: dict[str, ToolSpec] = {}
-        self._offers: dict[str, OfferedTool] = {}
+        self.offers = Offers()
         self._greeted = False
         self._out: list[bytes] = []
         self._calls: dict[int, Call] = {}
@@ -154,8 +152,7 @@ class Machine:
 
     def offer(self, specs: Iterable[ToolSpec]) -> None:
         """These tools, too. A later one of the same name takes the place of the former."""
-        for spec in specs:
-            self._specs[spec.name], self._offers[spec.name] = spec, offered(spec)
+        self.offers.add(specs)
         if self._greeted:
             self._hello()
 
@@ -165,8 +162,8 @@ class Machine:
         self._hello()
 
     def _hello(self) -> None:
-        ran, self._ran_unseen = tuple(sorted(self._ran_unseen)), set()
-        self._say(Hello(VERSION, tuple(self._offers.values()), self._name, ran))
+        ran, self._ran_unseen = self.offers.unseen(self._ran_unseen), set()
+        self._say(Hello(VERSION, self.offers.told, self._name, ran))
 
     def lost(self) -> None:
         """The proxy forgets what it leased, and hears nothing more of calls: they go on without it. What has
@@ -179,6 +176,7 @@ class Machine:
                 self._drop(run)
         calls, self._calls = self._calls, {}
         for call in calls.values():
+            call.number = 0
             self._note_unseen(call)
             if call not in owners:
                 self._settle(call, Alone.ALONE)
@@ -199,6 +197,10 @@ class Machine:
                     self._drop(run)
             case Answer():
                 self._answer(message, now)
+
+    def may_run_ahead(self, tool: str) -> bool:
+        """As far as the proxy has said."""
+        return tool in self.offers.specs and tool not in self.refused and tool not in self.offers.left_out
 
     def unsent(self) -> list[bytes]:
         out, self._out = self._out, []
@@ -248,6 +250,8 @@ class Machine:
         call.ended = Ended(call.run, error)
         if call.number not in self._calls:
             self._note_unseen(call)
+            if self._greeted and not call.number and call.tool in self._ran_unseen:
+                self._hello()
         elif call.run:
             del self._calls[call.number]
             self._say(call.ended)
@@ -288,7 +292,7 @@ class Machine:
         self._settle(call, Alone.ALONE)
 
     def _give(self, call: Call, run: Ahead, now: float) -> None:
-        spec = self._specs[run.tool]
+        spec = self.offers.specs[run.tool]
         reads = spec.effect is Effect.READ
         fresh = run.started is not None and now - run.started <= spec.max_age
         same = (
@@ -304,7 +308,7 @@ class Machine:
             call.told(verdict)
 
     def _note_unseen(self, call: Call) -> None:
-        spec = self._specs.get(call.tool)
+        spec = self.offers.specs.get(call.tool)
         if spec is not None and spec.writes:
             self._ran_unseen.add(call.tool)
 
@@ -325,16 +329,12 @@ class Machine:
             self._say(Ended(run.id, reason))
 
     def _why_not(self, message: RunAhead, arguments: Any) -> str:
-        if message.tool not in self._specs or message.tool in self.refused:
+        if not self.may_run_ahead(message.tool):
             return "no tool of this name runs ahead here"
         if message.run in self._ahead or not isinstance(arguments, dict):
             return "not a run"
-        if (
-            self._busy.total() >= AHEAD_LIMIT
-            or self._busy[message.tool] >= self._specs[message.tool].concurrency
-        ):
-            return "busy"
-        return ""
+        most = self.offers.specs[message.tool].concurrency
+        return "busy" if self._busy.total() >= AHEAD_LIMIT or self._busy[message.tool] >= most else ""
 
     def began(self, run: Ahead, identity: object, now: float) -> None:
         """Its function is entered, for `identity`."""
@@ -360,7 +360,7 @@ class Machine:
         if self.is_up and not self._say(Ended(run.id, error, size, digest, output)):
             self._say(Ended(run.id, error and "it failed", size, digest))
         owner, run.owner = run.owner, None
-        if error is not None or owner is not None or self._specs[run.tool].effect.prepares:
+        if error is not None or owner is not None or self.offers.specs[run.tool].effect.prepares:
             del self._ahead[run.id]
         if error is None:
             run.value, run.is_ready = value, True
@@ -380,7 +380,7 @@ class Machine:
     def _expire(self, now: float) -> None:
         """What the proxy has forgotten to cancel."""
         for run in list(self._ahead.values()):
-            too_old = run.started is not None and now - run.started > self._specs[run.tool].max_age
+            too_old = run.started is not None and now - run.started > self.offers.specs[run.tool].max_age
             if run.is_ready and too_old:
                 del self._ahead[run.id]
 

@@ -187,6 +187,10 @@ def encode(message: FromClient | FromProxy) -> bytes:
     return _encoder.encode(message)
 
 
+def encode_tool(tool: OfferedTool) -> bytes:
+    return _encoder.encode(tool)
+
+
 def decode_from_client(frame: bytes | str) -> FromClient:
     """Raises `ProtocolError`."""
     return _decoded(_from_client, frame)

@@ -44,6 +44,10 @@ class Port(Protocol):
         """The id of the call; the claimant may hear of it before this returns."""
         ...
 
+    def admits(self, claim: Claim) -> str:
+        """Why the proxy has no time for it; "" where it has."""
+        ...
+
     def leave(self, call: str) -> None: ...
 
     def began(self, run: str) -> None: ...
@@ -106,6 +110,9 @@ class Desk:
             raise ProtocolError(f"call {claim.call} is waiting already")
         if len(self._calls) >= CALLS_LIMIT:
             self._send(Answer(claim.call, "refused", error=f"{CALLS_LIMIT} calls wait already"))
+            return
+        if reason := self._port.admits(claim):
+            self._send(Answer(claim.call, "refused", error=reason))
             return
         claimed = self._calls[claim.call] = Claimed(self, claim.call)
         claimed.call = self._port.claim(claim, claimed)

@@ -4,10 +4,12 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from paste_proxy.access.access import Access
+from paste_proxy.access.access import Access, Tenant
+from paste_proxy.access.limits import RateLimitedError
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, Claim, Ended, Hello, ProtocolError, RunAhead
 from paste_proxy.errors import PasteError, RequestError, openai_error
 from paste_proxy.events import ClientGone, ClientOffered, Identity
@@ -65,7 +67,7 @@ class LeaseEndpoint:
         await socket.prepare(request)
         name = f"client-{next(self._numbers)}"
         connection = self._open[name] = _Connection(
-            name, tenant.name, self._runtime, self._executor, socket, self._tell_all
+            name, tenant, self._access, self._runtime, self._executor, socket, self._tell_all
         )
         connection.cut_off = lambda: _abort(request)
         try:
@@ -91,7 +93,8 @@ class _Connection:
     def __init__(
         self,
         name: str,
-        tenant: str,
+        tenant: Tenant,
+        access: Access,
         runtime: Runtime,
         executor: LeaseExecutor,
         socket: web.WebSocketResponse,
@@ -99,7 +102,8 @@ class _Connection:
     ) -> None:
         self.desk = Desk(self)
         self._name = name
-        self._tenant = tenant
+        self._tenant = tenant.name
+        self._count: Callable[[], None] = partial(access.call, tenant)
         self._runtime = runtime
         self._executor = executor
         self._socket = socket
@@ -171,6 +175,18 @@ class _Connection:
         core = self._runtime.core
         standing = {tool.name: core.standing(self._tenant, tool.spec()) for tool in self.desk.tools}
         self.desk.welcome({name: reason for name, reason in standing.items() if reason})
+
+    def admits(self, claim: Claim) -> str:
+        """Beyond the tenant's calls a minute a client runs its tools as if unwrapped. But of a write account is
+        kept, whoever is too fast: what others have read ahead depends on it."""
+        try:
+            self._count()
+        except RateLimitedError as error:
+            return "" if self._may_write(claim.tool) else error.message
+        return ""
+
+    def _may_write(self, tool: str) -> bool:
+        return any(one.name == tool and one.spec().writes for one in self.desk.tools)
 
     def claim(self, claim: Claim, claimant: Claimed) -> str:
         identity = Identity(

@@ -8,7 +8,7 @@ import sys
 import click
 
 from paste_proxy.config import Config, check_config
-from paste_proxy.config_mcp import McpServerConfig
+from paste_proxy.config_mcp import McpServerConfig, McpToolConfig
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,16 @@ log = logging.getLogger(__name__)
 @click.option("--read", "reads", multiple=True, metavar="TOOL", help="A tool that changes nothing; repeatable")
 @click.option("--stateless", is_flag=True, help="A second session sees the same: reads may run ahead in it")
 @click.option("--local", is_flag=True, help="Its tools reach no network: the egress rule is not for them")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    metavar="TOOL=SCOPE[,SCOPE]",
+    help="What a tool reads (with --read) or writes, in place of everything; `TOOL=`: nothing; repeatable",
+)
+@click.option(
+    "--max-age", "max_age_s", default=60.0, show_default=True, help="Seconds after which no result is used"
+)
 @click.argument("command", nargs=-1)
 def mcp_wrap(
     proxy: str,
@@ -30,6 +40,8 @@ def mcp_wrap(
     reads: tuple[str, ...],
     stateless: bool,
     local: bool,
+    scopes: tuple[str, ...],
+    max_age_s: float,
     command: tuple[str, ...],
 ) -> None:
     """Start COMMAND, an MCP server, for the agent that starts this, and put its calls behind the proxy.
@@ -46,11 +58,24 @@ def mcp_wrap(
         read=reads,
         stateful=not stateless,
         network=not local,
+        tools=_scopes(scopes, reads),
+        max_age_s=max_age_s,
     )
     check_config(Config(mcp_servers={"wrapped": settings}))
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="paste-proxy mcp-wrap: %(message)s")
     logging.getLogger("mcp").setLevel(logging.CRITICAL)  # its tracebacks are of what is passed on anyway
     sys.exit(asyncio.run(_run(proxy, settings)))
+
+
+def _scopes(stated: tuple[str, ...], reads: tuple[str, ...]) -> dict[str, McpToolConfig]:
+    tools = {}
+    for scope in stated:
+        tool, equals, names = scope.partition("=")
+        if not equals or not tool or tool in tools:
+            raise click.BadParameter(f"{scope!r} is not TOOL=SCOPE, once for a tool", param_hint="--scope")
+        of = tuple(name.strip() for name in names.split(",") if name.strip())
+        tools[tool] = McpToolConfig(reads=of) if tool in reads else McpToolConfig(writes=of)
+    return tools
 
 
 def _headers(stated: tuple[str, ...]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.shared.message import ClientMessageMetadata, SessionMessage
 from mcp_types import jsonrpc_message_adapter
 
+from paste_proxy.client.carrier import KEY_VARIABLE
 from paste_proxy.tools.mcp.process import EXIT_GRACE_S, TERM_GRACE_S, ServerFailedError, reaped
 from paste_proxy.tools.mcp.transports import Streams
 
@@ -57,7 +58,7 @@ async def agent_wire() -> AgentWire:
 
 
 class ChildWire:
-    """The agent's own server, as the agent would have started it: our environment, our stderr."""
+    """The agent's own server, as the agent would have started it: its environment, our stderr."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -89,6 +90,11 @@ class ChildWire:
         return status if status >= 0 else 128 - status
 
 
+def child_environment() -> dict[str, str]:
+    """Ours, as the agent gave it to us, but for the proxy's key: it is for us, and no server's."""
+    return {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
+
+
 async def child_wire(command: Sequence[str]) -> ChildWire:
     """Raises `ServerFailedError`."""
     try:
@@ -98,6 +104,7 @@ async def child_wire(command: Sequence[str]) -> ChildWire:
             stdout=asyncio.subprocess.PIPE,
             limit=LINE_LIMIT,
             start_new_session=True,
+            env=child_environment(),
         )
     except (OSError, ValueError) as error:
         raise ServerFailedError(f"{command[0]!r} can't be started: {error}") from error

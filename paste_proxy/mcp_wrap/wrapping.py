@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -11,7 +10,7 @@ from paste_proxy.client.link import Link
 from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.mcp_wrap.relay import Relay
 from paste_proxy.mcp_wrap.tools import WrappedTools
-from paste_proxy.mcp_wrap.wires import HttpWire, Wire, agent_wire, child_wire
+from paste_proxy.mcp_wrap.wires import HttpWire, Wire, agent_wire, child_environment, child_wire
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.mcp.process import ServerFailedError, start_process
 from paste_proxy.tools.mcp.transports import Fate, Streams, http_streams, process_streams
@@ -92,7 +91,7 @@ def _second(settings: McpServerConfig) -> Callable[[Fate], contextlib.AbstractAs
         if settings.url:
             streams = http_streams(settings.url, settings.headers, fate)
         else:
-            process = await start_process("ahead", settings.command, settings.args, os.environ, "")
+            process = await start_process("ahead", settings.command, settings.args, child_environment(), "")
             streams = process_streams(process, fate)
         async with streams as pair:
             yield pair

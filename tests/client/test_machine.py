@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.client.machine import AHEAD_LIMIT, CALLS_LIMIT, KEPT_LIMIT, Alone, Call, Joined, Kept
+from paste_proxy.client.offers import Offers
 from paste_proxy.client.protocol import (
     MESSAGE_LIMIT,
+    TOOLS_LIMIT,
     ProtocolError,
     decode_from_client,
     decode_from_proxy,
@@ -289,7 +291,7 @@ def test_writes_that_nobody_heard_of_are_told_when_there_is_somebody_to_tell() -
 
 def test_more_tools_are_offered_at_once() -> None:
     desk = connected()
-    desk.machine.offer([msgspec.structs.replace(desk.machine._specs["read"], name="other")])
+    desk.machine.offer([msgspec.structs.replace(desk.machine.offers.specs["read"], name="other")])
     [hello] = desk.said()
     assert [tool["name"] for tool in hello["tools"]] == ["read", "write", "other"]
 
@@ -346,9 +348,46 @@ def test_what_no_message_holds_is_not_said() -> None:
     desk.machine.claim(call)
     assert (heard, desk.said(), desk.machine.waiting) == ([ALONE], [], 0)
     desk.machine.finished(call, None)
-    desk.machine.lost()
+    [hello] = desk.said()
+    assert hello["ran"] == ["write"], "that it was made is said all the same"
+
+
+def test_of_more_tools_than_a_proxy_takes_the_first_are_offered_and_the_others_run_as_if_unwrapped() -> None:
+    desk = Desk()
+    desk.machine.offer(ToolSpec(f"t{number:03}", "", {"type": "object"}) for number in range(TOOLS_LIMIT))
     [hello] = desk.connect()
-    assert hello["ran"] == ["write"]
+    assert len(hello["tools"]) == TOOLS_LIMIT
+    decode_from_client(msgspec.json.encode(hello))
+    assert set(desk.machine.offers.left_out) == {"t254", "t255"}
+    assert "256 tools" in desk.machine.offers.left_out["t254"]
+    assert (desk.machine.may_run_ahead("t253"), desk.machine.may_run_ahead("t254")) == (True, False)
+    assert desk.machine.may_run_ahead("read")
+
+
+def test_a_tool_too_large_for_a_message_is_left_out_alone() -> None:
+    large = ToolSpec("large", "", {"type": "object", "description": "x" * MESSAGE_LIMIT})
+    desk = Desk()
+    desk.machine.offer([large, ToolSpec("small", "", {"type": "object"})])
+    [hello] = desk.connect()
+    assert [tool["name"] for tool in hello["tools"]] == ["read", "write", "small"]
+
+
+def test_that_a_tool_ran_unseen_that_the_proxy_does_not_know_is_never_cut_off() -> None:
+    offers = Offers()
+    names = [f"t{number:03}" for number in range(TOOLS_LIMIT + 2)]
+    offers.add(ToolSpec(name, "", {"type": "object"}) for name in names)
+    told = offers.unseen(names)
+    assert (len(told), told[:2]) == (TOOLS_LIMIT, ("t256", "t257"))
+
+
+def test_that_a_write_outlived_its_connection_is_told_when_it_ends() -> None:
+    desk = connected()
+    call = desk.calls(tool="write")
+    desk.hears("answer", call=1, outcome="executed", run="r1", session="s")
+    desk.machine.lost()
+    assert [hello["ran"] for hello in desk.connect()] == [["write"]]
+    desk.machine.finished(call.call, None)
+    assert [(said["say"], said["ran"]) for said in desk.said()] == [("hello", ["write"])]
 
 
 @pytest.mark.parametrize("outcome", ["reused", "joined"])

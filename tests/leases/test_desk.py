@@ -27,6 +27,9 @@ class Port:
         self.claimed.append(claimant)
         return f"call-{claim.call}"
 
+    def admits(self, claim: Claim) -> str:
+        return "too fast" if claim.tool_call_id == "late" else ""
+
     def leave(self, call: str) -> None:
         self.told.append(("leave", call))
 
@@ -152,3 +155,10 @@ def test_schemas_that_would_trip_the_core_are_refused() -> None:
     ):
         assert check_schema(schema)
     assert check_schema({}) == check_schema(TOOL["parameters"]) == ""  # type: ignore[arg-type]
+
+
+def test_a_call_that_is_one_too_many_is_run_without_the_proxy() -> None:
+    desk, port = greeted()
+    hears(desk, "claim", call=1, tool="read", arguments="{}", tool_call_id="late")
+    [answer] = [one for one in said(desk) if one["say"] == "answer"]
+    assert (answer["outcome"], answer["error"], port.claimed) == ("refused", "too fast", [])

@@ -1,6 +1,7 @@
 """The socket itself: what is refused, and that a client may be lost at any point."""
 
 import asyncio
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
 
-from paste_proxy.app import Proxy
+from paste_proxy.app import Proxy, build, listening
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH
+from paste_proxy.config import Config, ListenConfig, TenantConfig
 from tests.leases.wrapped_agent import running
 
 TOOL = {
@@ -21,7 +23,8 @@ TOOL = {
     "parameters": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
 }
 HELLO = {"say": "hello", "version": 1, "tools": [TOOL]}
-CLAIM = {"say": "claim", "call": 1, "tool": "find", "arguments": '{"word": "x"}'}
+ORDER = ("find", "note", "find", "note")
+CLAIM: dict[str, Any] = {"say": "claim", "call": 1, "tool": "find", "arguments": '{"word": "x"}'}
 STAGES: list[list[Any]] = [
     [],
     [HELLO],
@@ -107,3 +110,20 @@ async def test_web_pages_and_plain_requests_are_refused() -> None:
         assert refused.value.status == 403
         async with http.get(f"{url}{PATH}") as reply:
             assert (reply.status, (await reply.json())["error"]["code"]) == (426, "bad_request")
+
+
+async def test_calls_of_wrapped_tools_are_counted_and_beyond_their_number_only_writes_are_told() -> None:
+    write = {**TOOL, "name": "note", "effect": "never"}
+    claims = [{**CLAIM, "call": number, "tool": tool} for number, tool in enumerate(ORDER, 1)]
+    digest = f"sha256:{hashlib.sha256(b'pp-key').hexdigest()}"
+    tenant = TenantConfig(keys=(digest,), calls_per_minute=2)
+    async with (
+        listening(build(Config(listen=ListenConfig(port=0), tenants={"one": tenant}))) as url,
+        ClientSession() as http,
+        http.ws_connect(f"{url}{PATH}", headers={"x-paste-key": "pp-key"}) as socket,
+    ):
+        for message in ({**HELLO, "tools": [TOOL, write]}, *claims):
+            await socket.send_str(json.dumps(message))
+        answers = [one for one in [await said(socket) for _ in range(5)] if one["say"] == "answer"]
+    assert [one["outcome"] for one in answers] == ["executed", "executed", "refused", "executed"]
+    assert "calls_per_minute" in answers[2]["error"]

@@ -230,6 +230,9 @@ class _Port:
         self._name = name
         self._simulation = process.simulation
 
+    def admits(self, claim: Claim) -> str:
+        return ""
+
     def came(self, hello: Hello) -> None:
         specs = tuple(tool.spec() for tool in hello.tools)
         self._simulation.tell(ClientOffered(self._name, self._process.tenant, specs, hello.ran))

@@ -224,3 +224,34 @@ async def test_who_asks_back_runs_ahead_no_more_and_asks_the_agent_in_a_real_cal
         assert (asked["id"], asked["method"]) == ("ask-1", "sampling/createMessage")
         one.say(b'{"jsonrpc": "2.0", "id": "ask-1", "error": {"code": 1, "message": "no"}}')
         assert json.loads(await one.hear())["id"] == 99
+
+
+async def test_the_server_is_not_shown_the_proxy_s_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASTE_PROXY_KEY", "pp-secret")
+    monkeypatch.setenv("THE_SERVER_S", "own")
+    async with agent(*wrapping("--read", "environment", "--stateless")) as one:
+        await one.greet()
+        environment = json.loads(await one.text("environment"))
+    assert "PASTE_PROXY_KEY" not in environment
+    assert environment["THE_SERVER_S"] == "own"
+
+
+async def test_what_a_tool_reads_and_writes_and_for_how_long_is_said_on_the_command_line() -> None:
+    options = ("--read", "echo", "--stateless", "--scope", "echo=a,b", "--scope", "fail=", "--max-age", "9")
+    async with proxy("echo") as (runtime, url), agent(*wrapping(*options, proxy=url)) as one:
+        await one.greet()
+        await staged(runtime, "echo")
+        tools = runtime.core.tools
+        assert (tools["echo"].reads, tools["echo"].writes) == (frozenset("ab"), frozenset())
+        assert (tools["fail"].writes, tools["rich"].writes) == (frozenset(), frozenset("*"))
+        assert tools["echo"].max_age == 9
+
+
+@pytest.mark.parametrize("scope", ["echo", "=a", "--scope"])
+async def test_a_scope_that_says_nothing_is_an_error(scope: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *wrapping("--scope", scope, "--scope", "echo=a", "--scope", "echo=b"), stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert b"--scope" in said
