@@ -188,6 +188,8 @@ def _as_declared(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, Too
         _check_arguments(specs, "network", tool, network.free)
         declared[tool] = msgspec.structs.replace(declared[tool], network=True)
     for tool, arguments in config.speculation.inert.items():
+        if tool not in specs and config.mcp_servers:
+            continue  # a server may offer it
         _check_arguments(specs, "inert", tool, arguments)
         declared[tool] = msgspec.structs.replace(declared[tool], inert=specs[tool].inert.union(arguments))
     return declared

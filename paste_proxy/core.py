@@ -54,7 +54,7 @@ from paste_proxy.succession import Hold, Same
 from paste_proxy.tools.arguments import decode_arguments
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
-from paste_proxy.tools.table import ToolTable, client_source
+from paste_proxy.tools.table import ToolTable, client_source, is_client
 from paste_proxy.turns import Turns
 
 
@@ -88,6 +88,8 @@ class Core:
         self._permits = config.permits
         self._network = frozenset(config.speculation.network)
         """Tools that reach a network, as the operator says, whoever offers them."""
+        self._inert = {tool: frozenset(one) for tool, one in config.speculation.inert.items()}
+        """Arguments without influence, as the operator says. Of wrapped tools clients say it, who compare."""
         self.holds = Holds(
             self.deadlines,
             self._overdue,
@@ -264,8 +266,13 @@ class Core:
         return "" if self.broker.permits.lists(spec.name) else "speculation.allow does not list it"
 
     def _tools_offered(self, event: ToolsOffered, now: float) -> None:
+        inert = {} if is_client(event.source) else self._inert
         specs = [
-            msgspec.structs.replace(spec, network=spec.network or spec.name in self._network)
+            msgspec.structs.replace(
+                spec,
+                network=spec.network or spec.name in self._network,
+                inert=spec.inert | inert.get(spec.name, frozenset()),
+            )
             for spec in event.specs
         ]
         offered = self.tools.offer(event.source, specs)

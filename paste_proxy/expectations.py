@@ -38,6 +38,9 @@ class Expectations:
         client_tools: ClientTools,
     ) -> None:
         self.failures = 0
+        self.turns = 0
+        self.turns_with_tools = 0
+        """Whose requests offered any."""
         self.listens = speculation.mode == "shadow" or (speculation.mode == "on" and bool(speculation.allow))
         """Whether anybody asks what turns say beside their calls."""
         self.shadow = Shadow(self.reads, broker.values.served)
@@ -88,6 +91,8 @@ class Expectations:
     def begin(self, turn: Turn, session: SessionState, now: float) -> None:
         """The request is on its way, and its history is read."""
         self.shadow.left(session.id, session.history.unanswered)
+        self.turns += 1
+        self.turns_with_tools += turn.request is not None and bool(turn.request.tools)
         if self.speculation.mode == "off" or not turn.one_reply:
             return
         tools = self._may_come(turn, session)

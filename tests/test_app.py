@@ -26,9 +26,12 @@ from paste_proxy.config import (
     SpeculationConfig,
     StoreConfig,
 )
+from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.errors import ConfigError
+from paste_proxy.events import ClientOffered, ToolsOffered
 from paste_proxy.predict.ledger import Changes
 from paste_proxy.store.patterns import PatternStore
+from paste_proxy.tools.spec import ToolSpec
 
 PLUGIN = '''
 import asyncio
@@ -276,6 +279,20 @@ def test_what_is_no_argument_can_t_be_declared(
 ) -> None:
     with pytest.raises(ConfigError, match=rf"speculation\.inert: {complaint}"):
         built(tmp_path, inert)
+
+
+def test_arguments_of_a_server_s_tools_can_be_declared_before_it_offers_them() -> None:
+    spec = ToolSpec("look", "", {"type": "object", "properties": {"why": {"type": "string"}}})
+    config = Config(
+        backend=BackendConfig(url="http://127.0.0.1:1", kind="openai"),
+        speculation=SpeculationConfig(inert={"look": ("why",), "leased": ("why",)}),
+        mcp_servers={"s": McpServerConfig(command="true")},
+    )
+    core = build(config).runtime.core
+    core.handle(ToolsOffered("mcp:s", (spec,)), 1.0)
+    core.handle(ClientOffered("c", "default", (msgspec.structs.replace(spec, name="leased"),), ()), 2.0)
+    assert core.tools["look"].inert == {"why"}
+    assert core.tools["leased"].inert == frozenset(), "its client compares, and knows nothing of it"
 
 
 def test_a_tool_that_a_client_may_bring_can_be_said_to_reach_a_network() -> None:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from paste_proxy.app import build
 from paste_proxy.config import Config, SpeculationConfig
 from paste_proxy.grammar.events import CallSealed
@@ -119,7 +121,19 @@ def test_a_report_of_nothing_says_so() -> None:
     [said, *_] = list(report_lines(shadow_report(talk(Scripted(), "on").core), "http://here"))
     assert said == "The proxy at http://here has speculation.mode: on; a shadow report needs `shadow`."
     lines = list(report_lines(shadow_report(talk(Scripted(), "shadow").core), "http://here"))
-    assert lines[-1].startswith("No agent has called a tool yet")
+    assert lines[-1].startswith("No agent has asked for anything yet: give one http://here/v1")
+
+
+@pytest.mark.parametrize(("tools", "offered", "advice"), [({"tools": []}, 0, True), ({}, 1, False)])
+def test_a_report_of_turns_without_calls_says_what_was_seen_and_what_to_do(
+    tools: dict[str, list[str]], offered: int, advice: bool
+) -> None:
+    t = talk(Scripted(), "shadow")
+    t.ask(**tools)
+    t.ends()
+    text = "\n".join(report_lines(shadow_report(t.core), "http://here"))
+    assert f"No agent has called a tool in 1 turns, of which {offered} offered tools." in text
+    assert ("backend.tool_format" in text) is advice
 
 
 def test_while_an_agent_s_own_tool_may_write_the_shadow_saves_nothing() -> None:

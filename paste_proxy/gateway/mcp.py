@@ -11,8 +11,8 @@ Decisions, each with its reason:
   report, is answered by a stream (`progress.py`).
 * What an MCP server behind the proxy lists and returns goes on as it came, as far as the client's revision of
   the protocol has a place for it: images, resources, notes on content, output schemas.
-* Arguments reach the core as the bytes that the client wrote: a parsed object has forgotten duplicate keys
-  and how numbers were written, and the core must see both (DESIGN section 4, "call").
+* Arguments reach the core as the bytes that the client wrote, and what is no message is refused before the
+  SDK sees it (`rpc.py`).
 * Arguments that don't fit the schema, or are too large, are a tool result with `isError`, so that the model
   can correct itself (SEP-1303, in MCP since 2025-11-25). An unknown tool is the JSON-RPC error -32602. A
   request so large that it is not even read is HTTP's 413.
@@ -37,6 +37,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp_types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
+    INVALID_REQUEST,
     CallToolRequestParams,
     CallToolResult,
     ListToolsResult,
@@ -61,6 +62,7 @@ from paste_proxy.gateway.asgi import AsgiApp, Message, Receive, Scope, Send
 from paste_proxy.gateway.calls import identity_of, tool_call_id
 from paste_proxy.gateway.listings import Listings
 from paste_proxy.gateway.progress import PROGRESS, serve_with_progress
+from paste_proxy.gateway.rpc import RpcError, arguments_of
 from paste_proxy.gateway.wire import Caller, error_meta, outcome_meta, too_large
 from paste_proxy.runtime import ToolAnswer, ToolCall
 from paste_proxy.tools.ports import Output
@@ -80,8 +82,8 @@ up the event loop, hence other callers; the text carries the same."""
 ENVELOPE_BYTES = 64 * 1024
 """What a request may hold beside a call's arguments: `_meta` with trace context and the like, under 1 KiB."""
 
-_BODY = "paste.body"
-"""Key of the ASGI scope under which the request's bytes are kept for the handler."""
+_ARGUMENTS = "paste.arguments"
+"""Key of the ASGI scope under which a call's arguments are kept for the handler."""
 _TENANT = "paste.tenant"
 _REFUSAL = "paste.refusal"
 """Where the handler leaves what the reply's head is to say."""
@@ -158,17 +160,6 @@ def _listing_of(specs: Iterable[ToolSpec]) -> ListToolsResult:
     return ListToolsResult(tools=[describe(spec) for spec in specs])
 
 
-class _Params(msgspec.Struct):
-    arguments: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Envelope(msgspec.Struct):
-    params: _Params = msgspec.field(default_factory=_Params)
-
-
-_envelopes = msgspec.json.Decoder(_Envelope)
-
-
 def _request(context: Context) -> Any:
     if context.request is None:
         raise MCPError(INTERNAL_ERROR, "tools are served over HTTP only")
@@ -181,22 +172,10 @@ def _call_of(context: Context, params: CallToolRequestParams) -> ToolCall:
     return ToolCall(
         identity=identity_of(request.headers, meta, request.scope[_TENANT].name),
         tool=params.name,
-        arguments=raw_arguments(request.scope[_BODY]),
+        arguments=request.scope[_ARGUMENTS],
         tool_call_id=tool_call_id(request.headers, meta),
         on_progress=request.scope[PROGRESS].listener(meta.get("progressToken")),
     )
-
-
-def raw_arguments(body: bytes | bytearray) -> bytes:
-    """`params.arguments` of a JSON-RPC request as its client wrote them; none or null is `{}`.
-
-    Raises `MCPError`: the SDK's parser also takes NaN and the like, which are not JSON (RFC 8259).
-    """
-    try:
-        raw = bytes(_envelopes.decode(body).params.arguments)
-    except msgspec.DecodeError as error:
-        raise MCPError(INVALID_PARAMS, f"the request is not valid JSON: {error}") from error
-    return b"{}" if raw == b"null" else raw
 
 
 def describe(spec: ToolSpec) -> Tool:
@@ -289,8 +268,33 @@ class McpEndpoint:
         scope[_TENANT] = tenant
         # The SDK holds a session's requests against who opened it. It gets no token: it has no use for one.
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=tenant.name, scopes=[]))
-        keeping = _keeping_body(scope, receive)
-        await serve_with_progress(self._manager.handle_request, scope, keeping, _refusing(scope, send))
+        if scope["method"] == "POST":
+            try:
+                body = await self._body(receive)
+                if body is None:
+                    return
+                scope[_ARGUMENTS] = arguments_of(body)
+            except RpcError as error:
+                await _refuse(error, scope, send)
+                return
+            receive = _again(bytes(body), receive)
+        await serve_with_progress(self._manager.handle_request, scope, receive, _refusing(scope, send))
+
+    async def _body(self, receive: Receive) -> bytearray | None:
+        """None where the client has left before its end. Raises `RpcError`."""
+        body, limit = bytearray(), request_limit(self._limits)
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            body += message.get("body", b"")
+            if len(body) > limit:
+                error = too_large(self._limits.arguments_bytes)
+                raise RpcError(
+                    INVALID_REQUEST, error.message, param=error.param, code=error.code, status=error.status
+                )
+            if not message.get("more_body", False):
+                return body
 
 
 def request_limit(limits: LimitsConfig) -> int:
@@ -298,16 +302,25 @@ def request_limit(limits: LimitsConfig) -> int:
     return min(limits.body_bytes, limits.arguments_bytes + ENVELOPE_BYTES)
 
 
-def _keeping_body(scope: Scope, receive: Receive) -> Receive:
-    """Notes the body for `raw_arguments` as it is read. The SDK stops reading at the limit."""
-    body = scope[_BODY] = bytearray()
+def _again(body: bytes, receive: Receive) -> Receive:
+    """The body that was read already, and then what comes after it."""
+    unread = [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive_and_keep() -> Message:
-        message = await receive()
-        body.extend(message.get("body", b""))
-        return message
+    async def receive_again() -> Message:
+        return unread.pop() if unread else await receive()
 
-    return receive_and_keep
+    return receive_again
+
+
+async def _refuse(error: RpcError, scope: Scope, send: Send) -> None:
+    """A client of the older era takes any status but 200 for the end of its session: what is wrong with the
+    parameters of one request is told as the answer to it."""
+    has_session = any(name == b"mcp-session-id" for name, _ in scope["headers"])
+    status = 200 if error.rpc_code == INVALID_PARAMS and has_session else error.status
+    body = error.body()
+    fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _refusing(scope: Scope, send: Send) -> Send:

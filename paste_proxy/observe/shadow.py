@@ -48,6 +48,9 @@ class ToolRow(msgspec.Struct, frozen=True):
 
 class ShadowReport(msgspec.Struct, frozen=True):
     mode: str
+    turns: int
+    turns_with_tools: int
+    """Whose requests offered tools."""
     calls: int
     used: int
     unused: int
@@ -68,6 +71,8 @@ def shadow_report(core: Core) -> ShadowReport:
     used, unused = sum(row.used for row in tools), sum(row.unused for row in tools)
     return ShadowReport(
         mode=core.turns.expectations.speculation.mode,
+        turns=core.turns.expectations.turns,
+        turns_with_tools=core.turns.expectations.turns_with_tools,
         calls=sum(row.calls for row in tools),
         used=used,
         unused=unused,
@@ -132,7 +137,7 @@ def report_lines(report: ShadowReport, url: str) -> Iterator[str]:
     yield f"Shadow report of {url}: {report.calls} calls seen, nothing was run ahead."
     yield ""
     if not report.tools:
-        yield "No agent has called a tool yet: point one at the proxy, and come back after some tasks."
+        yield from _why_empty(report, url)
         return
     yield from _table(
         ["tool", "runs in", "calls", "right", "unused", "unused/right", "takes s", "saved s", "saved s/call"],
@@ -145,6 +150,17 @@ def report_lines(report: ShadowReport, url: str) -> Iterator[str]:
     )
     yield ""
     yield from _advice(report.tools)
+
+
+def _why_empty(report: ShadowReport, url: str) -> Iterator[str]:
+    if not report.turns:
+        yield f"No agent has asked for anything yet: give one {url}/v1 as its base_url, and come back then."
+        return
+    offering = report.turns_with_tools
+    yield f"No agent has called a tool in {report.turns} turns, of which {offering} offered tools."
+    if offering < report.turns:
+        yield "Agents that have no `tools` in their requests read calls out of the reply's text. Say how the"
+        yield "model writes them (backend.tool_format, docs/formats.md): without that they are not seen."
 
 
 def _cells(row: ToolRow) -> list[str]:

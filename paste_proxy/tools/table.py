@@ -22,7 +22,7 @@ def client_source(tenant: str) -> str:
     return f"{CLIENT}:{tenant}"
 
 
-def _is_client(source: str) -> bool:
+def is_client(source: str) -> bool:
     return source.startswith(f"{CLIENT}:")
 
 
@@ -58,7 +58,7 @@ class ToolTable(Mapping[str, ToolSpec]):
 
     def is_leased(self, name: str) -> bool:
         """Whether it runs in the process of a client: nobody else can call it."""
-        return _is_client(self.source(name))
+        return is_client(self.source(name))
 
     def serves(self, name: str, tenant: str, client: str = "") -> bool:
         """Whether there is such a tool for the tenant, called by `client`, or with "" over the gateway."""
@@ -72,7 +72,7 @@ class ToolTable(Mapping[str, ToolSpec]):
     def is_taken(self, name: str, source: str) -> bool:
         """Whether it is another source's to keep. Clients keep no name from the operator's tools."""
         owner = self._source.get(name, source)
-        return owner != source and (_is_client(source) or not _is_client(owner))
+        return owner != source and (is_client(source) or not is_client(owner))
 
     def listed(self) -> list[ToolSpec]:
         """Those that the gateway can run."""

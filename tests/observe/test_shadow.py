@@ -68,7 +68,7 @@ async def said(*arguments: str) -> str:
 
 
 async def test_a_base_url_is_enough(proxy: str) -> None:
-    assert "No agent has called a tool yet" in await said("--url", proxy)
+    assert "No agent has asked for anything yet" in await said("--url", proxy)
     await work(proxy)
     text = await said("--url", proxy + "/")
     assert "1 calls seen, nothing was run ahead" in text
