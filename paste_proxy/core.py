@@ -184,7 +184,7 @@ class Core:
     def _turn_refused(self, event: TurnRefused, now: float) -> None:
         self.placing.refused(event.turn)
         if self.queue.arrived(event.turn) is not None:
-            self.holds.refused(event.turn)
+            self.holds.refused(event.turn, now)
 
     def _turn_closed(self, event: TurnClosed, now: float) -> None:
         self.holds.closed(event.turn, now, self.queue.arrived(event.turn))

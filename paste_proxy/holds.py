@@ -73,11 +73,11 @@ class Holds:
         self.succession.waits(hold)
         self._fresh.append(hold)
 
-    def refused(self, turn: str) -> None:
-        """Its backend did not take it, and it waits for another; its deadline is still the same."""
+    def refused(self, turn: str, now: float) -> None:
+        """Its backend did not take it, and it waits for another: a hold more, with the same deadline."""
         hold = self._turns.get(turn)
         if hold is not None and not hold.waits:
-            hold.waits = True
+            hold.waits, hold.came = True, now
             self.succession.waits(hold)
             self._fresh.append(hold)
 

@@ -45,9 +45,9 @@ class Hold:
 class Succession:
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
-        self._waiting: dict[Same, list[Hold]] = {}
-        self._left: dict[Same, list[Hold]] = {}
-        """Oldest first."""
+        self._waiting: dict[Same, dict[str, Hold]] = {}
+        """By turn, oldest first, as those below: many may be the same in a load test."""
+        self._left: dict[Same, dict[str, Hold]] = {}
 
     def __len__(self) -> int:
         """Turns that wait and places that are kept, of which each may have a successor."""
@@ -55,7 +55,7 @@ class Succession:
 
     def waits(self, hold: Hold) -> None:
         if hold.same is not None:
-            self._waiting.setdefault(hold.same, []).append(hold)
+            self._waiting.setdefault(hold.same, {})[hold.turn] = hold
 
     def waits_no_longer(self, hold: Hold) -> None:
         _take(self._waiting, hold)
@@ -63,12 +63,12 @@ class Succession:
     def left(self, hold: Hold, now: float) -> None:
         """Its client has left, and may come back for its place."""
         if hold.same is not None:
-            self._left.setdefault(hold.same, []).append(hold)
+            self._left.setdefault(hold.same, {})[hold.turn] = hold
             hold.timer = self._deadlines.at(now + PLACE_KEPT_S, lambda _now: _take(self._left, hold))
 
     def come_back(self, same: Same, attempt: Attempt) -> Hold | None:
         """The place of a client that had left and is here again with this request."""
-        hold = next((one for one in self._left.get(same, ()) if _follows(attempt, one.attempt)), None)
+        hold = next((one for one in self._left.get(same, {}).values() if _follows(attempt, one.attempt)), None)
         if hold is not None:
             self._deadlines.cancel(hold.timer)
             _take(self._left, hold)
@@ -76,7 +76,7 @@ class Succession:
 
     def first_of(self, same: Same, attempt: Attempt) -> Hold | None:
         """The one that waits, and that this request is again."""
-        firsts = [one for one in self._waiting.get(same, ()) if _follows(attempt, one.attempt)]
+        firsts = [one for one in self._waiting.get(same, {}).values() if _follows(attempt, one.attempt)]
         return firsts[0] if len(firsts) == 1 or (firsts and attempt.key) else None
 
 
@@ -86,9 +86,9 @@ def _follows(second: Attempt, first: Attempt) -> bool:
     return second.number == first.number + 1
 
 
-def _take(holds: dict[Same, list[Hold]], hold: Hold) -> None:
-    if hold.same is None or hold not in (alike := holds.get(hold.same, [])):
+def _take(holds: dict[Same, dict[str, Hold]], hold: Hold) -> None:
+    if hold.same is None or (alike := holds.get(hold.same)) is None:
         return
-    alike.remove(hold)
+    alike.pop(hold.turn, None)
     if not alike:
         del holds[hold.same]

@@ -464,3 +464,18 @@ def test_whatever_happens_every_turn_is_told_once_and_nothing_is_left(
     assert site.core.holds.held == 0
     assert len(site.core.deadlines) == len(site.core.holds.succession) == 0
     assert sum(site.ledger.admitted) == list(crowd.told.values()).count("goes")
+
+
+def test_thousands_of_equal_requests_are_held_and_leave_in_no_time_to_speak_of() -> None:
+    """What looks at all of them for each takes a minute here."""
+    site = Site(queued=5000)
+    site.ask("busy")
+    body = request("the same")
+    for number in range(5000):
+        site.ask(f"t{number}", body, Attempt(600.0, 7))
+    assert site.core.holds.held == len(site.core.holds.succession) == 5000
+    for number in range(5000):
+        site.leave(f"t{number}")
+    assert site.core.holds.held == 0
+    assert site.ask("again", body, Attempt(600.0, 8)) == []
+    assert site.answer("busy") == ["again goes"]

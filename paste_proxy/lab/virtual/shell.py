@@ -21,6 +21,7 @@ from paste_proxy.events import (
     Decision,
     Event,
     FailCall,
+    FailTurn,
     Identity,
     RunBegan,
     RunEnded,
@@ -102,6 +103,8 @@ class Shell:
         match decision:
             case AdmitTurn(turn):
                 self._time.after(0.0, self._admitted.pop(turn))
+            case FailTurn(_, error):
+                raise error  # no lab asks for so much that nothing may wait: see limits.queued_turns
             case StartRun(run):
                 self._start(run)
             case CancelRun(run_id):
