@@ -184,11 +184,25 @@ def test_the_key_is_written_and_the_arguments_are_passed_on(tmp_path: Path) -> N
     assert (tmp_path / "key").stat().st_mode & 0o077 == 0
 
 
+def metrics(*queries: str) -> set[str]:
+    return {name.removesuffix("_bucket") for query in queries for name in re.findall(r"\bpaste_\w+", query)}
+
+
+def documented_metrics() -> set[str]:
+    """A test holds these to what the proxy exports."""
+    return set(re.findall(r"^\| `(paste_\w+)", OPERATIONS, re.MULTILINE))
+
+
+def test_queries_that_operators_are_told_of_ask_for_metrics_that_there_are() -> None:
+    _, _, below = OPERATIONS.partition("| question | query |\n")
+    queries = below.partition("\n\n")[0].splitlines()
+    assert len(queries) > 5
+    assert metrics(*queries) - documented_metrics() == set()
+
+
 def test_alerts_ask_for_metrics_that_there_are() -> None:
     rules = [rule for group in prometheus("alerts")["groups"] for rule in group["rules"]]
-    named = {name for rule in rules for name in re.findall(r"\bpaste_\w+", rule["expr"])}
-    documented = set(re.findall(r"^\| `(paste_\w+)", OPERATIONS, re.MULTILINE))
-    assert named - documented == set()
+    assert metrics(*(rule["expr"] for rule in rules)) - documented_metrics() == set()
     assert [rule["alert"] for rule in rules if f"`{rule['alert']}`" not in OPERATIONS] == []
 
 
