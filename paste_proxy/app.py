@@ -42,6 +42,7 @@ from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.mcp.executor import McpExecutor
 from paste_proxy.tools.mcp.upstream import Upstream
+from paste_proxy.tools.paging import cursor_of, held_back, why_never
 from paste_proxy.tools.ports import Executor, Progress
 from paste_proxy.tools.routing import RoutingExecutor
 from paste_proxy.tools.spec import Effect, ToolSpec
@@ -85,7 +86,9 @@ def build(
     registry = load_plugins(config.plugins)
     client = Client(config.http.targets, "http.targets")
     operations = http_operations(config, client.guard, documents, os.environ)
-    declared = {**registry.specs, **_distinct(operations, registry, config.http_tools)}
+    at_servers = _distinct(operations, registry, config.http_tools)
+    pages = config.speculation.pages
+    declared = {**registry.specs, **{name: held_back(spec, pages) for name, spec in at_servers.items()}}
     _check_allowed(config, declared)
     specs = _as_declared(config, declared)
     _note_unknown_tools(config, specs)
@@ -173,7 +176,7 @@ def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
             known = ", ".join(sorted(specs)) or "none; is a plugin missing?"
             reason = f"there is no tool {name!r}; known: {known}"
         elif specs[name].effect is Effect.NEVER:
-            reason = f"{name} is declared with no effect (`read`, `warm`, `dry_run`), so it can never run ahead"
+            reason = f"{name} can never run ahead: {why_never(specs[name])}"
         else:
             continue
         raise ConfigError(f"speculation.allow: {reason}", param="speculation.allow")
@@ -187,6 +190,9 @@ def _as_declared(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, Too
             continue  # a server or a client may offer it: the core holds it to this then
         _check_arguments(specs, "network", tool, network.free)
         declared[tool] = msgspec.structs.replace(declared[tool], network=True)
+    for tool in config.speculation.pages:
+        if tool not in specs and not (config.mcp_servers or config.limits.clients):
+            raise ConfigError(f"speculation.pages: there is no tool {tool!r}", param="speculation.pages")
     for tool, arguments in config.speculation.inert.items():
         if tool not in specs and config.mcp_servers:
             continue  # a server may offer it
@@ -209,13 +215,22 @@ def _mcp_executors(
 ) -> list[McpExecutor]:
     """`runtime`: asked for when a server has something to tell, which is after it was built."""
 
+    allowed = frozenset(config.speculation.allow)
+
     def offered(source: str, specs: tuple[ToolSpec, ...]) -> None:
+        for spec in specs:
+            if spec.name in allowed and held_back(spec, config.speculation.pages) is not spec:
+                log.warning(
+                    "%s does not run ahead: its argument %r may be a cursor that moves or is used up; "
+                    "speculation.pages says where it is not",
+                    spec.name,
+                    cursor_of(spec),
+                )
         runtime().tell(ToolsOffered(source, specs))
 
     def progressed(run: str, progress: Progress) -> None:
         runtime().tell(RunProgressed(run, progress))
 
-    allowed = frozenset(config.speculation.allow)
     return [
         McpExecutor(Upstream(name, server, is_taken, offered, allowed), progressed)
         for name, server in config.mcp_servers.items()

@@ -130,6 +130,9 @@ class SpeculationConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
     inert: dict[str, tuple[str, ...]] = {}
     """By tool, arguments that the operator declares to have no influence on results, beside those that the
     tool's author does."""
+    pages: tuple[str, ...] = ()
+    """Tools of servers, agents and addresses whose cursor-like arguments only name a place: using one changes
+    nothing. Others that have such an argument never run ahead."""
     network: dict[str, NetworkConfig] = {}
     """By tool, what may leave ahead of the model. A tool that is listed here counts as one that reaches a
     network, whatever its author says."""

@@ -72,6 +72,9 @@ class HttpToolConfig(_Declared, frozen=True, forbid_unknown_fields=True, kw_only
     body: Any = None
     """JSON, in which the text `{argument}` stands for an argument."""
     effect: Literal["read", "never"] = "never"
+    volatile: bool = False
+    """As `@tool` has it: it never runs ahead."""
+    consumes: bool = False
     inert: tuple[str, ...] = ()
     timestamp: str = ""
     """A key of the result's object that says of when it is."""
@@ -86,6 +89,11 @@ class OpenApiConfig(_Declared, frozen=True, forbid_unknown_fields=True, kw_only=
     """Operations, by `operationId` or as in `GET /items/{id}`. No way to say all: each is looked at."""
     read: tuple[str, ...] = ()
     """Of those, the ones that change nothing: their effect is `read`."""
+    volatile: tuple[str, ...] = ()
+    """Of those, the ones that never run ahead, as `@tool` has it; `x-paste-volatile` in the document says so,
+    too."""
+    consumes: tuple[str, ...] = ()
+    """The same with `x-paste-consumes`."""
     base_url: str = ""
     """Empty: the document's first server."""
     prefix: Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{0,32}\Z")] = ""

@@ -23,6 +23,10 @@ class McpToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: Count | None = None
     price: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Of one run, in any one currency."""
+    volatile: bool = False
+    """As `@tool` has it: it never runs ahead, though it may be listed in `read`."""
+    consumes: bool = False
+    """The same; and it changes something, so it is no read."""
     volatility: Probability = 0.0
     """As `@tool` has it: none, so that a second look at a hit that differs is a fault."""
 
@@ -78,7 +82,8 @@ def check_mcp_server(key: str, name: str, server: McpServerConfig) -> None:
 
 def _check_mcp_tools(key: str, server: McpServerConfig) -> None:
     for tool in server.read:
-        if tool in server.tools and server.tools[tool].writes != McpToolConfig().writes:
+        consumes = tool in server.tools and server.tools[tool].consumes
+        if tool in server.tools and not consumes and server.tools[tool].writes != McpToolConfig().writes:
             _refuse(
                 f"{key}.tools.{tool}.writes", "the tool is listed in `read`, so it writes nothing; drop one"
             )

@@ -52,6 +52,7 @@ from paste_proxy.schedule.queue import Capacity, JointQueue, Waiting, is_turns, 
 from paste_proxy.sessions.table import SessionTable
 from paste_proxy.succession import Hold, Same
 from paste_proxy.tools.arguments import decode_arguments
+from paste_proxy.tools.paging import held_back, why_never
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable, client_source, is_client
@@ -90,6 +91,7 @@ class Core:
         """Tools that reach a network, as the operator says, whoever offers them."""
         self._inert = {tool: frozenset(one) for tool, one in config.speculation.inert.items()}
         """Arguments without influence, as the operator says. Of wrapped tools clients say it, who compare."""
+        self._pages = frozenset(config.speculation.pages)
         self.holds = Holds(
             self.deadlines,
             self._overdue,
@@ -262,16 +264,19 @@ class Core:
         if not self.tools.is_leased(spec.name) or not self.tools.is_of(spec.name, tenant):
             return "another tool has this name, or two clients say different things of it"
         if spec.effect is Effect.NEVER:
-            return "it is declared with no effect: `read`, `warm` or `dry_run`"
+            return why_never(spec)
         return "" if self.broker.permits.lists(spec.name) else "speculation.allow does not list it"
 
     def _tools_offered(self, event: ToolsOffered, now: float) -> None:
         inert = {} if is_client(event.source) else self._inert
         specs = [
-            msgspec.structs.replace(
-                spec,
-                network=spec.network or spec.name in self._network,
-                inert=spec.inert | inert.get(spec.name, frozenset()),
+            held_back(
+                msgspec.structs.replace(
+                    spec,
+                    network=spec.network or spec.name in self._network,
+                    inert=spec.inert | inert.get(spec.name, frozenset()),
+                ),
+                self._pages,
             )
             for spec in event.specs
         ]

@@ -2,9 +2,11 @@
 
 import msgspec
 
+from paste_proxy.config import Config, SpeculationConfig
+from paste_proxy.core import Core
 from paste_proxy.events import ToolsOffered
-from paste_proxy.tools.spec import ToolSpec
-from paste_proxy.tools.table import PLUGINS
+from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.table import PLUGINS, ToolTable
 from tests.broker.world import SPECS
 from tests.guesses import Scripted, guess, predictions, talk
 from tests.talk import Talk
@@ -73,3 +75,15 @@ def test_requests_mean_the_tools_that_there_are_now() -> None:
     offer(t)
     t.ask()
     assert predictor.tools == {"read_a", "read_b"}
+
+
+def test_a_tool_that_may_page_by_a_cursor_stays_home_until_the_operator_says_that_it_is_harmless() -> None:
+    paging = msgspec.structs.replace(
+        SPECS["read_a"], parameters={"type": "object", "properties": {"k": {}, "cursor": {"type": "string"}}}
+    )
+    for pages, effect in (((), Effect.NEVER), (("read_a",), Effect.READ)):
+        speculation = SpeculationConfig(allow=("read_a",), pages=pages)
+        t = Talk(Core(ToolTable(SPECS), Config(speculation=speculation), Scripted()))
+        offer(t, read_a=paging)
+        assert t.core.tools["read_a"].effect is effect
+        assert t.core.broker.may_run_ahead("read_a") is (effect is Effect.READ)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
-from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.spec import Effect, ToolSpec, narrowed
 
 T = TypeVar("T")
 
@@ -45,26 +45,32 @@ class OfferedTool(msgspec.Struct, frozen=True):
     price: Annotated[float, msgspec.Meta(ge=0, le=1e9)] = 0.0
     volatility: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
     inert: Annotated[tuple[str, ...], msgspec.Meta(max_length=256)] = ()
+    volatile: bool = False
+    consumes: bool = False
     network: bool = False
     exact: bool = False
 
     def spec(self) -> ToolSpec:
-        return ToolSpec(
-            name=self.name,
-            description=self.description,
-            parameters=self.parameters,
-            effect=self.effect,
-            reads=frozenset(self.reads),
-            writes=frozenset() if self.effect is Effect.READ else frozenset(self.writes),
-            max_age=self.max_age,
-            retention=self.retention,
-            timeout=self.timeout,
-            concurrency=self.concurrency,
-            price=self.price,
-            volatility=self.volatility,
-            inert=frozenset(self.inert),
-            network=self.network,
-            exact=self.exact,
+        return narrowed(
+            ToolSpec(
+                name=self.name,
+                description=self.description,
+                parameters=self.parameters,
+                effect=self.effect,
+                reads=frozenset(self.reads),
+                writes=frozenset() if self.effect is Effect.READ else frozenset(self.writes),
+                max_age=self.max_age,
+                retention=self.retention,
+                timeout=self.timeout,
+                concurrency=self.concurrency,
+                price=self.price,
+                volatility=self.volatility,
+                inert=frozenset(self.inert),
+                network=self.network,
+                exact=self.exact,
+                volatile=self.volatile,
+                consumes=self.consumes,
+            )
         )
 
 

@@ -15,7 +15,7 @@ import msgspec
 from paste_proxy.errors import PluginError
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.schema import SchemaError, Signature, read_signature
-from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.spec import Effect, ToolSpec, narrowed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,6 +81,8 @@ class Declaration(TypedDict, total=False):
     price: float
     inert: Iterable[str]
     volatility: float
+    volatile: bool
+    consumes: bool
     network: bool
     """The tool hands its arguments to others: what it is told ahead of the model is held to the egress rule."""
     result_limit: int
@@ -119,6 +121,8 @@ class _Checked(msgspec.Struct, forbid_unknown_fields=True):
     price: Annotated[float, msgspec.Meta(ge=0)] | msgspec.UnsetType = msgspec.UNSET
     inert: frozenset[str] | msgspec.UnsetType = msgspec.UNSET
     volatility: Annotated[float, msgspec.Meta(ge=0, le=1)] | msgspec.UnsetType = msgspec.UNSET
+    volatile: bool | msgspec.UnsetType = msgspec.UNSET
+    consumes: bool | msgspec.UnsetType = msgspec.UNSET
     network: bool | msgspec.UnsetType = msgspec.UNSET
     result_limit: Annotated[int, msgspec.Meta(ge=1)] | msgspec.UnsetType = msgspec.UNSET
 
@@ -223,11 +227,8 @@ def _spec(
     unknown = sorted(stated.get("inert", frozenset()) - parameters.get("properties", {}).keys())
     if unknown:
         raise SchemaError(f"inert: no such argument: {', '.join(unknown)}")
-    return ToolSpec(
-        description=description,
-        parameters=parameters,
-        has_fingerprint=has_fingerprint,
-        **stated,
+    return narrowed(
+        ToolSpec(description=description, parameters=parameters, has_fingerprint=has_fingerprint, **stated)
     )
 
 

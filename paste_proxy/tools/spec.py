@@ -54,6 +54,11 @@ class ToolSpec(msgspec.Struct, frozen=True):
     """Arguments declared to have no influence on the result: left out when calls are compared."""
     volatility: float = 0.0
     """The share of calls whose result may be another when it is run again at once: 0, it is the same."""
+    volatile: bool = False
+    """It depends on the moment or on chance (a clock, a random number, a cursor, a nonce): never run ahead."""
+    consumes: bool = False
+    """A run uses something up (marks as read, a link for one use, a server's cursor, an audited access): never
+    run ahead."""
     network: bool = False
     """Its arguments leave the house: ahead of the model the egress rule holds (`broker/egress.py`)."""
     result_limit: int = RESULT_LIMIT
@@ -65,3 +70,12 @@ class ToolSpec(msgspec.Struct, frozen=True):
     """The tool as its MCP server lists it, where there is more to tell MCP clients than is said here."""
     has_fingerprint: bool = False
     """The executor can take a fingerprint of what a call would read: see `ports.Executor.fingerprint`."""
+
+
+def narrowed(spec: ToolSpec) -> ToolSpec:
+    """As it may be treated: what is volatile or consumes is never run ahead, whatever its effect is said to be.
+    What only prepares a call may be, since no result of it is kept and nothing is used up."""
+    if spec.effect is not Effect.READ or not (spec.volatile or spec.consumes):
+        return spec
+    writes = spec.writes or frozenset({GLOBAL_SCOPE}) if spec.consumes else spec.writes
+    return msgspec.structs.replace(spec, effect=Effect.NEVER, writes=writes)

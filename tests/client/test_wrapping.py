@@ -10,6 +10,7 @@ import pytest
 from paste_proxy.client import Effect, WrapError, close, wrap
 from paste_proxy.client.alike import alike
 from paste_proxy.client.functions import bind_function, bind_tool
+from paste_proxy.client.protocol import offered
 from paste_proxy.tools.authoring import Tool, tool
 from paste_proxy.tools.ports import RunContext
 
@@ -137,3 +138,13 @@ def test_an_effect_that_prepares_needs_the_function_that_does_it() -> None:
     bound = bind_tool(look, {"effect": "dry_run", "ahead": len})
     assert bound.prepare is not None
     assert bound.spec.effect is Effect.DRY_RUN
+
+
+def test_what_an_author_calls_volatile_no_wrapping_makes_a_read() -> None:
+    @tool(volatile=True, writes=())
+    def now() -> float:
+        return 0.0
+
+    for bound in (bind_tool(now, {"effect": "read"}), bind_function(add, {"effect": "read", "consumes": True})):
+        assert bound.spec.effect is Effect.NEVER
+        assert offered(bound.spec).spec() == bound.spec

@@ -173,6 +173,8 @@ def _shown_default(key: str) -> str:
         "inert": "none",
         "result_limit": "16 MiB",
         "network": "no",
+        "volatile": "no",
+        "consumes": "no",
         "isolated": "no",
         "warm": "none",
         "close": "none",

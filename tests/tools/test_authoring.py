@@ -214,3 +214,12 @@ def test_what_runs_ahead_in_a_tool_s_place_leaves_what_it_writes_as_it_is() -> N
 
     assert (order.spec.effect, order.spec.writes) == (Effect.DRY_RUN, frozenset({"orders"}))
     assert order.prepare(RunContext("us", "s"), {"item": "tea"}) == ("us", "tea")
+
+
+def test_what_is_volatile_or_consumes_never_runs_ahead() -> None:
+    clock = tool(effect="read", volatile=True)(_fine)
+    inbox = tool(effect="read", consumes=True)(_fine)
+    assert (clock.spec.effect, clock.spec.writes) == (Effect.NEVER, frozenset())
+    assert (inbox.spec.effect, inbox.spec.writes) == (Effect.NEVER, frozenset({"*"}))
+    prepared = tool(effect="warm", consumes=True, ahead=_fine)(_fine)
+    assert prepared.spec.effect is Effect.WARM, "what prepares it uses nothing up"

@@ -144,9 +144,12 @@ def _chosen(key: str, config: OpenApiConfig, found: list[Found]) -> list[Found]:
             more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
             reason = f"there is no operation {wanted!r}; known: {known}{more}"
             raise ConfigError(f"{key}.include: {reason}", param=f"{key}.include")
+    for setting in ("read", "volatile", "consumes"):
+        for wanted in getattr(config, setting):
+            if wanted not in config.include:
+                where = f"{key}.{setting}"
+                raise ConfigError(f"{where}: {wanted!r} is not under {key}.include", param=where)
     for wanted in config.read:
-        if wanted not in config.include:
-            raise ConfigError(f"{key}.read: {wanted!r} is not under {key}.include", param=f"{key}.read")
         if by_name[wanted].method.upper() not in READING:
             method = by_name[wanted].method.upper()
             raise ConfigError(f"{key}.read: {wanted}: {method} is never a `read`", param=f"{key}.read")
@@ -194,7 +197,16 @@ def _operation(
     if not 1 <= len(name) <= 64:
         raise UnsupportedError(f"{name!r} is no name of a tool: at most 64 characters")
     return Operation(
-        spec=declared(key, name, _described(found), parameters, config, reads_only=_is_read(config, found)),
+        spec=declared(
+            key,
+            name,
+            _described(found),
+            parameters,
+            config,
+            reads_only=_is_read(config, found),
+            volatile=_is_said(config.volatile, found, "x-paste-volatile"),
+            consumes=_is_said(config.consumes, found, "x-paste-consumes"),
+        ),
         method=found.method.upper(),
         base=origin,
         path=path,
@@ -210,6 +222,11 @@ def _operation(
 
 def _is_read(config: OpenApiConfig, found: Found) -> bool:
     return found.label in config.read or found.id in config.read
+
+
+def _is_said(listed: tuple[str, ...], found: Found, extension: str) -> bool:
+    """By the operator, or by the document, whose word can only narrow what the tool may do."""
+    return found.label in listed or found.id in listed or bool(found.operation.get(extension))
 
 
 def _described(found: Found) -> str:

@@ -25,7 +25,7 @@ from paste_proxy.tools.http.templates import (
     slot,
     slots,
 )
-from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.spec import Effect, ToolSpec, narrowed
 
 READING = frozenset({"GET", "HEAD"})
 """Safe methods by RFC 9110, section 9.2.1: all that may ever run ahead of the model."""
@@ -111,6 +111,8 @@ def _operation(name: str, config: HttpToolConfig, guard: Guard, environment: Map
             config,
             reads_only=config.effect == "read",
             inert=config.inert,
+            volatile=config.volatile,
+            consumes=config.consumes,
         ),
         method=config.method,
         base=base,
@@ -154,28 +156,34 @@ def declared(
     *,
     reads_only: bool,
     inert: tuple[str, ...] = (),
+    volatile: bool = False,
+    consumes: bool = False,
 ) -> ToolSpec:
     """Raises `ConfigError`."""
     if reads_only and config.writes and isinstance(config, HttpToolConfig):
         raise ConfigError(f"{key}.writes: a tool with effect `read` writes nothing", param=f"{key}.writes")
     writes = frozenset(config.writes) if config.writes is not None else frozenset("*")
-    return ToolSpec(
-        name=name,
-        description=description,
-        parameters=parameters,
-        effect=Effect.READ if reads_only else Effect.NEVER,
-        reads=frozenset(config.reads),
-        writes=frozenset() if reads_only else writes,
-        max_age=config.max_age,
-        retention=config.retention,
-        timeout=config.timeout,
-        concurrency=config.concurrency,
-        price=config.price,
-        volatility=config.volatility,
-        inert=frozenset(inert),
-        network=True,
-        exact=True,
-        result_limit=config.result_limit,
+    return narrowed(
+        ToolSpec(
+            name=name,
+            description=description,
+            parameters=parameters,
+            effect=Effect.READ if reads_only else Effect.NEVER,
+            reads=frozenset(config.reads),
+            writes=frozenset() if reads_only else writes,
+            max_age=config.max_age,
+            retention=config.retention,
+            timeout=config.timeout,
+            concurrency=config.concurrency,
+            price=config.price,
+            volatility=config.volatility,
+            inert=frozenset(inert),
+            network=True,
+            exact=True,
+            result_limit=config.result_limit,
+            volatile=volatile,
+            consumes=consumes,
+        )
     )
 
 

@@ -71,7 +71,8 @@ def _name_of(server: str, wire: str, kept: str | None, is_taken: Callable[[str],
 
 def _is_read(config: McpServerConfig, tool: Mapping[str, Any]) -> bool:
     """As the operator vouches and the server does not deny."""
-    return tool["name"] in config.read and not _says_it_writes(tool)
+    consumes = config.tools.get(tool["name"], McpToolConfig()).consumes
+    return tool["name"] in config.read and not consumes and not _says_it_writes(tool)
 
 
 def _says_it_writes(tool: Mapping[str, Any]) -> str:
@@ -89,6 +90,9 @@ def _why_not_ahead(config: McpServerConfig, tool: Mapping[str, Any], asked_back:
         return "the operator does not vouch for it as a read"
     if hint := _says_it_writes(tool):
         return f"it is listed in `read`, but its server says `{hint}` of it"
+    stated = config.tools.get(tool["name"], McpToolConfig())
+    if stated.volatile or stated.consumes:
+        return f"it is listed in `read`, and declared {'volatile' if stated.volatile else 'to consume'}"
     if config.stateful:
         return "its server counts as stateful; `stateful: false` says that another connection sees the same"
     if asked_back:
@@ -114,6 +118,8 @@ def _spec(
         concurrency=stated.concurrency or config.concurrency,
         price=stated.price,
         volatility=stated.volatility,
+        volatile=stated.volatile,
+        consumes=stated.consumes,
         inert=frozenset(stated.inert),
         network=config.network,
         exact=True,

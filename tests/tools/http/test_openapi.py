@@ -274,3 +274,14 @@ def test_a_document_that_is_not_there() -> None:
     api = msgspec.convert({"document": "/nowhere/pets.yaml", "include": ["getPet"]}, OpenApiConfig)
     with pytest.raises(ConfigError, match=r"^openapi\.pets\.document: /nowhere/pets\.yaml: No such file"):
         http_operations(Config(openapi={"pets": api}), GUARD, {}, {})
+
+
+def test_what_is_volatile_or_consumes_never_runs_ahead_by_the_operator_or_the_document() -> None:
+    said = PETS.replace("operationId: getPet", "operationId: getPet\n      x-paste-volatile: true")
+    for text, keys in ((said, {}), (PETS, {"volatile": ["getPet"]}), (PETS, {"consumes": ["getPet"]})):
+        document = msgspec.convert(
+            {"document": "pets", "include": ["getPet"], "read": ["getPet"], **keys}, OpenApiConfig
+        )
+        [one] = operations_of_document("pets", document, text.encode(), GUARD, {})
+        assert one.spec.effect is Effect.NEVER
+        assert one.spec.writes == (frozenset({"*"}) if "consumes" in keys else frozenset())

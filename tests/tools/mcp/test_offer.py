@@ -138,3 +138,17 @@ def test_only_the_operator_says_that_nothing_leaves_the_house() -> None:
 def test_the_listing_is_the_servers() -> None:
     tool = listed(title="Look!", outputSchema={"type": "object"}, icons=[{"src": "data:,"}], _meta={"a": 1})
     assert offered(SERVER, tool).specs[0].listed == tool
+
+
+@pytest.mark.parametrize(
+    ("stated", "writes"),
+    [(McpToolConfig(volatile=True), frozenset()), (McpToolConfig(consumes=True), frozenset({"*"}))],
+)
+def test_what_is_volatile_or_consumes_stays_home_whatever_else_is_said(
+    stated: McpToolConfig, writes: frozenset[str]
+) -> None:
+    config = McpServerConfig(command="server", read=("look",), stateful=False, tools={"look": stated})
+    offer = offered(config, listed(annotations={"readOnlyHint": True}))
+    (spec,) = offer.specs
+    assert (spec.effect, spec.writes) == (Effect.NEVER, writes)
+    assert len(offer.remarks) == 1
