@@ -121,6 +121,7 @@ def build(
     LeaseEndpoint(runtime, leases, guard=guard, access=access, limit=limit).add_routes(app)
     reachability = Reachability(config, clock.now)
     plane = LlmPlane(runtime, config, counters, access)
+    runtime.session_over = plane.session_over
     ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
     plane.add_routes(app)
     return Proxy(app, runtime, counters, config)

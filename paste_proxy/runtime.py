@@ -34,6 +34,7 @@ from paste_proxy.events import (
     ProxyStopping,
     RunBegan,
     RunEnded,
+    SessionOver,
     StartRun,
     TellProgress,
     TimePassed,
@@ -197,6 +198,8 @@ class Runtime:
         self.failed = False
         """The core had a bug: everything is served without it."""
         self.claims = Claims()
+        self.session_over: Callable[[str], None] = lambda _: None
+        """Hears of sessions of which no turn will come any more."""
         self._executor = executor
         self._clock = clock
         self._ids = itertools.count(1)
@@ -337,8 +340,8 @@ class Runtime:
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
-            case AdmitTurn() | FailTurn():
-                self._answer_turn(decision)
+            case AdmitTurn() | FailTurn() | SessionOver():
+                self._tell_plane(decision)
             case StartRun(run):
                 self._start(run)
             case PromoteRun(run_id):
@@ -354,12 +357,14 @@ class Runtime:
             case FailCall(call, _, error):
                 _refuse(self._answers.get(call), error)
 
-    def _answer_turn(self, decision: AdmitTurn | FailTurn) -> None:
-        admission = self._admissions.get(decision.turn)
-        if isinstance(decision, AdmitTurn):
-            _settle(admission, decision)
-        else:
-            _refuse(admission, decision.error)
+    def _tell_plane(self, decision: AdmitTurn | FailTurn | SessionOver) -> None:
+        match decision:
+            case AdmitTurn(turn):
+                _settle(self._admissions.get(turn), decision)
+            case FailTurn(turn, error):
+                _refuse(self._admissions.get(turn), error)
+            case SessionOver(session):
+                self.session_over(session)
 
     def _set_timer(self) -> None:
         deadline = self.core.next_deadline()

@@ -28,6 +28,8 @@ class Backend(msgspec.Struct, frozen=True):
     """Where requests may carry a priority."""
     priority_headers: tuple[str, ...] = ()
     """Header fields that would go before it."""
+    priority_header: str = ""
+    """The one that carries it for APIs that have no place for it."""
     lower_first: bool = False
     """How it counts priorities, as long as it has not said."""
     vouched_band: PriorityBand | None = None
@@ -91,6 +93,7 @@ VLLM = Backend(
     abort_if_there=True,
     priority_keys=dict.fromkeys((Api.CHAT, Api.RESPONSES, Api.COMPLETIONS), "priority"),
     priority_headers=("x-vllm-priority",),
+    priority_header="x-vllm-priority",
     lower_first=True,
     vouched_band=vllm.BAND,
     priority_advice=vllm.UNVERIFIED,

@@ -172,7 +172,7 @@ class BackendControl:
             self._tell(path, {"session_id": session}, "", f"end of session {session}")
 
     def _tell(self, path: str, told: dict[str, Any], authorization: str, what: str) -> None:
-        if self._session is not None and path:
+        if self._session is not None and not self._session.closed and path:
             self._tasks.spawn(self._post(self._session, path, told, authorization, what), name=what)
 
     async def _post(

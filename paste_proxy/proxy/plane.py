@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from paste_proxy.access.access import Access, Tenant
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError, RequestError, RequestTooLargeError
-from paste_proxy.events import Attempt, Event, Identity
+from paste_proxy.events import AdmitTurn, Attempt, Event, Identity
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.errors import UnreadableRequestError
 from paste_proxy.grammar.requests import NO_HINTS, ChatRequest, RequestTool, parse_request
+from paste_proxy.proxy.additions import Added, Additions
 from paste_proxy.proxy.attempts import attempt_of
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.early import EarlyReply
@@ -24,8 +25,8 @@ from paste_proxy.proxy.headers import RequestHead, request_id
 from paste_proxy.proxy.lines import Line, Lines
 from paste_proxy.proxy.opt_ins import OptIns
 from paste_proxy.proxy.rewrite import OptIn
-from paste_proxy.proxy.rid import new_rid, splice_rid
 from paste_proxy.proxy.routes import PlainRoute, Sending, TurnRoute
+from paste_proxy.proxy.session_tags import SessionTags
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
 from paste_proxy.proxy.upstream import Outgoing, uncompressed
@@ -78,6 +79,7 @@ class LlmPlane:
         self._keepalive_s = config.schedule.keepalive_s
         self.lines = Lines(config, access, runtime.tell)
         self._tasks = TaskSet()
+        self._tags = SessionTags()
         self._failures = Failures(counters)
         self.counters = counters
 
@@ -152,7 +154,7 @@ class LlmPlane:
         tap = Tap(turn, self.counters, self._failures, self._body_limit, asked.api, asked.tools)
 
         def send(line: Line) -> Sending:
-            sending = self._sending(line, asked, tap)
+            sending = self._sending(line, asked, turn, tap)
             if early is not None:
                 sending.outgoing = uncompressed(sending.outgoing)
             return sending
@@ -165,13 +167,14 @@ class LlmPlane:
         finally:
             self._over(asked.api, route.sending, transfer, tap)
 
-    def _sending(self, line: Line, asked: Asked, tap: Tap) -> Sending:
+    def _sending(self, line: Line, asked: Asked, turn: Turn | None, tap: Tap) -> Sending:
         """The turn's request as one backend gets it."""
         api, read = asked.api, asked.read
         tap.aim(partial(line.control.text.observer, asked.tools, api_text=api in TEXT_APIS))
-        rid, body = _with_rid(line, api, read, asked.body)
-        opt_in = self._opt_in(line, body, read, tap) if api is Api.CHAT else None
-        return Sending(line, Outgoing(head=line.head_for(asked.head, asked.tenant), body=body), opt_in, rid)
+        plain = Added(line.head_for(asked.head, asked.tenant), asked.body)
+        added = self._added(line, api, read, turn, plain)
+        opt_in = self._opt_in(line, added.body, read, tap) if api is Api.CHAT else None
+        return Sending(line, Outgoing(head=added.head, body=added.body), opt_in, added.rid)
 
     def _line_of(self, request: web.Request, tenant: str) -> Line:
         """That of the session that the request names, else of any backend that is well."""
@@ -183,6 +186,22 @@ class LlmPlane:
         tenant = self._access.tenant_of(request.headers)
         self._access.request(tenant, head.target)
         return tenant
+
+    def session_over(self, session: str) -> None:
+        """The core expects no turn of it any more."""
+        self._tags.over(session)
+
+    def _added(self, line: Line, api: Api, read: ChatRequest | None, turn: Turn | None, plain: Added) -> Added:
+        """The request with what its engine is to know of it. One that is not read stays as it is."""
+        if read is None:
+            return plain
+        admission = turn.admission if turn is not None else AdmitTurn("")
+        added = Additions(line.control, api, read, admission).to(
+            plain.head, plain.body, self._tags.name(admission.session)
+        )
+        if added.names_session:
+            self._tags.used(admission.session, line.control)
+        return added
 
     def _opt_in(self, line: Line, body: bytes, read: ChatRequest | None, tap: Tap) -> OptIn | None:
         opt_ins = OptIns(line.control, self._failures, self._body_limit)
@@ -275,15 +294,6 @@ class LlmPlane:
         """Some backend's replies may hold calls in their text."""
         in_text = api in TEXT_APIS
         return any(line.control.text.format_in_text(api_text=in_text) is not None for line in self.lines)
-
-
-def _with_rid(line: Line, api: Api, read: ChatRequest | None, body: bytes) -> tuple[str, bytes]:
-    """The id by which the request may be aborted, and the body with it; or "", and the body as it is."""
-    key = line.control.current.rid_keys.get(api)
-    if key is None or read is None or read.choices > 1 or read.has_rid:
-        return "", body
-    rid = new_rid(api)
-    return rid, splice_rid(body, key, rid)
 
 
 def _head(request: web.Request) -> RequestHead:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.grammar.events import CallSealed, ContentText, TurnEnded
-from paste_proxy.proxy.rid import splice_rid
+from paste_proxy.proxy.additions import spliced
 from tests.proxy.support import (
     CHAT_BODY,
     STREAM_HEAD,
@@ -184,9 +184,9 @@ def test_splicing_adds_a_first_member_and_nothing_else(members: dict[str, object
     members.pop("rid", None)
     members["messages"] = 1
     body = (space + json.dumps(members)).encode()
-    spliced = splice_rid(body, "rid", "a" * 32)
-    assert json.loads(spliced) == {"rid": "a" * 32, **members}
-    assert spliced.endswith(body.lstrip()[1:])
+    added = spliced(body, [("rid", b'"%b"' % (b"a" * 32))], [])
+    assert json.loads(added) == {"rid": "a" * 32, **members}
+    assert added.endswith(body.lstrip()[1:])
 
 
 async def test_nagle_is_off_on_both_legs() -> None:

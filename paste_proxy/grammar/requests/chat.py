@@ -72,6 +72,7 @@ def parse_chat_request(body: bytes) -> ChatRequest:
         choices=read.choices,
         has_rid=read.rid is not msgspec.UNSET,
         fields=read.session_fields(),
+        names_session=read.names_session,
         hints=read.hints,
     )
 

@@ -37,6 +37,7 @@ class Body(msgspec.Struct, gc=False):
     n: Any = None
     priority: Any = None
     session_id: Any = None
+    session_params: Any = None
     program_id: Any = None
     conversation_id: Any = None
     litellm_session_id: Any = None
@@ -52,6 +53,10 @@ class Body(msgspec.Struct, gc=False):
     @property
     def choices(self) -> int:
         return count(self.n)
+
+    @property
+    def names_session(self) -> bool:
+        return self.session_id is not None or self.session_params is not None
 
     @property
     def hints(self) -> Hints:

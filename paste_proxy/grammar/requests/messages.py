@@ -69,6 +69,7 @@ def parse_messages_request(body: bytes) -> ChatRequest:
         model=read.model_name,
         stream=read.stream is True,
         fields=read.session_fields(),
+        names_session=read.names_session,
         hints=read.hints,
     )
 

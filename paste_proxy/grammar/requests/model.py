@@ -63,6 +63,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """`n`: replies asked for. With more than one, nothing is decided for the agent."""
     has_rid: bool = False
     """The key is there, whatever its value: of two such keys the server would read the last, the client's."""
+    names_session: bool = False
+    """To the engine itself: SGLang's `session_id` or `session_params`, of which it takes one only."""
     fields: dict[str, str] = {}
     """Body fields that name a session, by path, as the client sent them: session_id, metadata.session_id..."""
     reply_to: str = ""

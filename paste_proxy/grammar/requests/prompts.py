@@ -92,6 +92,7 @@ def _request(body: bytes, read: Body, prompt: Any, choices: int, *, has_rid: boo
         choices=choices,
         has_rid=has_rid,
         fields=read.session_fields(),
+        names_session=read.names_session,
         hints=read.hints,
         prompt=squeezed,
     )

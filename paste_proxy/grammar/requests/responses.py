@@ -67,6 +67,7 @@ def parse_responses_request(body: bytes) -> ChatRequest:
         has_rid=read.request_id is not msgspec.UNSET or read.background is True,
         background=read.background is True,
         fields=read.session_fields(),
+        names_session=read.names_session,
         hints=read.hints,
         reply_to=reply_to,
     )

@@ -1,0 +1,104 @@
+"""What is put into a request for the engine that it goes to, and changes no reply.
+
+An id by which it can be aborted; its priority; the name of its session. Each only where the engine was found to
+have a place for it. All other bytes stay as they are.
+"""
+
+import secrets
+from collections.abc import Sequence
+
+import msgspec
+
+from paste_proxy.backends import BackendControl
+from paste_proxy.events import AdmitTurn
+from paste_proxy.grammar.apis import Api
+from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.proxy.headers import REQUEST_ID, RequestHead
+from paste_proxy.proxy.http1 import Fields
+
+Members = Sequence[tuple[str, bytes]]
+"""Keys of a JSON object and their values in JSON."""
+
+
+class Added(msgspec.Struct, frozen=True):
+    """A request as it goes to one engine. `rid`: by which it may be aborted; empty: not by an id."""
+
+    head: RequestHead
+    body: bytes
+    rid: str = ""
+    names_session: bool = False
+
+
+class Additions:
+    """For one attempt of a turn at one engine; ids are new for each."""
+
+    def __init__(self, control: BackendControl, api: Api, read: ChatRequest, admission: AdmitTurn) -> None:
+        self._control = control
+        self._kind = control.current
+        self._api = api
+        self._read = read
+        self._admission = admission
+
+    def to(self, head: RequestHead, body: bytes, session: str) -> Added:
+        """`session`: the name under which engines know it."""
+        rid, first = self._rid(head)
+        names_session = self._names_session()
+        if names_session:
+            first.append((self._kind.session_keys[self._api], msgspec.json.encode(session)))
+        priority = self._priority()
+        last = []
+        if priority is not None:
+            if (key := self._kind.priority_keys.get(self._api)) is not None:
+                last.append((key, b"%d" % priority))
+            head = msgspec.structs.replace(head, fields=self._fields(head.fields, priority))
+        return Added(head, spliced(body, first, last), rid, names_session)
+
+    def _rid(self, head: RequestHead) -> tuple[str, list[tuple[str, bytes]]]:
+        """And what of it goes into the body. Nobody is aborted by an id that a client chose."""
+        if self._read.choices > 1 or self._read.has_rid:
+            return "", []
+        if (key := self._kind.rid_keys.get(self._api)) is not None:
+            rid = new_rid(self._api)
+            return rid, [(key, b'"%b"' % rid.encode())]
+        named = any(name.lower() == REQUEST_ID.encode() for name, _ in head.fields)
+        if self._api in self._kind.abort_names and self._control.abort_path and not named:
+            return head.request_id, []
+        return "", []
+
+    def _names_session(self) -> bool:
+        """Of agents only, which come back: what is asked once would keep its cache from them. Whoever names a
+        session to the engine itself goes on doing so."""
+        read, agents = self._read, self._read.tools or self._read.fields
+        if not (self._admission.session and agents) or read.names_session:
+            return False
+        return self._control.abilities.session_radix and self._api in self._kind.session_keys
+
+    def _priority(self) -> int | None:
+        """None while the engine is not known to honour it: it may be another one than a moment ago."""
+        return self._admission.priority if self._control.abilities.band is not None else None
+
+    def _fields(self, fields: Fields, priority: int) -> Fields:
+        """Without those that would go before ours."""
+        others = {name.encode() for name in self._kind.priority_headers}
+        kept = tuple(field for field in fields if field[0].lower() not in others)
+        if self._api not in self._kind.priority_keys and self._kind.priority_header:
+            kept += ((self._kind.priority_header.encode(), b"%d" % priority),)
+        return fields if kept == fields else kept
+
+
+def new_rid(api: Api) -> str:
+    """One random id of a fixed length per attempt: the scheduler matches ids by prefix. A response is named by
+    it, and SGLang 0.5.23 goes on only from responses whose names begin so."""
+    return ("resp_" if api is Api.RESPONSES else "") + secrets.token_hex(16)
+
+
+def spliced(body: bytes, first: Members, last: Members) -> bytes:
+    """`body`, a JSON object with at least one member, with more members before and behind its own. Of two equal
+    keys the last counts (Python's parsers, which those of SGLang and vLLM are): `last` goes before what the
+    client says. Its bytes stay as they are."""
+    if not first and not last:
+        return body
+    begin, end = body.index(b"{") + 1, body.rindex(b"}")
+    before = [b'"%b":%b,' % (key.encode(), value) for key, value in first]
+    behind = [b',"%b":%b' % (key.encode(), value) for key, value in last]
+    return b"".join([body[:begin], *before, body[begin:end], *behind, body[end:]])
