@@ -8,7 +8,10 @@ import json
 from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 
+from paste_proxy.events import Attempt
+from paste_proxy.proxy.attempts import attempt_of
 from tests.conformance.install_clients import INSTALL_COMMAND, clients_folder, find_clients
 from tests.proxy.support import STREAM_HEAD, chunk
 from tests.proxy.test_held import ERROR, KEEPALIVE_S, Backend, Front, asked, front, reply
@@ -45,11 +48,18 @@ async def told(site: Front, backend: Backend, api: str) -> dict[str, str]:
     return answer
 
 
+def headers(request: bytes) -> CIMultiDict[str]:
+    """As the backend got them, and so as the SDK sent them."""
+    lines = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+    return CIMultiDict((name, value) for name, _, value in (line.partition(": ") for line in lines))
+
+
 @pytest.mark.parametrize("api", sorted(EVENTS))
-async def test_comments_are_skipped(api: str) -> None:
+async def test_comments_are_skipped_and_sdks_say_how_long_they_wait(api: str) -> None:
     backend = Backend(STREAM_HEAD + chunk(EVENTS[api]) + chunk(b""))
     async with front(backend, keepalive_s=KEEPALIVE_S) as site:
         assert await told(site, backend, api) == {"text": "well", "raised": "", "message": ""}
+        assert attempt_of(headers(backend.turns[1])) == Attempt(patience_s=600.0)
 
 
 @pytest.mark.parametrize("api", sorted(EVENTS))
