@@ -26,6 +26,7 @@ from paste_proxy.config_bounds import (
     Ratio,
     Seconds,
     SecondsOrNone,
+    Share,
     TenantName,
 )
 from paste_proxy.config_http import HttpConfig, HttpToolConfig, OpenApiConfig, ToolName
@@ -210,6 +211,8 @@ class TenantConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before another tenant's."""
     calls_per_minute: CountOrNone = 0
     """Of tools, asked for; what runs ahead is not counted."""
+    share: Share = 1.0
+    """Of the engine's memory, against that of others, where sessions wait for it."""
     tools: tuple[str, ...] = ("*",)
     """Tools of the gateway that there are for this tenant; `*`: all."""
     admin: bool = False
@@ -256,6 +259,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def key_of(self, backend: str) -> str:
         """The path of a backend's section."""
         return f"backends.{backend}" if backend else "backend"
+
+    def share(self, tenant: str) -> float:
+        known = self.tenants.get(tenant)
+        return known.share if known is not None else 1.0
 
     def permits(self, tenant: str, tool: str) -> bool:
         """Whether there is such a tool for the tenant, if there is one."""

@@ -17,6 +17,12 @@ SecondsOrNone = Annotated[float, msgspec.Meta(ge=0, le=30 * 86_400)]
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1000)]
 Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
+Share = Annotated[float, msgspec.Meta(gt=0, le=1000)]
+"""Weights of each against the others; one of 0 would never be served."""
+PolicyName = Annotated[
+    str, msgspec.Meta(pattern=r"^(fcfs|length|plas|paste|joint|semaphore:[1-9][0-9]{0,5})\Z")
+]
+"""As `schedule/policies.py` has them."""
 HostName = Annotated[str, msgspec.Meta(min_length=1)]
 """Not empty: that would open every address of the machine."""
 

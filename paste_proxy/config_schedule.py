@@ -1,13 +1,15 @@
-"""The configuration of the joint queue: which turns are held back, and what their clients see of it."""
+"""The configuration of the joint queue: in which order turns go, and what clients see of those held back."""
 
 import msgspec
 
-from paste_proxy.config_bounds import Seconds, SecondsOrNone
+from paste_proxy.config_bounds import PolicyName, Seconds, SecondsOrNone
 
 
 class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When LLM turns go to the backend."""
 
+    policy: PolicyName = "joint"
+    """Holds nothing while what sessions have in the engine's memory fits there, and is the fastest beyond."""
     max_hold_s: Seconds = 300.0
     """How long a turn may be held back at most: half of the 600 s that the OpenAI and Anthropic SDKs wait."""
     keepalive_s: SecondsOrNone = 0.0

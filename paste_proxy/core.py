@@ -39,6 +39,7 @@ from paste_proxy.events import (
     SpeculationSwitched,
     TimePassed,
     ToolsOffered,
+    TurnBegan,
     TurnClosed,
     TurnRefused,
     TurnRequested,
@@ -46,9 +47,12 @@ from paste_proxy.events import (
     TurnStreamed,
 )
 from paste_proxy.holds import Holds
+from paste_proxy.pacing import Pacing
 from paste_proxy.placing import Placing
 from paste_proxy.predict.model import Predictor
-from paste_proxy.schedule.queue import Capacity, JointQueue, Waiting, is_turns, turn_lane
+from paste_proxy.schedule.policies import lanes_of
+from paste_proxy.schedule.queue import Capacity, JointQueue, is_turns, turn_lane
+from paste_proxy.schedule.runs import Waiting
 from paste_proxy.sessions.table import SessionTable
 from paste_proxy.succession import Hold, Same
 from paste_proxy.tools.arguments import decode_arguments
@@ -73,7 +77,7 @@ class Core:
     def __init__(self, tools: ToolTable, config: Config, predictor: Predictor) -> None:
         self.tools = tools
         self.deadlines = Deadlines()
-        self.queue = JointQueue(_capacity(tools, config))
+        self.queue = JointQueue(_capacity(tools, config), lanes_of(config.schedule.policy, config.share))
         self.broker = _broker(tools, config, self.queue, self.deadlines)
         self.turns = Turns(
             self.broker,
@@ -85,7 +89,8 @@ class Core:
             prefixes=config.client_prefixes,
             permits=config.permits,
         )
-        self.placing = Placing(config.all_backends, self.queue, self.broker.decide)
+        self.pacing = Pacing(self.queue, config.limits.sessions)
+        self.placing = Placing(config.all_backends, self.queue, self.pacing, self.broker.decide)
         self._permits = config.permits
         self._network = frozenset(config.speculation.network)
         """Tools that reach a network, as the operator says, whoever offers them."""
@@ -102,8 +107,9 @@ class Core:
         """Of the calls that wait for their answer."""
         self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
             TurnRequested: self._turn_requested,
-            TurnSent: lambda event, now: self.turns.sent(event.turn, now),
-            TurnStreamed: lambda event, now: self.turns.streamed(event.turn, event.event, now),
+            TurnSent: self._turn_sent,
+            TurnBegan: lambda event, now: self.pacing.began(event.turn, now),
+            TurnStreamed: self._turn_streamed,
             TurnRefused: self._turn_refused,
             TurnClosed: self._turn_closed,
             BackendUp: lambda event, now: self.placing.up(event.backend, event.capacity),
@@ -120,7 +126,7 @@ class Core:
             ClientOffered: self._client_offered,
             ClientGone: self._client_gone,
             ProxyStopping: lambda event, now: self._send_away(self.holds.stop()),
-            TimePassed: lambda event, now: self.turns.expire(now),
+            TimePassed: self._time_passed,
         }
 
     def handle(self, event: Event, now: float) -> list[Decision]:
@@ -145,8 +151,12 @@ class Core:
 
     def next_deadline(self) -> float | None:
         """When to send `TimePassed` at the latest, in the time of `now`."""
-        moments = [at for at in (self.deadlines.next(), self.turns.table.next_deadline()) if at is not None]
-        return min(moments, default=None)
+        moments = (self.deadlines.next(), self.turns.table.next_deadline(), self.pacing.next_deadline())
+        return min((at for at in moments if at is not None), default=None)
+
+    def _time_passed(self, _event: TimePassed, now: float) -> None:
+        self.turns.expire(now)
+        self.pacing.expire(now)
 
     # -- LLM turns ----------------------------------------------------------------------------------------
 
@@ -158,6 +168,8 @@ class Core:
         first = self._first_of(event, same, now)
         self.turns.requested(event.turn, event.identity, event.request, now)
         session = self.turns.session_of_turn(event.turn)
+        request = self.turns.request_of_turn(event.turn)
+        self.pacing.requested(event.turn, session, request, event.identity.priority, now)
         parent = self.turns.sessions.get(session.parent) if session is not None else None
         near = parent.home if parent is not None else self.turns.home_of(event.identity)
         arrived = first.arrived if first is not None else None
@@ -188,9 +200,18 @@ class Core:
         if self.queue.arrived(event.turn) is not None:
             self.holds.refused(event.turn, now)
 
+    def _turn_sent(self, event: TurnSent, now: float) -> None:
+        self.pacing.sent(event.turn, now)
+        self.turns.sent(event.turn, now)
+
+    def _turn_streamed(self, event: TurnStreamed, now: float) -> None:
+        self.pacing.streamed(event.turn, event.event, now)
+        self.turns.streamed(event.turn, event.event, now)
+
     def _turn_closed(self, event: TurnClosed, now: float) -> None:
         self.holds.closed(event.turn, now, self.queue.arrived(event.turn))
         self.placing.closed(event.turn)
+        self.pacing.closed(event.turn, now, complete=event.complete)
         self.turns.closed(event.turn, now, complete=event.complete, unread=event.unread)
 
     def _overdue(self, turn: str, now: float) -> None:
@@ -286,6 +307,7 @@ class Core:
         for spec in specs:
             if spec.name not in offered.refused:
                 self.broker.permits.offered(spec)
+        self.queue.look_again()
 
     def _client_offered(self, event: ClientOffered, now: float) -> None:
         self.broker.clients.offer(event.client, event.tenant, event.specs)

@@ -64,6 +64,12 @@ class TurnSent(msgspec.Struct, frozen=True):
     turn: str
 
 
+class TurnBegan(msgspec.Struct, frozen=True):
+    """The reply's first bytes are there: the backend has read the prompt."""
+
+    turn: str
+
+
 class TurnStreamed(msgspec.Struct, frozen=True):
     """The reply said something. `text` events need not be sent one by one."""
 
@@ -206,6 +212,7 @@ class TimePassed(msgspec.Struct, frozen=True):
 Event: TypeAlias = (
     TurnRequested
     | TurnSent
+    | TurnBegan
     | TurnStreamed
     | TurnClosed
     | TurnRefused

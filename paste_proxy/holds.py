@@ -12,6 +12,7 @@ from functools import partial
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, ProxyStoppingError, TurnsBusyError
 from paste_proxy.events import Attempt
+from paste_proxy.schedule.asked import Place
 from paste_proxy.succession import Hold, Same, Succession
 
 UNSAID_PATIENCE_S = 300.0
@@ -122,7 +123,7 @@ class Holds:
         self.ledger.held_s += held_s
         return held_s if was_held else None
 
-    def closed(self, turn: str, now: float, arrived: int | None) -> None:
+    def closed(self, turn: str, now: float, arrived: Place | None) -> None:
         """`arrived`: its place in the queue, where it waits there and its client has left."""
         hold = self._turns.pop(turn, None)
         if hold is None or not hold.waits:
@@ -133,7 +134,7 @@ class Holds:
             hold.arrived = arrived
             self.succession.left(hold, now)
 
-    def superseded(self, hold: Hold, arrived: int) -> None:
+    def superseded(self, hold: Hold, arrived: Place) -> None:
         """Another request stands for it from now on."""
         self.ledger.superseded += 1
         hold.arrived = arrived

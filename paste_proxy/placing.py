@@ -7,12 +7,14 @@ import msgspec
 
 from paste_proxy.errors import BackendUnreachableError
 from paste_proxy.events import AdmitTurn, Decision, FailTurn
+from paste_proxy.pacing import Pacing
+from paste_proxy.schedule.asked import Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.schedule.placement import Placement
 from paste_proxy.schedule.priorities import in_band
-from paste_proxy.schedule.queue import JointQueue, Waiting, turn_lane
+from paste_proxy.schedule.queue import JointQueue, turn_lane
+from paste_proxy.schedule.runs import Waiting
 from paste_proxy.sessions.state import SessionState
-from paste_proxy.tools.ports import RunClass
 
 
 @dataclass(eq=False, slots=True)
@@ -41,9 +43,16 @@ class Counts(msgspec.Struct):
 
 
 class Placing:
-    def __init__(self, backends: Iterable[str], queue: JointQueue, decide: Callable[[Decision], None]) -> None:
+    def __init__(
+        self,
+        backends: Iterable[str],
+        queue: JointQueue,
+        pacing: Pacing,
+        decide: Callable[[Decision], None],
+    ) -> None:
         self.placement = Placement(backends, self._load)
         self._queue = queue
+        self._pacing = pacing
         self._decide = decide
         self._turns: dict[str, _Turn] = {}
         self._at: dict[str, int] = {}
@@ -59,7 +68,7 @@ class Placing:
         turn: str,
         session: SessionState | None,
         near: str | None = None,
-        arrived: int | None = None,
+        arrived: Place | None = None,
         priority: int = 0,
     ) -> None:
         """`near`: the backend of a session that began alike, if any. `arrived`: the place in the queue's order
@@ -83,6 +92,7 @@ class Placing:
         placed.refused.add(placed.backend)
         self._of(placed.backend).refused += 1
         self._leave(turn, placed)
+        self._pacing.moved(turn)
         self._place(turn)
 
     def closed(self, turn: str) -> None:
@@ -90,7 +100,7 @@ class Placing:
         if placed is not None:
             self._leave(turn, placed)
 
-    def _place(self, turn: str, near: str | None = None, arrived: int | None = None) -> None:
+    def _place(self, turn: str, near: str | None = None, arrived: Place | None = None) -> None:
         placed = self._turns[turn]
         session = placed.session
         home = session.home if session is not None else None
@@ -105,7 +115,8 @@ class Placing:
         self._of(chosen.backend).spills += chosen.spilled
         placed.backend, placed.waits = chosen.backend, True
         self._at[chosen.backend] = self._at.get(chosen.backend, 0) + 1
-        self._queue.add(turn, turn_lane(chosen.backend), RunClass.AUTHORITATIVE, arrived=arrived)
+        asked = self._pacing.asked(turn, chosen.backend, arrived)
+        self._queue.ask(asked, turn_lane(chosen.backend))
 
     def _leave(self, turn: str, placed: _Turn) -> None:
         if placed.waits:
@@ -131,6 +142,7 @@ class Placing:
 
     def up(self, backend: str, capacity: BackendCapacity) -> None:
         self.placement.up(backend, capacity)
+        self._pacing.up(backend, capacity)
 
     def down(self, backend: str) -> None:
         self.placement.down(backend)
@@ -151,6 +163,7 @@ class Placing:
         if load is None:
             self._others.pop(backend, None)
             return
+        self._pacing.told(backend, load)
         self._others[backend] = max(0, load.running + load.waiting - self._queue.under_way(turn_lane(backend)))
 
     def _move_waiting(self, backend: str) -> None:
@@ -159,6 +172,7 @@ class Placing:
             if placed.waits and placed.backend == backend:
                 arrived = self._queue.arrived(turn)
                 self._leave(turn, placed)
+                self._pacing.moved(turn)
                 self._place(turn, arrived=arrived)
 
 

@@ -38,6 +38,7 @@ from paste_proxy.events import (
     StartRun,
     TellProgress,
     TimePassed,
+    TurnBegan,
     TurnClosed,
     TurnRefused,
     TurnRequested,
@@ -55,6 +56,7 @@ from paste_proxy.grammar.events import (
     ReasoningText,
     ReplyNamed,
     TurnEnded,
+    UsageReported,
 )
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tasks import TaskSet
@@ -68,7 +70,7 @@ T = TypeVar("T")
 
 CORE_FAILED = ToolError("the proxy's core failed, its log says why: the tool is run without it")
 
-TOLD = frozenset({CallOpened, CallSealed, Malformed, ReplyNamed, TurnEnded})
+TOLD = frozenset({CallOpened, CallSealed, Malformed, ReplyNamed, TurnEnded, UsageReported})
 """The events of a reply that the core hears of one by one; and of those that are foreseen, the same kinds."""
 TEXT_LIMIT = 4 * 1024 * 1024
 """Characters of a reply's text that are kept to recognise it by: a million tokens. A session whose reply was
@@ -119,6 +121,7 @@ class TurnHandle:
         self._reasoning = _Pieces(ReasoningText)
         self._text = _Pieces(ContentText)
         self._room = TEXT_LIMIT
+        self._began = False
 
     def sent(self) -> None:
         """The request is on its way to the backend."""
@@ -132,6 +135,9 @@ class TurnHandle:
         return admission is not None
 
     def feed(self, events: Iterable[GrammarEvent]) -> None:
+        if not self._began:
+            self._began = True
+            self._runtime.tell(TurnBegan(self.turn))
         for event in events:
             kind = type(event)
             if kind is ContentText:

@@ -5,12 +5,13 @@ the number of its attempt, which follows on the first's, or by the same `Idempot
 left is found first. Of several that wait, each may be another client, whom nobody may send away: none is taken.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from paste_proxy.deadlines import Deadlines, Timer
 from paste_proxy.events import Attempt
+from paste_proxy.schedule.asked import Place
 
 PLACE_KEPT_S = 10.0
 """How long the place of a client that left waits for it: SDKs ask again after 8 s at most."""
@@ -36,7 +37,7 @@ class Hold:
     attempt: Attempt
     same: Same | None
     waits: bool = True
-    arrived: int = 0
+    arrived: Place = field(default_factory=Place)
     """The place that it had in the queue's order when its client left or came again."""
     timer: Timer | None = None
     """Of its deadline, once it is known that it waits; or of its place's end."""

@@ -172,6 +172,11 @@ class Turns:
         spec = self._broker.specs[ours]
         return frozenset() if spec.effect is Effect.READ else spec.writes
 
+    def request_of_turn(self, turn_id: str) -> ChatRequest | None:
+        """With all that it leaves out."""
+        turn = self._turns.get(turn_id)
+        return turn.request if turn is not None else None
+
     def session_of_turn(self, turn_id: str) -> SessionState | None:
         turn = self._turns.get(turn_id)
         return turn.session if turn is not None else None

@@ -30,7 +30,7 @@ def ask(core: Core, turn: str, now: float = 0.0, **identity: object) -> AdmitTur
 def test_nothing_is_said_of_priorities_that_are_not_verified() -> None:
     core = a_core()
     assert ask(core, "t1", priority=5).priority is None
-    core.handle(BackendUp("", BackendCapacity(kv_tokens=1000)), 0.0)
+    core.handle(BackendUp("", BackendCapacity(kv_tokens=100_000)), 0.0)
     assert ask(core, "t2", priority=5).priority is None
 
 

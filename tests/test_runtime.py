@@ -11,8 +11,8 @@ from paste_proxy.clock import SystemClock
 from paste_proxy.config import BackendConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.errors import InvalidArgumentsError, ToolError, ToolTimeoutError, UnknownToolError
-from paste_proxy.events import Identity
-from paste_proxy.grammar.events import ArgumentText, CallSealed, ContentText, Foreseen, TurnEnded
+from paste_proxy.events import Identity, TurnBegan, TurnStreamed
+from paste_proxy.grammar.events import ArgumentText, CallSealed, ContentText, Foreseen, GrammarEvent, TurnEnded
 from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
 from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
 from paste_proxy.runtime import Runtime, ToolCall
@@ -153,10 +153,11 @@ async def test_the_core_hears_of_a_reply_what_it_needs_foreseen_or_told() -> Non
     turn = await bench.runtime.admit(SOMEONE, request())
     told: list[Any] = []
     handle = bench.runtime.core.handle
-    bench.runtime.core.handle = lambda event, now: told.append(event.event) or handle(event, now)  # type: ignore
+    bench.runtime.core.handle = lambda event, now: told.append(event) or handle(event, now)  # type: ignore
     piece, sealed = ArgumentText(0, "{"), CallSealed(0, "", "read", '{"k": 1}')
     turn.feed([ContentText("a"), ContentText("b"), piece, Foreseen(piece), Foreseen(sealed), sealed])
-    assert told == [ContentText("ab"), Foreseen(sealed), sealed]
+    said: list[GrammarEvent] = [ContentText("ab"), Foreseen(sealed), sealed]
+    assert told == [TurnBegan(turn.turn), *(TurnStreamed(turn.turn, event) for event in said)]
     await settle()
     assert len(bench.executor.started) == 1
     await bench.runtime.close()

@@ -27,7 +27,8 @@ from paste_proxy.events import (
 )
 from paste_proxy.predict.model import Call, Prediction
 from paste_proxy.predict.value import ValueModel
-from paste_proxy.schedule.queue import JointQueue, Waiting
+from paste_proxy.schedule.queue import JointQueue
+from paste_proxy.schedule.runs import Waiting
 from paste_proxy.tools.ports import Output, RunClass, RunContext
 from paste_proxy.tools.spec import ToolSpec
 from paste_proxy.tools.table import ToolTable

@@ -24,7 +24,8 @@ from paste_proxy.events import (
     TellClient,
     TellProgress,
 )
-from paste_proxy.schedule.queue import JointQueue, Waiting
+from paste_proxy.schedule.queue import JointQueue
+from paste_proxy.schedule.runs import Waiting
 from paste_proxy.tools.ports import Output, Progress, Run, RunClass
 from paste_proxy.tools.table import ToolTable
 

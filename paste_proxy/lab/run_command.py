@@ -23,7 +23,7 @@ from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, LabWorkload, Plan, Run, run_cell
 from paste_proxy.lab.virtual.rows import Row, rows_of
 from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice, load_lab_workload
-from paste_proxy.schedule.queue import POLICIES
+from paste_proxy.schedule.policies import NAMED, is_policy
 
 _TASKS = 64
 """Per cell: a mean of research tasks is then known to some 5 %, and a paired ratio to 2 %."""
@@ -64,6 +64,12 @@ def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> 
         if name not in CELLS:
             raise click.BadParameter(f"there is no cell {name!r}; known: {', '.join(CELLS)} (Oinf for O∞)")
     return cast(tuple[CellName, ...], tuple(dict.fromkeys(names)))
+
+
+def _known_policy(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not is_policy(value):
+        raise click.BadParameter(f"there is no policy {value!r}; known: {', '.join(NAMED)}, semaphore:N")
+    return value
 
 
 def _rate(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
@@ -125,10 +131,11 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
 )
 @click.option(
     "--policy",
-    type=click.Choice(sorted(POLICIES)),
-    default="fcfs",
+    default="joint",
     show_default=True,
-    help="The order of turns and runs in E, F and XF.",
+    metavar="NAME",
+    callback=_known_policy,
+    help=f"The order of turns in E, F and XF: {', '.join(NAMED)}, or semaphore:N for N sessions at a time.",
 )
 @click.option(
     "--tasks",

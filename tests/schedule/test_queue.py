@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.queue import Capacity, JointQueue, turn_lane
 from paste_proxy.tools.ports import RunClass
 
@@ -23,14 +24,14 @@ def started(queue: JointQueue) -> list[str]:
 def test_turns_are_not_held_without_a_limit() -> None:
     q = queue()
     for number in range(5):
-        q.add(f"turn{number}", TURNS, AUTHORITATIVE)
+        q.ask(Asked(f"turn{number}"), TURNS)
     assert started(q) == [f"turn{number}" for number in range(5)]
 
 
 def test_turns_wait_for_a_slot_first_come_first_served() -> None:
     q = queue(turns=1)
     for name in "abc":
-        q.add(name, TURNS, AUTHORITATIVE)
+        q.ask(Asked(name), TURNS)
     assert started(q) == ["a"]
     q.remove("b")
     q.release("a")
@@ -93,8 +94,10 @@ def test_an_authoritative_run_without_a_slot_is_starved_until_one_is_released() 
 
 def test_waiting_counts_tool_runs_by_class() -> None:
     q = queue(turns=1, one=1)
-    for name, lane in [("t1", TURNS), ("t2", TURNS), ("a1", "one"), ("a2", "one"), ("a3", "one")]:
-        q.add(name, lane, AUTHORITATIVE)
+    for name in ("t1", "t2"):
+        q.ask(Asked(name), TURNS)
+    for name in ("a1", "a2", "a3"):
+        q.add(name, "one", AUTHORITATIVE)
     q.startable()
     assert q.waiting(AUTHORITATIVE) == 2
     q.remove("a2")
@@ -124,7 +127,10 @@ def test_limits_hold_and_no_authoritative_run_waits_beside_a_free_slot(
         if what == "add":
             lane = TURNS if pick == 5 else f"t{pick % 3}"
             run_class = AUTHORITATIVE if lane == TURNS else run_class
-            q.add(str(number), lane, run_class)
+            if lane == TURNS:
+                q.ask(Asked(str(number)), lane)
+            else:
+                q.add(str(number), lane, run_class)
             waiting[str(number)] = (lane, run_class)
         elif what == "remove" and waiting:
             gone = sorted(waiting)[pick % len(waiting)]
@@ -135,7 +141,7 @@ def test_limits_hold_and_no_authoritative_run_waits_beside_a_free_slot(
             if what == "release":
                 q.release(chosen)
                 del running[chosen]
-            else:
+            elif running[chosen][0] != TURNS:
                 q.promote(chosen)
                 running[chosen] = (running[chosen][0], AUTHORITATIVE)
         moved = q.moved

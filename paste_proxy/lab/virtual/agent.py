@@ -23,7 +23,7 @@ from paste_proxy.lab.virtual.fleet import Fleet
 from paste_proxy.lab.virtual.shell import RunSpan, Shell, arguments_text
 from paste_proxy.lab.virtual.time import VirtualTime
 from paste_proxy.lab.virtual.world import Answered, Said, SaidCall, Saying, Script, World
-from paste_proxy.lab.wire import DONE, Reply
+from paste_proxy.lab.wire import DONE, Reply, usage
 from paste_proxy.runtime import PIECE, TurnHandle
 
 
@@ -136,7 +136,8 @@ class Agent:
         saying = self._script.next_turn()
         reply = _assistant(saying)
         handle = TurnHandle(self._site.shell, turn)  # type: ignore[arg-type]
-        following = _Following(self, handle, saying, reply, asked)
+        prompt_tokens = sum(message.tokens for message in self._prompt)
+        following = _Following(self, handle, saying, reply, asked, prompt_tokens)
         request = EngineRequest(
             rid=turn,
             prompt=tuple(self._prompt),
@@ -236,14 +237,18 @@ class _Calls:
 class _Following:
     """One reply as it comes."""
 
-    def __init__(self, agent: Agent, handle: TurnHandle, saying: Saying, reply: Message, asked: float) -> None:
+    def __init__(
+        self, agent: Agent, handle: TurnHandle, saying: Saying, reply: Message, asked: float, prompt_tokens: int
+    ) -> None:
         self._agent = agent
+        self._prompt_tokens = prompt_tokens
         self._handle = handle
         self._saying = saying
         self._reply = reply
         self._asked = asked
         self._admitted = self._begun = agent.site.time.now
         self._first = 0.0
+        self._cached = 0
         self._reader: StreamReader = stream_reader(Api.CHAT)
         chunks: dict[int, bytes] = {}
         for after, chunk in stream_of(saying):
@@ -253,20 +258,26 @@ class _Following:
 
     def told(self, event: Began | Reached) -> None:
         if isinstance(event, Began):
-            self._begun = event.at
+            self._begun, self._cached = event.at, event.cached
             return
         if not event.mark:
             self._first = event.at
         self._handle.feed(self._reader.feed(self._chunks[event.mark]))
         if event.last:
+            self._handle.feed(self._reader.feed(self._end()))
             self._handle.feed(self._reader.end())
             self._handle.close(complete=True)
             span = TurnSpan(self._asked, self._admitted, self._begun, self._first, event.at)
             self._agent.heard(self._saying, self._reply, span)
 
+    def _end(self) -> bytes:
+        """As an engine that reports what it had cached."""
+        counted = usage(self._prompt_tokens, self.marks[-1], self._cached)
+        return Reply(id="lab", model="lab", created=0).usage(counted) + DONE
+
 
 def stream_of(saying: Saying) -> Iterator[tuple[int, bytes]]:
-    """What the stream says, and after how many tokens: rising, at least 1."""
+    """What the stream says up to its usage, and after how many tokens: rising, at least 1."""
     reply = Reply(id="lab", model="lab", created=0)
     tokens, pending = 0, reply.delta(role="assistant", content="")
     yield 1, pending
@@ -283,7 +294,7 @@ def stream_of(saying: Saying) -> Iterator[tuple[int, bytes]]:
         tokens += call.tokens
         yield max(1, tokens), reply.argument(call.arguments, index)
     finish = reply.finished("tool_calls" if saying.calls else "stop")
-    yield max(1, tokens), finish + DONE
+    yield max(1, tokens), finish
 
 
 def _cuts(told: int, size: int) -> list[int]:

@@ -68,7 +68,7 @@ class Plan(msgspec.Struct, frozen=True):
     seed: int = 0
     arrivals: Arrivals = "closed"
     engines: int = 1
-    policy: str = "fcfs"
+    policy: str = "joint"
     """Of the joint queue, in E, F and XF."""
     chat_per_s: float = 0.0
     """Plain chat requests beside the tasks."""
@@ -115,6 +115,13 @@ def _policy(plan: Plan, cell: CellName) -> str:
     return plan.policy if cell in ("E", "F", "XF") else "fcfs"
 
 
+def _settings(cell: CellName, policy: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {"schedule": {"policy": policy}}
+    if cell == "O":  # it knows: it is believed whatever it says
+        settings["speculation"] = {"candidates": 16, "min_probability": 0.0}
+    return settings
+
+
 def _tuned(workload: LabWorkload, plan: Plan, load: int) -> Run:
     """By mean task time the best semaphore, and then the best policy of the engine with it or without any."""
 
@@ -150,6 +157,7 @@ class Cell:
         self._load = load
         self._scripts: dict[str, Script] = {}
         engine = plan.engine
+        ours = policy
         if engine_policy is not None:
             engine = msgspec.structs.replace(engine, policy=engine_policy)
             policy = f"semaphore:{gate}/{engine_policy}" if gate else engine_policy
@@ -161,8 +169,7 @@ class Cell:
             engines=plan.engines,
             hides_tools=cell == "O∞",
             limits=ToolLimits(plan.tools_per_s, plan.tool_failures, plan.seed),
-            # The one that knows, and the one that is always wrong, are believed whatever they say.
-            settings={"speculation": {"candidates": 16, "min_probability": 0.0}} if cell == "O" else {},
+            settings=_settings(cell, ours),
         )
         self._chat = Chat(self.site, plan.chat_per_s, plan.seed)
         self._driver = Driver(self.site, self._new_script, Gate(gate), range(plan.tasks))

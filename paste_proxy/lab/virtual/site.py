@@ -7,6 +7,7 @@ import msgspec
 
 from paste_proxy.config import Config
 from paste_proxy.core import Core
+from paste_proxy.events import BackendUp
 from paste_proxy.lab.engine.spec import EngineSpec
 from paste_proxy.lab.virtual.fleet import Fleet
 from paste_proxy.lab.virtual.limited import UNLIMITED, ToolLimits, limited
@@ -15,6 +16,7 @@ from paste_proxy.lab.virtual.shell import Shell
 from paste_proxy.lab.virtual.time import VirtualTime
 from paste_proxy.lab.virtual.world import World
 from paste_proxy.predict.model import Predictor
+from paste_proxy.schedule.backends import BackendCapacity
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable
 
@@ -42,6 +44,12 @@ class VirtualSite:
         config = _config(specs, settings or {}, speculates=predictor is not None)
         core = Core(ToolTable(specs), config, predictor or Silent())
         self.shell = Shell(core, self.world, self.time, hides_tools=hides_tools)
+        self.shell.tell(BackendUp("", _capacity(engine, engines)))
+
+
+def _capacity(engine: EngineSpec, engines: int) -> BackendCapacity:
+    """As an engine says it of itself; several are one backend for the core, behind a router with affinity."""
+    return BackendCapacity(engine.kv_tokens * engines, engine.max_running_requests * engines)
 
 
 def _scaled(specs: Mapping[str, ToolSpec], times: int) -> dict[str, ToolSpec]:

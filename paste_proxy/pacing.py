@@ -1,0 +1,291 @@
+"""What the joint queue knows of turns: how large they are, how long they take, whether their session returns.
+
+Stands between the core's events and the lanes of `schedule/`; learns from what replies and requests say.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded, Usage, UsageReported
+from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.schedule.asked import Asked, Place
+from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
+from paste_proxy.schedule.estimates import Application, Applications, Rates
+from paste_proxy.schedule.lanes import Facts
+from paste_proxy.schedule.memory import Memory
+from paste_proxy.schedule.queue import JointQueue, turn_lane
+from paste_proxy.sessions.state import SessionState
+
+
+@dataclass(eq=False, slots=True)
+class _Session:
+    application: Application
+    born: float
+    prompt: int = 0
+    """Tokens of its last prompt, and..."""
+    tokens: int = 0
+    """...with the reply."""
+    characters: int = 0
+    """Of its last request."""
+    served_s: float = 0.0
+    ended: float = 0.0
+    """When its last turn was over."""
+    called: str = ""
+    """What its last reply called; "": nothing."""
+
+
+@dataclass(eq=False, slots=True)
+class _Turn:
+    session: str
+    tenant: str
+    place: Place
+    priority: int
+    context: int
+    fresh: int
+    """Of the request's characters, those that are new."""
+    first: bool
+    backend: str = ""
+    lane: str = ""
+    held: int = 0
+    """What was in the backend's memory of its session when it was placed, by our account."""
+    sent: float = 0.0
+    read: float = 0.0
+    called: str = ""
+    ended: bool = False
+    written: int = 0
+    """Characters of the reply's text."""
+    usage: Usage | None = None
+
+
+class _Backend:
+    def __init__(self) -> None:
+        self.rates = Rates()
+        self.memory = Memory()
+        self.says_cached = False
+        """It has told of cached tokens, so that none means none."""
+
+
+class Pacing:
+    def __init__(self, queue: JointQueue, sessions: int) -> None:
+        """`sessions`: how many are remembered."""
+        self._queue = queue
+        self._arrivals = 0
+        self._limit = sessions
+        self._applications = Applications()
+        self._sessions: OrderedDict[str, _Session] = OrderedDict()
+        self._turns: dict[str, _Turn] = {}
+        self._backends: dict[str, _Backend] = {}
+
+    # -- before a turn goes -------------------------------------------------------------------------------
+
+    def requested(
+        self, turn: str, state: SessionState | None, request: ChatRequest | None, priority: int, now: float
+    ) -> None:
+        """Of a turn of nobody's (an unreadable request) nothing more is known."""
+        self._arrivals += 1
+        place = Place(now, self._arrivals)
+        if state is None or request is None:
+            self._turns[turn] = _Turn("", "", place, priority, 0, 0, first=True)
+            return
+        characters = _characters(request)
+        session = self._sessions.get(state.id)
+        first = session is None
+        if session is None:
+            application = self._applications.of((request.model, tuple(tool.name for tool in request.tools)))
+            session = self._sessions[state.id] = _Session(application, now)
+            if len(self._sessions) > self._limit:
+                self._sessions.popitem(last=False)
+        self._sessions.move_to_end(state.id)
+        self._came(session, now, first=first)
+        fresh = characters - session.characters
+        whole = first or fresh < 0  # else its history was cut, so that all of it is new
+        ratio = session.application.opening_ratio if whole else session.application.fresh_ratio
+        context = round(characters * ratio.value if whole else session.tokens + fresh * ratio.value)
+        session.characters = characters
+        self._turns[turn] = _Turn(
+            session=state.id,
+            tenant=state.tenant,
+            place=place,
+            priority=priority,
+            context=context,
+            fresh=characters if whole else fresh,
+            first=whole,
+        )
+
+    def _came(self, session: _Session, now: float, *, first: bool) -> None:
+        application = session.application
+        application.came(first=first)
+        if first or not session.ended:
+            return
+        application.was_away(session.called, now - session.ended)
+        if not session.called:
+            application.went_on()
+
+    def asked(self, turn: str, backend: str, arrived: Place | None = None) -> Asked:
+        """As it waits for that backend. `arrived`: the place of another, which it takes over."""
+        one = self._turns[turn]
+        one.place = one.place if arrived is None else arrived
+        one.backend, one.lane = backend, turn_lane(backend)
+        session = self._sessions.get(one.session)
+        if session is None:
+            return Asked(turn, place=one.place, born=one.place.at)
+        known, application = self._backend(backend), session.application
+        one.held = known.memory.holds(one.session)
+        cold = max(0, one.context - one.held) if known.memory.tokens else 0
+        return Asked(
+            turn,
+            session=one.session,
+            tenant=one.tenant,
+            place=one.place,
+            born=session.born,
+            served_s=session.served_s,
+            context=one.context,
+            cold=cold,
+            growth=application.growth,
+            seconds=known.rates.seconds(one.context - one.held, application.output.value),
+            gain_s=application.mean_away_s,
+            returns=application.returns,
+            priority=one.priority,
+        )
+
+    def moved(self, turn: str) -> None:
+        """Its backend did not take it: its session goes elsewhere."""
+        one = self._turns[turn]
+        self._queue.turns(one.lane).over(one.session)
+        self._backend(one.backend).memory.drop(one.session)
+
+    # -- while it is under way ----------------------------------------------------------------------------
+
+    def sent(self, turn: str, now: float) -> None:
+        if (one := self._turns.get(turn)) is not None:
+            one.sent = now
+            self._backend(one.backend).memory.touched(one.session)
+
+    def began(self, turn: str, now: float) -> None:
+        """The reply's first bytes are there."""
+        one = self._turns.get(turn)
+        if one is not None and one.lane:
+            one.read = now
+            self._queue.turns(one.lane).read(turn)
+            self._queue.moved = True
+
+    def streamed(self, turn: str, event: GrammarEvent, now: float) -> None:
+        one = self._turns.get(turn)
+        if one is None:
+            return
+        match event:
+            case ContentText(text):
+                one.written += len(text)
+            case CallSealed():
+                one.called = event.name
+            case TurnEnded():
+                one.ended = True
+            case UsageReported(usage):
+                one.usage = usage
+                self._used(turn, one, usage, now)
+
+    def _used(self, turn: str, one: _Turn, usage: Usage, now: float) -> None:
+        session = self._sessions.get(one.session)
+        if session is None or not usage.prompt_tokens:
+            return
+        backend = self._backend(one.backend)
+        backend.says_cached |= usage.cached_tokens > 0
+        application, prompt = session.application, usage.prompt_tokens
+        if one.fresh > 0:
+            fresh = prompt - (0 if one.first else session.tokens)
+            ratio = application.opening_ratio if one.first else application.fresh_ratio
+            ratio.add(max(0, fresh) / one.fresh)
+            if not one.first:
+                application.fresh.add(max(0, fresh))
+        if backend.says_cached or one.first:
+            backend.rates.read(prompt - usage.cached_tokens, one.read - one.sent)
+        backend.rates.wrote(usage.completion_tokens, now - one.read)
+        application.output.add(usage.completion_tokens)
+        lane = self._queue.turns(one.lane)
+        lane.prefill_rate = backend.rates.prefill
+        lost = self._lost(one, session, backend, usage)
+        lane.used(turn, prompt, usage.completion_tokens, lost, now)
+
+    @staticmethod
+    def _lost(one: _Turn, session: _Session, backend: _Backend, usage: Usage) -> int | None:
+        """Of what had been in memory with the session's last prompt, what was read again."""
+        before = min(session.prompt, usage.prompt_tokens)
+        if backend.says_cached:
+            return max(0, before - usage.cached_tokens)
+        return max(0, before - one.held) if backend.memory.tokens else None
+
+    # -- when it is over ----------------------------------------------------------------------------------
+
+    def closed(self, turn: str, now: float, *, complete: bool, final: bool = False) -> None:
+        """After its slot was given back."""
+        one = self._turns.pop(turn, None)
+        session = self._sessions.get(one.session) if one is not None else None
+        if one is None or session is None or not one.lane:
+            return
+        lane, backend = self._queue.turns(one.lane), self._backend(one.backend)
+        self._queue.moved = True
+        if not one.sent:
+            lane.paused(one.session, 0.0, now)
+            return
+        self._note(one, session, backend, now)
+        if final:
+            lane.over(one.session)
+            return
+        away_s = 0.0
+        if complete and one.ended:
+            application = session.application
+            session.called, away_s = one.called, application.away_s(one.called)
+            if not one.called:
+                application.ended()
+                if not application.goes_on:
+                    lane.over(one.session)
+                    return
+        lane.paused(one.session, away_s, now)
+
+    @staticmethod
+    def _note(one: _Turn, session: _Session, backend: _Backend, now: float) -> None:
+        usage = one.usage
+        prompt = usage.prompt_tokens if usage is not None else 0
+        output = usage.completion_tokens if usage is not None else one.written // 4
+        session.prompt = prompt or one.context
+        session.tokens = session.prompt + output
+        session.served_s += now - one.sent
+        session.ended = now
+        backend.memory.used(one.session, session.tokens)
+
+    # -- backends -----------------------------------------------------------------------------------------
+
+    def up(self, backend: str, capacity: BackendCapacity) -> None:
+        self._backend(backend).memory.tokens = capacity.kv_tokens
+        self._queue.turns(turn_lane(backend)).knows(capacity)
+        self._queue.moved = True
+
+    def told(self, backend: str, load: BackendLoad) -> None:
+        self._queue.turns(turn_lane(backend)).told(load)
+        self._queue.moved = True
+
+    def expire(self, now: float) -> None:
+        for lane in self._queue.turn_lanes.values():
+            self._queue.moved |= lane.expire(now)
+
+    def next_deadline(self) -> float | None:
+        moments = (lane.next_deadline() for lane in self._queue.turn_lanes.values())
+        return min((at for at in moments if at is not None), default=None)
+
+    @property
+    def facts(self) -> Mapping[str, Facts]:
+        """By lane."""
+        return {name: lane.facts for name, lane in self._queue.turn_lanes.items()}
+
+    def _backend(self, name: str) -> _Backend:
+        found = self._backends.get(name)
+        if found is None:
+            found = self._backends[name] = _Backend()
+        return found
+
+
+def _characters(request: ChatRequest) -> int:
+    """Of all that its messages say."""
+    texts = sum(len(message.text) for message in request.messages)
+    return texts + sum(len(call.arguments) for message in request.messages for call in message.calls)

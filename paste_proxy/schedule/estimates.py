@@ -1,0 +1,140 @@
+"""What turns are expected to need, learnt from those before: of each application, and of each backend.
+
+An application is whoever offers the same tools to the same model. All is causal and bounded.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+
+WEIGHT = 0.1
+"""Of a new observation: what changed shows within some dozen turns. The first ones weigh more."""
+KNOWN = 8
+"""Turns, and times that sessions came to an end, after which an application's habits are believed."""
+SELDOM = 0.2
+"""Below this share of turns that are followed by another, a session is expected to have one only."""
+OFTEN = 0.5
+"""From this share of ends on after which sessions went on all the same, an end is none."""
+APPLICATIONS, TOOLS = 256, 64
+"""Remembered; of an application's tools the longest unused are forgotten first."""
+TOKENS_PER_CHARACTER = 0.25
+"""Of English text, with today's vocabularies."""
+OUTPUT = 400
+"""Tokens of a reply, before anything is known."""
+LEAST_TOKENS = 1024
+"""Read for a turn, from which the engine's rate can be told: below it other things take the time."""
+FADES = 0.99
+"""The best rate seen is believed a little less with each turn: models and settings change."""
+
+
+class Mean:
+    """Of late."""
+
+    __slots__ = ("count", "value")
+
+    def __init__(self, value: float = 0.0) -> None:
+        """`value`: before anything is known."""
+        self.value = value
+        self.count = 0
+
+    def add(self, value: float) -> None:
+        self.count += 1
+        self.value += (value - self.value) * max(WEIGHT, 1 / self.count)
+
+
+class Application:
+    def __init__(self) -> None:
+        self.output = Mean(OUTPUT)
+        """Tokens of a reply."""
+        self.fresh = Mean(OUTPUT)
+        """Tokens that a next request brings beside the last reply."""
+        self.opening_ratio = Mean(TOKENS_PER_CHARACTER)
+        self.fresh_ratio = Mean(TOKENS_PER_CHARACTER)
+        """Tokens per character, of first requests and of what later ones bring."""
+        self._followed = Mean()
+        """1 for each turn that came after another of its session, 0 for each first one."""
+        self._went_on = Mean()
+        """1 for each end after which the session went on, 0 for each end."""
+        self._away: OrderedDict[str, Mean] = OrderedDict()
+
+    def came(self, *, first: bool) -> None:
+        self._followed.add(0.0 if first else 1.0)
+
+    def ended(self) -> None:
+        """A reply asked for no call."""
+        self._went_on.add(0.0)
+
+    def went_on(self) -> None:
+        """After such a reply."""
+        self._went_on.add(1.0)
+
+    def was_away(self, tool: str, seconds: float) -> None:
+        """Between a reply that called `tool` ("" for none) and the next request."""
+        if tool not in self._away and len(self._away) >= TOOLS:
+            self._away.popitem(last=False)
+        self._away.setdefault(tool, Mean()).add(seconds)
+        self._away.move_to_end(tool)
+
+    def away_s(self, tool: str) -> float:
+        """0 where nothing is known."""
+        known = self._away.get(tool)
+        return known.value if known is not None else 0.0
+
+    @property
+    def mean_away_s(self) -> float:
+        known = [mean.value for tool, mean in self._away.items() if tool]
+        return sum(known) / len(known) if known else 0.0
+
+    @property
+    def returns(self) -> bool:
+        """A session has more than one turn, as far as one can tell."""
+        return self._followed.count < KNOWN or self._followed.value >= SELDOM
+
+    @property
+    def goes_on(self) -> bool:
+        """A session whose reply asks for no call is expected to come again: its calls are in the text, or its
+        user answers at once. Each that did counts twice, as an end and as none: half of them is a third."""
+        return self._went_on.count >= KNOWN and self._went_on.value >= OFTEN / (1 + OFTEN)
+
+    @property
+    def growth(self) -> int:
+        return round(self.output.value + self.fresh.value)
+
+
+class Applications:
+    def __init__(self) -> None:
+        self._known: OrderedDict[Hashable, Application] = OrderedDict()
+
+    def of(self, key: Hashable) -> Application:
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = Application()
+            if len(self._known) > APPLICATIONS:
+                self._known.popitem(last=False)
+        self._known.move_to_end(key)
+        return found
+
+
+class Rates:
+    """Of one backend, in tokens a second; 0: not known yet."""
+
+    def __init__(self) -> None:
+        self.prefill = 0.0
+        """All turns together. A turn waits for others before it is read, so the best of late is nearest."""
+        self._decode = Mean()
+
+    @property
+    def decode(self) -> float:
+        """Of one turn, beside as many as there are of late."""
+        return self._decode.value
+
+    def read(self, tokens: int, seconds: float) -> None:
+        if tokens >= LEAST_TOKENS and seconds > 0:
+            self.prefill = max(FADES * self.prefill, tokens / seconds)
+
+    def wrote(self, tokens: int, seconds: float) -> None:
+        if tokens > 1 and seconds > 0:
+            self._decode.add((tokens - 1) / seconds)
+
+    def seconds(self, prompt: int, output: float) -> float:
+        read = prompt / self.prefill if self.prefill else 0.0
+        return read + (output / self._decode.value if self._decode.value else 0.0)

@@ -1,0 +1,238 @@
+"""`joint`: leases by what the engine's memory holds, in an order that gives every session its pace.
+
+A session's place is when it would have got as far as it has if all were served alike: its birth, and what it
+was served stretched by how many wait for each that is served. So short tasks are through early, as they are
+without any order, and nobody is passed by who came after that moment. Of several tenants the one goes first
+whose leases hold least for its share. While all leases fit, none is refused: nothing is held.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+
+from paste_proxy.schedule.asked import Asked
+from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
+from paste_proxy.schedule.lanes import Facts, Line
+from paste_proxy.schedule.leases import AWAY_S, Lease, LeaseLane
+from paste_proxy.schedule.thrash import Budget
+
+AHEAD_TURNS = 1.5
+"""Turns for whose growth a new lease leaves room, its own and that of all others: with less, leases are taken
+back again and again; with more, memory lies idle. In the lab 1 to 3 are alike."""
+AHEAD_SHARE = 0.2
+"""That room is no more than this share of the budget: below it nothing is held, whatever is expected."""
+PASS_SHARE = 0.05
+"""Of the budget: what a turn may need whose session comes once, as plain chat does, to wait for no lease..."""
+PASSES_SHARE = 0.1
+"""...and what all of these may."""
+COLD_TOKENS = 8192
+"""A prompt of which more than one batch of an engine's has to be read is cold: such prompts go one by one, so
+that others are read between two of them. The engine would read them one after another, too."""
+DISAGREES = 3
+"""Reports in a row, after which the backend is believed to have other users: one may have crossed our turns."""
+SLACK, SLACK_SHARE = 2, 0.2
+"""Turns beyond ours, and their share of ours, which may be a matter of the moment."""
+
+
+class JointLane(LeaseLane):
+    def __init__(self, limit: Callable[[], int], *, share: Callable[[str], float], hint_s: float) -> None:
+        """`share`: of a tenant. `hint_s`: seconds that a step of a client's priority is worth."""
+        super().__init__(self._pace, limit)
+        self._share = share
+        self._hint_s = hint_s
+        self._lines: dict[str, Line] = {}
+        """Who waits for a lease, by tenant."""
+        self._waits = 0
+        self._held: Counter[str] = Counter()
+        """Tokens of leases, by tenant."""
+        self._growth = 0
+        """Of all leases."""
+        self._passing: dict[str, int] = {}
+        """Turns without a lease, ready or under way, and..."""
+        self._passing_tokens = 0
+        """...what they need."""
+        self._cold = Line()
+        """Ready, but to be read one by one."""
+        self._reading = ""
+        """The cold turn that is being read."""
+        self._budget = Budget()
+        self._parked = 0
+        self._doubts = 0
+        """Reports of the backend, in a row, that don't fit our account."""
+        self._overruled = False
+
+    # -- the order ----------------------------------------------------------------------------------------
+
+    def _pace(self, asked: Asked) -> float:
+        leased = max(1, len(self._leases))
+        stretch = (leased + self._waits) / leased
+        return asked.born + stretch * asked.served_s - self._hint_s * asked.priority
+
+    def _level(self, tenant: str) -> float:
+        return self._held[tenant] / self._share(tenant)
+
+    def _wait(self, asked: Asked) -> None:
+        line = self._lines.setdefault(asked.tenant, Line())
+        line.add(asked, self._key(asked))
+        self._waits += 1
+
+    def _first_waiting(self) -> Asked | None:
+        if not self._lines:
+            return None
+        return self._lines[min(self._lines, key=self._level)].head()
+
+    def _stop_waiting(self, asked: Asked) -> None:
+        line = self._lines[asked.tenant]
+        line.remove(asked.id)
+        self._waits -= 1
+        if not len(line):
+            del self._lines[asked.tenant]
+
+    def _find_waiting(self, turn: str) -> Asked | None:
+        found = (line.waiting.get(turn) for line in self._lines.values())
+        return next((asked for asked in found if asked is not None), None)
+
+    def _ready_line(self, turn: str) -> Line | None:
+        return self._cold if turn in self._cold else super()._ready_line(turn)
+
+    # -- turns --------------------------------------------------------------------------------------------
+
+    def _passes(self, asked: Asked) -> bool:
+        if not asked.session:
+            return True
+        if asked.returns or self._limit_tokens is None:
+            return not asked.returns
+        small = asked.context <= PASS_SHARE * self._limit_tokens
+        return small and self._passing_tokens + asked.context <= PASSES_SHARE * self._limit_tokens
+
+    def _make_ready(self, asked: Asked) -> None:
+        if asked.session not in self._leases:
+            self._passing[asked.id] = asked.context
+            self._passing_tokens += asked.context
+        if asked.cold > COLD_TOKENS and not self._overruled:
+            self._cold.add(asked, self._key(asked))
+        else:
+            super()._make_ready(asked)
+
+    def _came_back(self, lease: Lease, asked: Asked) -> None:
+        self._resize(lease, asked.context, asked.growth)
+        if self._has_to_go(lease):
+            self._end(lease)
+            self._parked += 1
+            self._wait(asked)
+        else:
+            super()._came_back(lease, asked)
+
+    def _has_to_go(self, lease: Lease) -> bool:
+        """Leases have grown beyond the budget: of the sessions that have no turn under way the one loses its
+        lease whose tenant has most for its share, and of those the youngest, which has least to lose."""
+        if self._limit_tokens is None or lease.turns or len(self._leases) == 1:
+            return False
+        if self._tokens + self._passing_tokens <= self._limit_tokens:
+            return False
+        away = (one for one in self._leases.values() if not one.turns)
+        return max(away, key=lambda one: (self._level(one.tenant), one.born, one.session)) is lease
+
+    def next(self) -> Asked | None:
+        while not self._reading and not len(self._ready) and not len(self._cold) and self._grant_next():
+            pass
+        if self._has_room() and not self._reading and (head := self._cold.head()) is not None:
+            self._reading = head.id
+            super()._make_ready(self._cold.remove(head.id))
+        return super().next()
+
+    def read(self, turn: str) -> None:
+        if self._reading == turn:
+            self._reading = ""
+
+    def _left(self, asked: Asked) -> None:
+        self.read(asked.id)
+        if asked.id in self._passing:
+            self._passing_tokens -= self._passing.pop(asked.id)
+        else:
+            super()._left(asked)
+
+    # -- leases -------------------------------------------------------------------------------------------
+
+    def knows(self, capacity: BackendCapacity) -> None:
+        super().knows(capacity)
+        self._budget.knows(capacity.kv_tokens)
+
+    @property
+    def _limit_tokens(self) -> float | None:
+        return None if self._overruled else self._budget.tokens
+
+    @property
+    def _tokens(self) -> int:
+        return self._held.total()
+
+    def _fits(self, asked: Asked) -> bool:
+        if self._limit_tokens is None:
+            return True
+        ahead = min(AHEAD_TURNS * (self._growth + asked.growth), AHEAD_SHARE * self._limit_tokens)
+        return self._tokens + self._passing_tokens + asked.context + ahead <= self._limit_tokens
+
+    def _grant(self, asked: Asked) -> Lease:
+        lease = super()._grant(asked)
+        self._held[lease.tenant] += lease.tokens
+        self._growth += lease.growth
+        return lease
+
+    def _end(self, lease: Lease) -> None:
+        super()._end(lease)
+        self._resize(lease, 0, 0)
+        if not self._held[lease.tenant]:
+            del self._held[lease.tenant]
+
+    def _resize(self, lease: Lease, tokens: int, growth: int) -> None:
+        self._held[lease.tenant] += tokens - lease.tokens
+        self._growth += growth - lease.growth
+        lease.tokens, lease.growth = tokens, growth
+
+    def _worth_s(self) -> float:
+        """To read the whole memory again takes so long: a session that is away for longer holds more of it,
+        meanwhile, than it would cost all to read the session's part again."""
+        memory, rate = self.capacity.kv_tokens, self.prefill_rate
+        return memory / rate if memory and rate else AWAY_S
+
+    # -- what the backend says ----------------------------------------------------------------------------
+
+    def used(self, turn: str, prompt: int, output: int, lost: int | None, now: float) -> None:
+        asked = self._under_way.get(turn)
+        lease = self._leases.get(asked.session) if asked is not None else None
+        if lease is None:
+            return
+        self._resize(lease, prompt + output, lease.growth)
+        if lost is not None:
+            self._budget.used(prompt, lost if lease.kept else 0)
+            sizes = [one.tokens for one in self._leases.values()] if self._budget.is_due(now) else []
+            self._budget.adjust(sizes, now, holds=bool(self._lines))
+
+    def told(self, load: BackendLoad) -> None:
+        """It may serve others beside us: then what we know of its memory is not all."""
+        ours = self.under_way
+        beyond = load.running + load.waiting - ours
+        doubts = beyond > max(SLACK, SLACK_SHARE * ours)
+        if doubts == self._overruled:
+            self._doubts = 0
+            return
+        self._doubts += 1
+        if self._doubts >= DISAGREES:
+            self._overruled, self._doubts = doubts, 0
+
+    @property
+    def waiting(self) -> int:
+        return self._waits + len(self._ready) + len(self._cold)
+
+    @property
+    def facts(self) -> Facts:
+        limit = self._limit_tokens
+        return Facts(
+            waiting=self.waiting,
+            under_way=self.under_way,
+            leased=len(self._leases),
+            leased_tokens=self._tokens,
+            budget=round(limit) if limit is not None else 0,
+            thrash=self._budget.thrash,
+            parked=self._parked,
+            overruled=self._overruled,
+        )

@@ -1,0 +1,207 @@
+"""Leases: a session that has one keeps its place, and its part of the engine's memory, through its tool runs.
+
+Turns of sessions with a lease go at once; the others wait for one, in the order of their keys. A lease ends
+with its session, or when the session stays away for longer than its memory is worth.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from paste_proxy.schedule.asked import Asked
+from paste_proxy.schedule.lanes import Facts, Key, Lane, Line
+
+AWAY_S = 30.0
+"""How long a lease is kept through a tool run, where nothing better is known: a card with 100 GB of KV memory
+reads in half a minute what it can hold, so whoever is away for longer had better read it again."""
+NEVER = float("inf")
+
+
+@dataclass(eq=False, slots=True)
+class Lease:
+    session: str
+    tenant: str
+    born: float
+    tokens: int
+    """In memory, or to be there when the turn under way has been read."""
+    growth: int
+    """See `Asked`."""
+    turns: int = 0
+    """Of its session, ready or under way."""
+    kept: bool = False
+    """Since the turn before: what that left in memory should be there."""
+    until: float = NEVER
+
+
+class LeaseLane(Lane):
+    """`_fits` says whether one more may have a lease; the rest is the same for all limits."""
+
+    def __init__(self, key: Key, limit: Callable[[], int]) -> None:
+        super().__init__(key, limit)
+        self._leases: dict[str, Lease] = {}
+        self._ready = Line()
+        """Turns that need no lease, or have it."""
+        self._soonest = NEVER
+        """No lease ends by itself before."""
+
+    def _fits(self, asked: Asked) -> bool:
+        raise NotImplementedError
+
+    def _passes(self, asked: Asked) -> bool:
+        """It needs no lease."""
+        return not asked.session
+
+    # -- turns --------------------------------------------------------------------------------------------
+
+    def add(self, asked: Asked) -> None:
+        lease = self._leases.get(asked.session)
+        if lease is not None:
+            self._came_back(lease, asked)
+        elif self._passes(asked):
+            self._make_ready(asked)
+        else:
+            self._wait(asked)
+
+    def _came_back(self, lease: Lease, asked: Asked) -> None:
+        lease.until, lease.kept = NEVER, True
+        lease.turns += 1
+        self._make_ready(asked)
+
+    def _make_ready(self, asked: Asked) -> None:
+        self._ready.add(asked, self._key(asked))
+
+    def _wait(self, asked: Asked) -> None:
+        self._line.add(asked, self._key(asked))
+
+    def remove(self, turn: str) -> None:
+        ready, asked = self._ready_line(turn), self._find_waiting(turn)
+        if ready is not None:
+            self._left(ready.remove(turn))
+        elif asked is not None:
+            self._stop_waiting(asked)
+
+    def find(self, turn: str) -> Asked | None:
+        ready = self._ready_line(turn)
+        return ready.waiting[turn] if ready is not None else self._find_waiting(turn)
+
+    def start(self, turn: str) -> None:
+        asked = self._find_waiting(turn)
+        if asked is not None:
+            self._stop_waiting(asked)
+            self._take_on(asked)
+        ready = self._ready_line(turn)
+        if ready is not None:
+            self._under_way[turn] = ready.remove(turn)
+
+    def release(self, turn: str) -> None:
+        self._left(self._under_way.pop(turn))
+
+    def _left(self, asked: Asked) -> None:
+        """A turn of a session is not ready or under way any more."""
+        lease = self._leases.get(asked.session)
+        if lease is not None:
+            lease.turns -= 1
+
+    def next(self) -> Asked | None:
+        if not self._has_room():
+            return None
+        while not len(self._ready) and self._grant_next():
+            pass
+        head = self._ready.head()
+        if head is None:
+            return None
+        self._under_way[head.id] = head
+        return self._ready.remove(head.id)
+
+    def _grant_next(self) -> bool:
+        """A lease for the first that waits for one, if it fits. Where nobody has a lease it fits."""
+        head = self._first_waiting()
+        if head is None:
+            return False
+        lease = self._leases.get(head.session)  # another turn of its session may have got it
+        if lease is None and self._leases and not self._fits(head):
+            return False
+        self._stop_waiting(head)
+        self._take_on(head)
+        return True
+
+    def _take_on(self, asked: Asked) -> None:
+        lease = self._leases.get(asked.session) or self._grant(asked)
+        lease.turns += 1
+        self._make_ready(asked)
+
+    def _first_waiting(self) -> Asked | None:
+        return self._line.head()
+
+    def _find_waiting(self, turn: str) -> Asked | None:
+        return self._line.waiting.get(turn)
+
+    def _stop_waiting(self, asked: Asked) -> None:
+        self._line.remove(asked.id)
+
+    def _ready_line(self, turn: str) -> Line | None:
+        """The one of those ready in which it is."""
+        return self._ready if turn in self._ready else None
+
+    def _has_room(self) -> bool:
+        return self._engine_has_place() and super()._has_room()
+
+    # -- leases -------------------------------------------------------------------------------------------
+
+    def _grant(self, asked: Asked) -> Lease:
+        lease = Lease(asked.session, asked.tenant, asked.born, asked.context, asked.growth)
+        self._leases[asked.session] = lease
+        return lease
+
+    def _end(self, lease: Lease) -> None:
+        del self._leases[lease.session]
+
+    def paused(self, session: str, away_s: float, now: float) -> None:
+        lease = self._leases.get(session)
+        if lease is None or lease.turns:
+            return
+        if away_s > self._worth_s():
+            self._end(lease)
+        else:
+            lease.until = now + self._worth_s()
+            self._soonest = min(self._soonest, lease.until)
+
+    def _worth_s(self) -> float:
+        """How long a lease is kept for a session that is away."""
+        return AWAY_S
+
+    def over(self, session: str) -> None:
+        lease = self._leases.get(session)
+        if lease is not None and not lease.turns:
+            self._end(lease)
+
+    def expire(self, now: float) -> bool:
+        if now < self._soonest:
+            return False
+        away = [lease for lease in self._leases.values() if lease.until <= now]
+        for lease in away:
+            self._end(lease)
+        self._soonest = min((lease.until for lease in self._leases.values()), default=NEVER)
+        return bool(away)
+
+    def next_deadline(self) -> float | None:
+        """While nobody waits, it makes no difference when a lease ends."""
+        return self._soonest if self._soonest != NEVER and self.waiting else None
+
+    @property
+    def waiting(self) -> int:
+        return len(self._line) + len(self._ready)
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(self.waiting, self.under_way, len(self._leases))
+
+
+class SemaphoreLane(LeaseLane):
+    """So many sessions at a time: what operators put before an engine, for comparison."""
+
+    def __init__(self, key: Key, limit: Callable[[], int], *, places: int) -> None:
+        super().__init__(key, limit)
+        self._places = places
+
+    def _fits(self, asked: Asked) -> bool:
+        return len(self._leases) < self._places

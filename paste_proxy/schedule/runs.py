@@ -1,0 +1,205 @@
+"""Tool runs that want a slot, and those that have one: of their tool, of all, of those ahead of their call.
+
+Authoritative calls go first, then sealed ones, then what is only predicted, the worthiest first.
+"""
+
+import heapq
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgspec
+
+from paste_proxy.tools.ports import RunClass
+
+AUTHORITATIVE = RunClass.AUTHORITATIVE
+Order: TypeAlias = tuple[int, float, int]
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What wants to start, or does so now: a tool run (`lane` is its tool) or an LLM turn."""
+
+    id: str
+    lane: str
+    run_class: RunClass = AUTHORITATIVE
+    arrived: int = 0
+    """Place in the order of arrival."""
+    worth: float = 0.0
+    """Seconds that a run ahead is expected to save: of those the worthiest goes first."""
+
+    @property
+    def order(self) -> Order:
+        return (self.run_class, -self.worth, self.arrived)
+
+
+class RunSlots(msgspec.Struct, frozen=True):
+    runs: int
+    reserve: int
+    """Run slots that only authoritative work may use."""
+    speculative: int
+    """Runs ahead of their call, all tools together."""
+    per_tool: Callable[[str], int]
+    """Of each tool's, by its name. Asked anew each time: tools come and go."""
+
+
+class RunQueue:
+    """A heap for each tool, and one of their heads: what is asked for most often, who comes next, looks at no
+    tool that has no slot free, however many there are."""
+
+    def __init__(self, slots: RunSlots) -> None:
+        self._slots = slots
+        self._arrivals = itertools.count()
+        self._lanes: dict[str, list[tuple[Order, Waiting]]] = {}
+        self._heads: list[tuple[Order, str]] = []
+        """A heap; an entry counts if `_offered` has it."""
+        self._offered: dict[str, Order] = {}
+        """Tools that may have a slot free, with the order of their head."""
+        self._waiting: dict[str, Waiting] = {}
+        self._running: dict[str, Waiting] = {}
+        self._in_lane: Counter[str] = Counter()
+        self._ahead_in_lane: Counter[str] = Counter()
+        """Of those in a lane the runs ahead of their call."""
+        self._in_class: Counter[RunClass] = Counter()
+        self._waiting_in_class: Counter[RunClass] = Counter()
+        self._called: Counter[str] = Counter()
+        """Authoritative runs that wait, by tool."""
+
+    # -- what waits ---------------------------------------------------------------------------------------
+
+    def add(self, item_id: str, lane: str, run_class: RunClass, worth: float) -> None:
+        item = Waiting(item_id, lane, run_class, next(self._arrivals), worth)
+        self._waiting[item_id] = item
+        self._count_waiting(item, +1)
+        heapq.heappush(self._lanes.setdefault(lane, []), (item.order, item))
+        if self._head(lane) is item:
+            self._offer(lane)
+
+    def remove(self, item_id: str) -> None:
+        """Its entry is passed over when it comes up."""
+        item = self._waiting.pop(item_id)
+        self._count_waiting(item, -1)
+        self._offer(item.lane)
+
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._waiting or item_id in self._running
+
+    def waiting(self, run_class: RunClass) -> int:
+        return self._waiting_in_class[run_class]
+
+    def next(self) -> Waiting | None:
+        """The first that may start; it has its slots from now on."""
+        item = self._next()
+        if item is None:
+            return None
+        heapq.heappop(self._lanes[item.lane])
+        del self._waiting[item.id]
+        self._count_waiting(item, -1)
+        self._running[item.id] = item
+        self._count(item, +1)
+        self._offer(item.lane)
+        return item
+
+    def starved(self) -> list[Waiting]:
+        """Authoritative runs at the head of their lane that find no slot, though runs ahead have some."""
+        if self._in_class.total() == self._in_class[AUTHORITATIVE]:
+            return []
+        heads = (self._head(lane) for lane in list(self._called))
+        return [head for head in heads if head is not None and not self._has_room(head)]
+
+    # -- what runs ----------------------------------------------------------------------------------------
+
+    def release(self, item_id: str) -> None:
+        item = self._running.pop(item_id)
+        self._count(item, -1)
+        self._offer(item.lane)
+
+    def promote(self, item_id: str) -> None:
+        """The running `item_id` counts as authoritative from now on."""
+        item = self._running[item_id]
+        self._count(item, -1)
+        self._running[item_id] = promoted = msgspec.structs.replace(item, run_class=AUTHORITATIVE)
+        self._count(promoted, +1)
+
+    def look_again(self) -> None:
+        """Tools came, went or have other limits."""
+        for lane in list(self._lanes):
+            self._offer(lane)
+
+    def in_lane(self, lane: str) -> int:
+        return self._in_lane[lane]
+
+    def lane_is_full(self, lane: str) -> bool:
+        return self._in_lane[lane] >= self._slots.per_tool(lane)
+
+    def pressure(self, lane: str) -> float:
+        slots = self._slots
+        own = self._in_lane[lane] - self._ahead_in_lane[lane]
+        wanted = self._in_class[AUTHORITATIVE] + self._waiting_in_class[AUTHORITATIVE]
+        return max(own / slots.per_tool(lane), wanted / slots.runs)
+
+    @property
+    def speculative_limit(self) -> int:
+        return self._slots.speculative
+
+    # -- heads --------------------------------------------------------------------------------------------
+
+    def _offer(self, lane: str) -> None:
+        """It may have a slot free, or another head."""
+        head = self._head(lane)
+        if head is None:
+            self._offered.pop(lane, None)
+        elif self._offered.get(lane) != head.order:
+            self._offered[lane] = head.order
+            heapq.heappush(self._heads, (head.order, lane))
+
+    def _head(self, lane: str) -> Waiting | None:
+        heap = self._lanes.get(lane)
+        while heap and self._waiting.get(heap[0][1].id) is not heap[0][1]:
+            heapq.heappop(heap)
+        if heap:
+            return heap[0][1]
+        self._lanes.pop(lane, None)
+        return None
+
+    def _next(self) -> Waiting | None:
+        while self._heads:
+            order, lane = self._heads[0]
+            head = self._head(lane) if self._offered.get(lane) == order else None
+            if head is not None and not self._has_room_of_all(head):
+                return None  # nor has any other: those behind are of no better class
+            if head is not None and self._has_room_of_tool(head):
+                return head
+            heapq.heappop(self._heads)
+            if head is not None:
+                del self._offered[lane]  # until one of its runs ends
+        return None
+
+    def _has_room(self, item: Waiting) -> bool:
+        return self._has_room_of_all(item) and self._has_room_of_tool(item)
+
+    def _has_room_of_all(self, item: Waiting) -> bool:
+        slots, runs = self._slots, self._in_class.total()
+        if item.run_class is AUTHORITATIVE:
+            return runs < slots.runs
+        ahead = runs - self._in_class[AUTHORITATIVE]
+        return runs < slots.runs - slots.reserve and ahead < slots.speculative
+
+    def _has_room_of_tool(self, item: Waiting) -> bool:
+        """One slot of several is kept free of what runs ahead."""
+        of_tool = self._slots.per_tool(item.lane)
+        kept = 0 if item.run_class is AUTHORITATIVE else min(1, of_tool - 1)
+        return self._in_lane[item.lane] < of_tool - kept
+
+    def _count(self, item: Waiting, by: int) -> None:
+        self._in_lane[item.lane] += by
+        self._in_class[item.run_class] += by
+        if item.run_class is not AUTHORITATIVE:
+            self._ahead_in_lane[item.lane] += by
+
+    def _count_waiting(self, item: Waiting, by: int) -> None:
+        self._waiting_in_class[item.run_class] += by
+        if item.run_class is AUTHORITATIVE:
+            self._called[item.lane] += by
+            if not self._called[item.lane]:
+                del self._called[item.lane]

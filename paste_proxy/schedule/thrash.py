@@ -1,0 +1,70 @@
+"""How much of what leases hold the engine has lost, and what they may hold together by that.
+
+No thrash, no holding: the budget falls while leased sessions find their prompts gone, and rises while they
+don't.
+"""
+
+from collections.abc import Sequence
+
+WINDOW_S = 10.0
+"""Two or three turns of every session under way: fewer say little."""
+HIGH, LOW = 0.10, 0.03
+"""Shares of the prompts that were lost. Below 3 % memory is not the bottleneck: a tenth of a session's prompt
+is new each turn anyway. Above 10 % reading again costs more than the sessions beyond the budget bring."""
+LESS = 0.92
+"""Falls faster than it rises: each window above costs everybody."""
+FULL = 0.92
+"""Of the size at which memory overflows, as it is known or was found: where leases may grow to at once. In the
+lab 0.9 to 0.97 are alike, at 1.0 thrash begins: sessions that are over are there still, the newest of all."""
+STEP, PROBE = 0.5, 0.02
+"""Of a session's tokens in a window: how fast the budget rises below that, and above. Sessions may share a long
+beginning, or the size be another than it was, and then more fits; but to find the edge costs thrash."""
+
+
+class Budget:
+    """`tokens`: what leases may hold together; None: any number."""
+
+    def __init__(self) -> None:
+        self.tokens: float | None = None
+        self.thrash = 0.0
+        """Of the last window."""
+        self._overflows = 0.0
+        """About where; 0: nobody knows."""
+        self._memory = 0
+        self._prompts = 0
+        self._lost = 0
+        self._ends = 0.0
+
+    def knows(self, memory: int) -> None:
+        """The engine's memory has so many tokens; 0: nobody knows."""
+        if memory != self._memory:
+            self._memory, self._overflows = memory, memory
+            self.tokens = FULL * memory if memory else None
+
+    def used(self, prompt: int, lost: int) -> None:
+        self._prompts += prompt
+        self._lost += lost
+
+    def is_due(self, now: float) -> bool:
+        return now >= self._ends
+
+    def adjust(self, leases: Sequence[int], now: float, *, holds: bool) -> None:
+        """`leases`: what each holds. `holds`: sessions wait for one."""
+        if not self.is_due(now):
+            return
+        if self._ends and self._prompts:
+            self.thrash = self._lost / self._prompts
+            self._change(leases, holds=holds)
+        self._prompts = self._lost = 0
+        self._ends = now + WINDOW_S
+
+    def _change(self, leases: Sequence[int], *, holds: bool) -> None:
+        held = sum(leases)
+        if not held:
+            return
+        if self.thrash > HIGH:
+            self._overflows = min(held, self.tokens or held)
+            self.tokens = LESS * self._overflows
+        elif self.thrash < LOW and self.tokens is not None and holds:
+            step = STEP if self.tokens < FULL * self._overflows else PROBE
+            self.tokens += step * held / len(leases)
