@@ -25,8 +25,9 @@ from paste_proxy.events import (
     TurnSent,
     TurnStreamed,
 )
+from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, TurnEnded
-from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
+from paste_proxy.grammar.requests import ChatRequest, parse_chat_request, parse_request
 from paste_proxy.tools.table import ToolTable
 from tests.broker.world import OFFERED, SPECS
 from tests.talk import NoPredictor
@@ -280,6 +281,31 @@ def test_a_retry_takes_the_place_of_the_request_that_it_repeats(
     assert site.answer("two") == ["other goes"]
     assert (site.ledger.superseded, site.ledger.withdrawn) == ((0, 1) if gone else (1, 0))
     assert len(site.core.turns.sessions) == 3
+
+
+@pytest.mark.parametrize(
+    ("api", "body"),
+    [
+        (Api.COMPLETIONS, {"prompt": "once upon a time"}),
+        (Api.GENERATE, {"text": "once upon a time"}),
+        (Api.MESSAGES, {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+        (Api.RESPONSES, {"input": "hi"}),
+        (Api.RESPONSES, {"input": "hi", "previous_response_id": "never heard of"}),
+        (Api.RESPONSES, {"input": "hi", "background": True}),
+    ],
+)
+def test_a_retry_is_known_with_every_api(api: Api, body: dict[str, Any]) -> None:
+    site = Site()
+    site.ask("busy")
+    asked = parse_request(api, json.dumps({"model": "m", **body}).encode())
+    site.ask("one", asked)
+    assert site.ask("two", asked, AGAIN) == ["one superseded"]
+    site.leave("one")
+    assert site.relation("two") == "retry"
+    site.leave("two")
+    site.ask("three", asked, THIRD)
+    assert site.relation("three") == "retry"
+    assert site.core.broker.open_scopes == 0
 
 
 def test_the_deadline_counts_from_the_first_attempt() -> None:
