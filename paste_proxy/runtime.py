@@ -8,6 +8,7 @@ a write that was under way just then is answered with an error: running it again
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -61,6 +62,7 @@ from paste_proxy.grammar.events import (
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.arguments import decode_arguments
+from paste_proxy.tools.moments import age_limit
 from paste_proxy.tools.ports import Executor, Output, Progress, Run, RunClass, RunContext
 from paste_proxy.tools.spec import Effect
 
@@ -199,7 +201,11 @@ class _Pieces:
 
 
 class Runtime:
-    def __init__(self, core: Core, executor: Executor, clock: Clock) -> None:
+    def __init__(
+        self, core: Core, executor: Executor, clock: Clock, wall: Callable[[], float] = time.time
+    ) -> None:
+        """`wall`: seconds of the calendar, for times that results tell of."""
+        self._wall = wall
         self.core = core
         self.failed = False
         """The core had a bug: everything is served without it."""
@@ -397,12 +403,12 @@ class Runtime:
         task.add_done_callback(lambda task: self._ended(run, task))
 
     async def _run(self, run: Run) -> RunEnded:
-        began = False
+        began: float | None = None
 
         def begin() -> None:
             nonlocal began
-            if not began:
-                began = True
+            if began is None:
+                began = self._wall()
                 self.tell(RunBegan(run.run))
 
         fingerprint = self._executor.fingerprint(run.tool, run.arguments)
@@ -411,7 +417,17 @@ class Runtime:
         except PasteError as error:
             return RunEnded(run.run, None, error, fingerprint)
         begin()
-        return RunEnded(run.run, output, None, fingerprint)
+        return RunEnded(run.run, self._dated(run, output, began or 0.0), None, fingerprint)
+
+    def _dated(self, run: Run, output: Output, began: float) -> Output:
+        """With the age that it allows itself, where it tells a time and may be kept at all."""
+        spec = self.core.tools.get(run.tool)
+        if run.run_class is RunClass.AUTHORITATIVE or spec is None:
+            return output
+        limit = age_limit(output.body, spec.max_age, began)
+        if limit is None or (output.max_age is not None and output.max_age <= limit):
+            return output
+        return msgspec.structs.replace(output, max_age=limit)
 
     def _ended(self, run: Run, task: "asyncio.Task[RunEnded]") -> None:
         self._running.pop(run.run, None)

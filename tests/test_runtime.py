@@ -282,3 +282,20 @@ async def test_the_call_on_which_the_core_fails_is_served_without_a_word_of_the_
     gc.collect()
     assert "never retrieved" not in caplog.text
     await bench.runtime.close()
+
+
+async def test_a_result_of_a_run_ahead_that_says_how_old_it_is_is_kept_no_longer() -> None:
+    bench = Bench(Call("read", {"k": 1}))
+    turn = await bench.runtime.admit(SOMEONE, request())
+    turn.sent()
+    await settle()
+    bench.executor.finish(0, '{"as_of": "2023-11-01T12:00:00Z"}')
+    await settle()
+    turn.feed([CallSealed(0, "c1", "read", '{"k": 1}')])
+    turn.close(complete=True)
+    await settle()
+    asked = bench.call(arguments=b'{"k":1}', call_id="c1")
+    await settle()
+    assert len(bench.executor.started) > 1, "what ran ahead is too old by its own word"
+    bench.executor.finish(-1, "fresh")
+    assert (await asked).output.body == b"fresh"

@@ -23,6 +23,7 @@ from paste_proxy.client.machine import Ahead, Call, Machine
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, ProtocolError
 from paste_proxy.client.runner import Runner
 from paste_proxy.tasks import TaskSet
+from paste_proxy.tools.moments import age_limit
 
 log = logging.getLogger("paste_proxy.client")
 
@@ -122,6 +123,10 @@ class Carrier:
         digest = hashlib.blake2b(raw, digest_size=16).hexdigest() if raw else ""
         shared = text if self._share_outputs and error is None else None
         now = time.monotonic()
+        origin = self._runner.origins.get(run.tool)
+        if run.started is not None and error is None and origin is not None:
+            started = time.time() - (now - run.started)
+            run.max_age = age_limit(raw, origin.bound.spec.max_age, started)
         self._machine.ended(run, value, error, now=now, size=len(raw), digest=digest, output=shared)
 
     async def _main(self) -> None:

@@ -105,6 +105,8 @@ class Ahead:
     session: str
     started: float | None = None
     value: Any = None
+    max_age: float | None = None
+    """Of its result, where that tells one."""
     identity: object = None
     mark: object = None
     """What a look at what it reads gave just before it began."""
@@ -294,7 +296,8 @@ class Machine:
     def _give(self, call: Call, run: Ahead, now: float) -> None:
         spec = self.offers.specs[run.tool]
         reads = spec.effect is Effect.READ
-        fresh = run.started is not None and now - run.started <= spec.max_age
+        oldest = spec.max_age if run.max_age is None else min(spec.max_age, run.max_age)
+        fresh = run.started is not None and now - run.started <= oldest
         same = (
             run.identity == call.identity
             and run.mark == call.mark
@@ -357,8 +360,8 @@ class Machine:
         self._busy[run.tool] -= 1
         if self._ahead.get(run.id) is not run:
             return
-        if self.is_up and not self._say(Ended(run.id, error, size, digest, output)):
-            self._say(Ended(run.id, error and "it failed", size, digest))
+        if self.is_up and not self._say(Ended(run.id, error, size, digest, run.max_age, output)):
+            self._say(Ended(run.id, error and "it failed", size, digest, run.max_age))
         owner, run.owner = run.owner, None
         if error is not None or owner is not None or self.offers.specs[run.tool].effect.prepares:
             del self._ahead[run.id]

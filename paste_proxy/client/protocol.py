@@ -130,6 +130,8 @@ class Ended(msgspec.Struct, frozen=True, tag_field="say", tag="ended"):
     """Bytes of the result, about."""
     digest: Annotated[str, msgspec.Meta(max_length=64)] = ""
     """Of the result of a run ahead; equal for equal results."""
+    max_age: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    """Seconds from its start for which the result may be used, where it tells a time that says so."""
     output: str | None = None
     """The result as the model will see it, where the client shares it; nobody needs it but predictions."""
 

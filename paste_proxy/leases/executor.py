@@ -71,7 +71,9 @@ class LeaseExecutor:
             _fail(lease.ended, ToolError(f"{lease.run.tool}: {ended.error}", param=lease.run.tool))
         else:
             body = (ended.output or "").encode("utf-8", "replace")
-            lease.ended.set_result(Output(body, is_text=True, kept=ended.size, digest=ended.digest))
+            kept, digest = ended.size, ended.digest
+            output = Output(body, is_text=True, max_age=ended.max_age, kept=kept, digest=digest)
+            lease.ended.set_result(output)
 
     def drop(self, dropped: DropResult) -> None:
         if (client := self._clients.get(dropped.client)) is not None:

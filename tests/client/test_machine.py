@@ -405,3 +405,16 @@ def test_what_only_prepared_a_call_is_never_given_out_whatever_the_proxy_says(ou
         desk.hears("answer", call=1, outcome=outcome, run="r1", session="s")
     assert call.verdicts[-1] == ALONE
     assert desk.machine.kept == 0
+
+
+def test_a_result_that_tells_its_end_is_not_given_out_later() -> None:
+    for asked, is_given in ((4.0, True), (6.0, False)):
+        desk = connected()
+        run = desk.runs()
+        run.max_age = 5.0
+        desk.machine.ended(run, "fleeting", None, now=1.0, size=3)
+        [ended] = desk.said()
+        assert ended["max_age"] == 5.0
+        call = desk.calls()
+        desk.hears("answer", now=asked, call=1, outcome="reused", run="r1", session="s")
+        assert call.verdicts == [Kept("fleeting") if is_given else ALONE]

@@ -10,9 +10,9 @@ from paste_proxy.config import NetworkConfig
 from paste_proxy.errors import ToolError, UnknownToolError
 from paste_proxy.tools.ahead import enter
 from paste_proxy.tools.http.client import Client, Limits, Response
-from paste_proxy.tools.http.freshness import age_limit
 from paste_proxy.tools.http.operations import Operation
 from paste_proxy.tools.http.texts import content_type, decoded, is_json, is_text
+from paste_proxy.tools.moments import limit_of
 from paste_proxy.tools.ports import Output, Run
 
 HTTP = "http"
@@ -102,5 +102,5 @@ def _max_age(operation: Operation, answer: Response, value: object) -> float | N
     if not operation.timestamp:
         return answer.max_age
     stamp = value.get(operation.timestamp) if isinstance(value, dict) else None
-    limit = age_limit(stamp, operation.spec.max_age, answer.sent)
+    limit = limit_of(stamp, operation.spec.max_age, answer.sent)
     return limit if answer.max_age is None else min(limit, answer.max_age)

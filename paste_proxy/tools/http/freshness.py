@@ -6,14 +6,10 @@ nothing, what the operator declared holds; no lifetime is guessed from `Last-Mod
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
 from multidict import MultiMapping
 
-from paste_proxy.tools.http.quiet import http_date
-
-_MILLISECONDS = 1e11
-"""A larger number is a time in milliseconds: in seconds it were in the year 5138."""
+from paste_proxy.tools.moments import http_date
 
 
 def max_age(
@@ -31,12 +27,6 @@ def max_age(
         return grace
     lifetime = _lifetime(headers, directives, received)
     return None if lifetime is None else max(grace, lifetime - _age_when_sent(headers, sent))
-
-
-def age_limit(timestamp: object, declared: float, sent: float) -> float:
-    """The same for a result that says itself of when it is: no older than `declared`, counted from there."""
-    moment = _moment(timestamp)
-    return 0.0 if moment is None else max(0.0, declared - max(0.0, sent - moment))
 
 
 def _varies(headers: MultiMapping[str], varied: Iterable[str]) -> bool:
@@ -94,19 +84,3 @@ def _age_when_sent(headers: MultiMapping[str], sent: float) -> float:
 def _seconds(text: str) -> float:
     """What can't be read is stale."""
     return float(text[:12]) if text.isascii() and text.isdigit() else 0.0
-
-
-def _moment(value: object) -> float | None:
-    """Seconds of the calendar, from a number or a text; None where it is no time."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return value / 1000 if abs(value) > _MILLISECONDS else float(value)
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return http_date(value)
-    try:
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    except (OverflowError, ValueError):
-        return None

@@ -5,8 +5,8 @@ Calls that the model made go on: their errors are its own business.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+
+from paste_proxy.tools.moments import http_date
 
 BUSY = frozenset({429, 503})
 
@@ -55,15 +55,3 @@ class QuietHosts(Pauses):
             return float(text[:12])
         moment = http_date(text)
         return DEFAULT_S if moment is None else moment - self._wall()
-
-
-def http_date(text: str) -> float | None:
-    """A date as HTTP writes it, in seconds of the calendar; None where it is none."""
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    try:
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    except (OverflowError, ValueError):
-        return None

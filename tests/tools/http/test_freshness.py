@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from paste_proxy.tools.http.freshness import age_limit, max_age
+from paste_proxy.tools.http.freshness import max_age
+from paste_proxy.tools.moments import limit_of
 
 SENT, RECEIVED = 1_700_000_000.0, 1_700_000_002.0
 
@@ -141,4 +142,4 @@ def test_no_header_raises_and_no_age_is_negative(lines: list[tuple[str, str]]) -
     ],
 )
 def test_a_result_that_says_of_when_it_is(timestamp: object, seconds: float) -> None:
-    assert age_limit(timestamp, 60, SENT) == pytest.approx(seconds)
+    assert limit_of(timestamp, 60, SENT) == pytest.approx(seconds)
