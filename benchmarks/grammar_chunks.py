@@ -29,10 +29,11 @@ from paste_proxy.proxy.rewrite_calls import CallWriter
 from paste_proxy.proxy.rewrite_logprobs import LogprobStripper
 from paste_proxy.proxy.tap import Failures, Tap, TappedSink
 from paste_proxy.proxy.upstream import Sink
-from paste_proxy.runtime import Runtime, TurnHandle
+from paste_proxy.runtime import Runtime
 from paste_proxy.tools.loading import load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.table import ToolTable
+from paste_proxy.turn_handle import TurnHandle
 
 CHUNKS = 500
 """Of one run: two milliseconds, so that most runs are not interrupted."""

@@ -38,7 +38,7 @@ def is_identity(head: ReplyHead) -> bool:
 
 
 class Turn(Protocol):
-    """What the plane tells the runtime of an admitted turn: `runtime.TurnHandle`."""
+    """What the plane tells the runtime of an admitted turn: `turn_handle.TurnHandle`."""
 
     admission: AdmitTurn
     """To which backend it goes."""

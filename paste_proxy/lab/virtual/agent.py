@@ -24,7 +24,7 @@ from paste_proxy.lab.virtual.shell import RunSpan, Shell, arguments_text
 from paste_proxy.lab.virtual.time import VirtualTime
 from paste_proxy.lab.virtual.world import Answered, Said, SaidCall, Saying, Script, World
 from paste_proxy.lab.wire import DONE, Reply, usage
-from paste_proxy.runtime import PIECE, TurnHandle
+from paste_proxy.turn_handle import PIECE, TurnHandle
 
 
 class TurnSpan(msgspec.Struct, frozen=True):

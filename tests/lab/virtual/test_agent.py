@@ -18,7 +18,7 @@ from paste_proxy.lab.virtual.predictors import Oracle
 from paste_proxy.lab.virtual.site import VirtualSite
 from paste_proxy.lab.virtual.world import SaidCall, Saying
 from paste_proxy.predict.model import Predictor
-from paste_proxy.runtime import TurnHandle
+from paste_proxy.turn_handle import TurnHandle
 from tests.lab.virtual.small import ENGINE, LOOK_S, WRITE_S, SmallScript, SmallWorld
 
 TURN_S = 0.1 + 1.9
