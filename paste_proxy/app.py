@@ -31,6 +31,7 @@ from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.plane import LlmPlane
 from paste_proxy.proxy.server import SHUTDOWN_S, make_runner
+from paste_proxy.reload import Reloader
 from paste_proxy.runtime import Runtime
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tasks import TaskSet
@@ -66,6 +67,8 @@ class Proxy:
     runtime: Runtime
     counters: RelayCounters
     config: Config
+    """As it was at the start."""
+    reloader: Reloader
 
 
 NewPredictor = Callable[[Mapping[str, ToolSpec], Tables], Predictor]
@@ -124,7 +127,8 @@ def build(
     runtime.session_over = plane.session_over
     ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
     plane.add_routes(app)
-    return Proxy(app, runtime, counters, config)
+    reloader = Reloader(config, runtime, access, plane.lines, reachability)
+    return Proxy(app, runtime, counters, config, reloader)
 
 
 def _stop_holding(runtime: Runtime) -> Callable[[web.Application], Awaitable[None]]:
@@ -317,14 +321,29 @@ async def listening(proxy: Proxy) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+def _reload(reloader: Reloader, read_again: Callable[[], Config] | None) -> None:
+    if read_again is None:
+        log.warning("SIGHUP: there is no file to read again: start with --config")
+        return
+    try:
+        reloader.reload(read_again())
+    except ConfigError as error:
+        log.error("the configuration is as it was: %s", error.message)
+
+
 def _listen_advice(error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "stop what uses it, or choose another with listen.port or --port"
     return "listen.host (--host) must be an address of this machine, listen.port (--port) one that you may use"
 
 
-async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
-    """Build and serve until SIGINT or SIGTERM. Raises what makes that impossible, before it listens."""
+async def serve(
+    config: Config, on_listening: Callable[[str], None], read_again: Callable[[], Config] | None = None
+) -> None:
+    """Build and serve until SIGINT or SIGTERM. Raises what makes that impossible, before it listens.
+
+    `read_again` reads the configuration anew, on SIGHUP; None where there is no file.
+    """
     if not (config.backends or config.backend.url):
         raise ConfigError(
             "backend.url: no backend; name one with --backend URL or in the configuration", param="backend.url"
@@ -335,6 +354,7 @@ async def serve(config: Config, on_listening: Callable[[str], None]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, proxy.reloader, read_again)
     async with listening(proxy) as url:
         on_listening(url)
         await stop.wait()

@@ -39,6 +39,9 @@ class Candidates:
         self._version = -1
         self.kept_back = 0
 
+    def configure(self, speculation: SpeculationConfig) -> None:
+        self._speculation = speculation
+
     def checked(
         self, candidates: Iterable[Candidate], expecting: Expecting, limit: int
     ) -> list[tuple[Candidate, str]]:

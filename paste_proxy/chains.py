@@ -36,6 +36,9 @@ class Chains:
         self._checks = checks
         self._speculation = speculation
 
+    def configure(self, speculation: SpeculationConfig) -> None:
+        self._speculation = speculation
+
     def extend(self, expecting: Expecting, staged: Speculation, now: float) -> None:
         """Run ahead what is worth it behind `staged`, once a turn. Raises what the predictor raises."""
         if staged.output is None or not staged.output.is_told:

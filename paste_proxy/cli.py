@@ -60,16 +60,20 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it reports every session
     logging.getLogger("aiohttp.server").addFilter(_without_traceback_of_bad_requests)
-    config = load_config(config_file) if config_file else Config()
-    config = msgspec.structs.replace(
-        config,
-        listen=_given(config.listen, host=host, port=port),
-        backend=_given(config.backend, url=backend, wait_s=None if config.backends else wait),
-        backends={name: _given(one, wait_s=wait) for name, one in config.backends.items()},
-        auth=auth or config.auth,
-    )
-    check_config(config)
-    uvloop.run(serve_app(config, on_listening=_announce))
+
+    def read() -> Config:
+        config = load_config(config_file) if config_file else Config()
+        config = msgspec.structs.replace(
+            config,
+            listen=_given(config.listen, host=host, port=port),
+            backend=_given(config.backend, url=backend, wait_s=None if config.backends else wait),
+            backends={name: _given(one, wait_s=wait) for name, one in config.backends.items()},
+            auth=auth or config.auth,
+        )
+        check_config(config)
+        return config
+
+    uvloop.run(serve_app(read(), _announce, read if config_file else None))
 
 
 def _given(section: Section, **options: object) -> Section:

@@ -5,14 +5,9 @@ from typing import Any
 
 import msgspec
 
-from paste_proxy.broker.broker import Broker
-from paste_proxy.broker.budgets import Budgets
+from paste_proxy.assembling import broker_of, capacity_of
 from paste_proxy.broker.keys import canonical_text
-from paste_proxy.broker.permits import Permits
-from paste_proxy.broker.sampling import Sampling
 from paste_proxy.broker.speculation import PendingCall
-from paste_proxy.broker.staging import StagingLimits
-from paste_proxy.broker.waste import WasteCap
 from paste_proxy.client_tools import EVERYTHING
 from paste_proxy.config import Config
 from paste_proxy.deadlines import Deadlines
@@ -28,6 +23,7 @@ from paste_proxy.events import (
     CallRequested,
     ClientGone,
     ClientOffered,
+    ConfigChanged,
     Decision,
     Event,
     FailCall,
@@ -51,7 +47,7 @@ from paste_proxy.pacing import Pacing
 from paste_proxy.placing import Placing
 from paste_proxy.predict.model import Predictor
 from paste_proxy.schedule.policies import lanes_of
-from paste_proxy.schedule.queue import Capacity, JointQueue, is_turns, turn_lane
+from paste_proxy.schedule.queue import JointQueue, is_turns, turn_lane
 from paste_proxy.schedule.runs import Waiting
 from paste_proxy.sessions.table import SessionTable
 from paste_proxy.succession import Hold, Same
@@ -77,8 +73,12 @@ class Core:
     def __init__(self, tools: ToolTable, config: Config, predictor: Predictor) -> None:
         self.tools = tools
         self.deadlines = Deadlines()
-        self.queue = JointQueue(_capacity(tools, config), lanes_of(config.schedule.policy, config.share))
-        self.broker = _broker(tools, config, self.queue, self.deadlines)
+        self._max_turns: dict[str, int] = {}
+        """By lane; 0: no limit."""
+        self._config = config
+        lanes = lanes_of(config.schedule.policy, self._share)
+        self.queue = JointQueue(capacity_of(tools, config, self._max_turns), lanes)
+        self.broker = broker_of(tools, config, self.queue, self.deadlines)
         self.turns = Turns(
             self.broker,
             predictor,
@@ -87,11 +87,11 @@ class Core:
             deadlines=self.deadlines,
             client_tools=config.client_tools,
             prefixes=config.client_prefixes,
-            permits=config.permits,
+            permits=self._permits,
         )
         self.pacing = Pacing(self.queue, config.limits.sessions)
         self.placing = Placing(config.all_backends, self.queue, self.pacing, self.broker.decide)
-        self._permits = config.permits
+        self._limit_turns(config)
         self._network = frozenset(config.speculation.network)
         """Tools that reach a network, as the operator says, whoever offers them."""
         self._inert = {tool: frozenset(one) for tool, one in config.speculation.inert.items()}
@@ -115,6 +115,7 @@ class Core:
             BackendUp: lambda event, now: self.placing.up(event.backend, event.capacity),
             BackendDown: lambda event, now: self.placing.down(event.backend),
             BackendDraining: lambda event, now: self.placing.drain(event.backend, on=event.on),
+            ConfigChanged: self._config_changed,
             BackendRemoved: lambda event, now: self.placing.remove(event.backend),
             BackendTold: lambda event, now: self.placing.told(event.backend, event.load),
             CallRequested: self._call_requested,
@@ -237,6 +238,27 @@ class Core:
             self.placing.closed(turn)
             self.broker.decide(FailTurn(turn, error))
 
+    # -- the configuration --------------------------------------------------------------------------------
+
+    def _permits(self, tenant: str, tool: str) -> bool:
+        return self._config.permits(tenant, tool)
+
+    def _share(self, tenant: str) -> float:
+        return self._config.share(tenant)
+
+    def _limit_turns(self, config: Config) -> None:
+        self._max_turns.clear()
+        for name, backend in config.all_backends.items():
+            self._max_turns[turn_lane(name)] = backend.max_turns
+
+    def _config_changed(self, event: ConfigChanged, now: float) -> None:
+        self._config = event.config
+        self._limit_turns(event.config)
+        self.queue.moved = True
+        self.placing.configure(event.config.all_backends)
+        self.turns.expectations.configure(event.config.speculation)
+        self.broker.configure(event.config.speculation, now)
+
     # -- tool calls ---------------------------------------------------------------------------------------
 
     def _call_requested(self, event: CallRequested, now: float) -> None:
@@ -344,39 +366,3 @@ class Core:
                     self.broker.start(item, now)
             if not any(self.broker.preempt(starved, now) for starved in self.queue.starved()):
                 return
-
-
-def _capacity(tools: ToolTable, config: Config) -> Capacity:
-    def at_once(tool: str) -> int:
-        return tools[tool].concurrency if tool in tools else config.limits.tool_runs
-
-    turns = {turn_lane(name): backend.max_turns for name, backend in config.all_backends.items()}
-    return Capacity(
-        turns=lambda lane: turns.get(lane, 0),
-        runs=config.limits.tool_runs,
-        reserve=config.limits.tool_reserve,
-        speculative=config.speculation.slots,
-        per_tool=at_once,
-    )
-
-
-def _broker(specs: ToolTable, config: Config, queue: JointQueue, deadlines: Deadlines) -> Broker:
-    on = config.speculation.mode == "on"
-    return Broker(
-        specs,
-        queue=queue,
-        deadlines=deadlines,
-        staging=StagingLimits(
-            config.limits.staged_result_bytes,
-            config.limits.staged_session_bytes,
-            config.limits.staged_total_bytes,
-        ),
-        permits=Permits(
-            frozenset(config.speculation.allow) if on else frozenset(),
-            Budgets(msgspec.structs.asdict(config.speculation.budgets)),
-            WasteCap(config.speculation.waste),
-        ),
-        sampling=Sampling(config.speculation.sample),
-        min_service_s=config.speculation.min_service_s,
-        queued_calls=config.limits.queued_calls,
-    )

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from paste_proxy.config import Config
 from paste_proxy.errors import PasteError
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
@@ -128,6 +129,12 @@ class BackendRemoved(msgspec.Struct, frozen=True):
     backend: str
 
 
+class ConfigChanged(msgspec.Struct, frozen=True):
+    """From now on this holds, where it can change while the proxy runs."""
+
+    config: Config
+
+
 class CallRequested(msgspec.Struct, frozen=True):
     """An authoritative call reached the gateway. `arguments` is the raw JSON text."""
 
@@ -221,6 +228,7 @@ Event: TypeAlias = (
     | BackendTold
     | BackendDraining
     | BackendRemoved
+    | ConfigChanged
     | CallRequested
     | CallAbandoned
     | RunBegan

@@ -41,8 +41,6 @@ class Expectations:
         self.turns = 0
         self.turns_with_tools = 0
         """Whose requests offered any."""
-        self.listens = speculation.mode == "shadow" or (speculation.mode == "on" and bool(speculation.allow))
-        """Whether anybody asks what turns say beside their calls."""
         self.shadow = Shadow(self.reads, broker.values.served)
         self._predictor = predictor
         self._broker = broker
@@ -51,6 +49,18 @@ class Expectations:
         self._checks = Candidates(broker, speculation)
         self._chains = Chains(broker, self._checks, speculation)
         self._turns: dict[str, Expecting] = {}
+
+    def configure(self, speculation: SpeculationConfig) -> None:
+        """Turns under way go on as they began, less what is no longer allowed."""
+        self.speculation = speculation
+        self._checks.configure(speculation)
+        self._chains.configure(speculation)
+
+    @property
+    def listens(self) -> bool:
+        """Whether anybody asks what turns say beside their calls."""
+        mode, allow = self.speculation.mode, self.speculation.allow
+        return mode == "shadow" or (mode == "on" and bool(allow))
 
     @property
     def kept_back(self) -> int:

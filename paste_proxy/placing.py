@@ -1,6 +1,6 @@
 """Turns on their way: each waits in its backend's lane of the joint queue, or moves where that can't serve."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -151,6 +151,16 @@ class Placing:
 
     def drain(self, backend: str, *, on: bool) -> None:
         self.placement.drain(backend, on=on)
+
+    def configure(self, backends: Collection[str]) -> None:
+        """These are all that there are from now on."""
+        for backend in backends:
+            if backend not in self.placement.known:
+                self.placement.up(backend, BackendCapacity())
+                self.counts[backend] = Counts()
+        for backend in list(self.placement.known):
+            if backend not in backends:
+                self.remove(backend)
 
     def remove(self, backend: str) -> None:
         """What runs there comes to its end; what waits goes elsewhere."""

@@ -25,7 +25,7 @@ LEAVES = {
 
 ALLOWED: dict[str, set[str]] = {
     "grammar": set(),
-    "events": {"grammar", "schedule", "tools", "errors"},
+    "events": {"config", "grammar", "schedule", "tools", "errors"},
     "access": {*LEAVES},
     "tools": {*LEAVES},
     "backends": {*LEAVES, "grammar", "schedule"},
@@ -66,8 +66,10 @@ ALLOWED: dict[str, set[str]] = {
     },
     "succession": {*LEAVES, "events", "schedule"},
     "holds": {*LEAVES, "events", "schedule", "succession"},
+    "assembling": {*LEAVES, "broker", "schedule", "tools"},
     "core": {
         *LEAVES,
+        "assembling",
         "broker",
         "client_tools",
         "events",
@@ -113,6 +115,7 @@ PURE = (
     "schedule",
     "sessions",
     "broker",
+    "assembling.py",
     "core.py",
     "holds.py",
     "succession.py",

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from paste_proxy.app import build, listening
 from paste_proxy.config import BackendConfig, Config, ListenConfig, TenantConfig
-from paste_proxy.proxy import watch
+from paste_proxy.proxy import lines
 from tests.gateway.servers import serving
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -274,7 +274,7 @@ async def test_one_alone_is_asked_however_often_it_fails() -> None:
 
 
 async def test_what_is_down_is_probed_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "EVERY_S", 0.02)
+    monkeypatch.setattr(lines, "WATCH_S", 0.02)
     one, two = Backend("one", sglang=True), Backend("two", sglang=True)
     async with world(one, two) as at:
         session = await at.session_of("one")

@@ -65,19 +65,48 @@ class Access:
 
     def __init__(self, config: Config, environment: Mapping[str, str], clock: Callable[[], float]) -> None:
         """Raises `ConfigError` where nobody would be asked for a key though a network can reach the proxy."""
-        _check_auth(config)
         self._clock = clock
-        self._tenants = {name: Tenant.of(name, one) for name, one in config.tenants.items()}
-        keys = {name: one.keys for name, one in config.tenants.items()}
-        self._keyring = Keyring(keys, environment) if keys else None
+        self._environment = environment
         self._everybody = Tenant.of(NOBODY, TenantConfig(admin=True, max_priority=10))
-        self.backend_keys = {
-            name: from_environment(f"{config.key_of(name)}.key", one.key, environment) if one.key else ""
-            for name, one in config.all_backends.items()
-        }
-        """The backends' own, for what goes to them without a client's."""
+        self._tenants: dict[str, Tenant] = {}
+        self._keyring: Keyring | None = None
+        self.prepare(config)()
         self.refused: Counter[tuple[str, str]] = Counter()
         """Requests refused, by tenant ("" where it is not known) and error code."""
+
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """What makes it so; nothing has changed yet. Raises `ConfigError`."""
+        _check_auth(config)
+        keys = {name: one.keys for name, one in config.tenants.items()}
+        keyring = Keyring(keys, self._environment) if keys else None
+        tenants = {name: self._tenant(name, one) for name, one in config.tenants.items()}
+
+        def take() -> None:
+            self._keyring, self._tenants = keyring, tenants
+            for tenant in tenants.values():
+                tenant.turns.limit = tenant.config.concurrent_turns
+
+        return take
+
+    def _tenant(self, name: str, config: TenantConfig) -> Tenant:
+        """Of one that was there before, what it has under way counts on, and what it has used as long as its
+        limits are the same."""
+        old, new = self._tenants.get(name), Tenant.of(name, config)
+        if old is None:
+            return new
+        new.turns = old.turns
+        if old.config.requests_per_minute == config.requests_per_minute:
+            new.requests = old.requests
+        if old.config.calls_per_minute == config.calls_per_minute:
+            new.calls = old.calls
+        return new
+
+    def backend_keys(self, config: Config) -> dict[str, str]:
+        """The backends' own, for what goes to them without a client's. Raises `ConfigError`."""
+        return {
+            name: from_environment(f"{config.key_of(name)}.key", one.key, self._environment) if one.key else ""
+            for name, one in config.all_backends.items()
+        }
 
     @property
     def required(self) -> bool:

@@ -61,19 +61,19 @@ class AtOnce:
     def __init__(self, what: str, key: str, limit: int) -> None:
         self._what = what
         self._key = key
-        self._limit = limit
+        self.limit = limit
         self.busy = 0
 
     def refusal(self) -> RateLimitedError | None:
         """Of one more. How long to wait is not known: one has to end."""
-        if not self._limit or self.busy < self._limit:
+        if not self.limit or self.busy < self.limit:
             return None
         return RateLimitedError(
             f"{self.busy} {self._what} are under way, as many as {self._key} lets be: wait for one to end",
             param=self._key,
             headers={
                 "Retry-After": "1",
-                "RateLimit-Policy": f'"{self._what}";q={self._limit};qu="concurrent-requests"',
+                "RateLimit-Policy": f'"{self._what}";q={self.limit};qu="concurrent-requests"',
                 "RateLimit": f'"{self._what}";r=0',
             },
         )

@@ -85,6 +85,12 @@ class BackendControl:
         if self.current.says_parsers or self.current.info_paths or not self.known:
             self._watch()
 
+    def rest(self) -> None:
+        """Asks no more; requests that are under way may still be aborted."""
+        for task in (self._watching, self._polling):
+            if task is not None:
+                task.cancel()
+
     async def close(self) -> None:
         await self._tasks.close()
         if self._session is not None:

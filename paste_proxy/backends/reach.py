@@ -45,11 +45,14 @@ class Reachability:
     """Whether a backend accepts connections, for probes that come as they like."""
 
     def __init__(self, config: Config, now: Callable[[], float]) -> None:
-        self._backends = tuple(config.all_backends.values())
+        self.take(config)
         self._now = now
         self._asking = asyncio.Lock()
         self._at = float("-inf")
         self._up = False
+
+    def take(self, config: Config) -> None:
+        self._backends = tuple(config.all_backends.values())
 
     async def is_any_up(self) -> bool:
         async with self._asking:

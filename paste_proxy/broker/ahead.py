@@ -19,6 +19,7 @@ from paste_proxy.broker.scopes import Epochs, overlap
 from paste_proxy.broker.second_looks import SecondLooks
 from paste_proxy.broker.speculation import Speculation
 from paste_proxy.broker.staging import Staging, StagingLimits
+from paste_proxy.config import SpeculationConfig
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.events import (
     Decision,
@@ -254,6 +255,12 @@ class RunsAhead:
             self.permits.switched_off.discard(tool)
         else:
             self.permits.switched_off.add(tool)
+            self._end_all_of(tool, Trigger.DISCARD, now)
+
+    def configure(self, speculation: SpeculationConfig, now: float) -> None:
+        """What the operator allows from now on. Of tools that are no longer listed nothing is kept."""
+        allowed = frozenset(speculation.allow) if speculation.mode == "on" else frozenset()
+        for tool in self.permits.configure(allowed, speculation):
             self._end_all_of(tool, Trigger.DISCARD, now)
 
     def client_gone(self, client: str, now: float) -> None:

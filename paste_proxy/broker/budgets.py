@@ -47,10 +47,20 @@ class _Spent:
 class Budgets:
     def __init__(self, limits: Mapping[str, BudgetConfig]) -> None:
         """By level: overall, tenant, session, tool."""
-        self._limits = {level: one for level, one in limits.items() if one != BudgetConfig()}
+        self._limits = _limited(limits)
         self._accounts: dict[Account, _Spent] = {}
         self._under_way: dict[str, tuple[list[_Spent], float]] = {}
         """By run: whose it is, and what it costs."""
+
+    def configure(self, limits: Mapping[str, BudgetConfig]) -> None:
+        """Accounts of a level that changed begin anew: what runs now was within the old limits."""
+        changed = {level for level, one in _limited(limits).items() if self._limits.get(level) != one}
+        self._limits = _limited(limits)
+        self._accounts = {
+            account: one
+            for account, one in self._accounts.items()
+            if account[0] in self._limits and account[0] not in changed
+        }
 
     def admits(self, spec: ToolSpec, context: RunContext, now: float) -> bool:
         """Whether one more predicted run may be taken on."""
@@ -88,3 +98,7 @@ class Budgets:
         if len(self._accounts) > KEPT:
             del self._accounts[next(iter(self._accounts))]
         return found
+
+
+def _limited(limits: Mapping[str, BudgetConfig]) -> dict[str, BudgetConfig]:
+    return {level: one for level, one in limits.items() if one != BudgetConfig()}

@@ -1,9 +1,10 @@
 """Which tools may run ahead now: those that the operator allowed, less what was put off since."""
 
-from collections.abc import Container
+import msgspec
 
 from paste_proxy.broker.budgets import Budgets
 from paste_proxy.broker.waste import WasteCap
+from paste_proxy.config import SpeculationConfig
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
 
@@ -12,7 +13,7 @@ EVERY_TOOL = ""
 
 
 class Permits:
-    def __init__(self, allowed: Container[str], budgets: Budgets, waste: WasteCap) -> None:
+    def __init__(self, allowed: frozenset[str], budgets: Budgets, waste: WasteCap) -> None:
         self.budgets = budgets
         self.waste = waste
         self.volatile: dict[str, ToolSpec] = {}
@@ -21,6 +22,13 @@ class Permits:
         self.switched_off: set[str] = set()
         """Tools that the operator switched off while running; `EVERY_TOOL` for all."""
         self._allowed = allowed
+
+    def configure(self, allowed: frozenset[str], speculation: SpeculationConfig) -> frozenset[str]:
+        """Returns the tools that were allowed until now."""
+        gone, self._allowed = self._allowed - allowed, allowed
+        self.budgets.configure(msgspec.structs.asdict(speculation.budgets))
+        self.waste.cap = speculation.waste
+        return gone
 
     def lists(self, tool: str) -> bool:
         """Whether the operator has listed it."""

@@ -40,7 +40,7 @@ class _Faded:
 class WasteCap:
     def __init__(self, cap: float) -> None:
         """`cap`: unused runs per authoritative call; 0: none."""
-        self._cap = cap
+        self.cap = cap
         self._counts: dict[Whose, _Faded] = {}
 
     def unused(self, tool: str, tenant: str, now: float) -> None:
@@ -55,7 +55,7 @@ class WasteCap:
 
     def puts_off(self, tool: str, tenant: str, now: float) -> bool:
         """Whether the tool is to stay at home now."""
-        return bool(self._cap) and any(map(self._is_off, self._of(tool, tenant, now)))
+        return bool(self.cap) and any(map(self._is_off, self._of(tool, tenant, now)))
 
     @property
     def off(self) -> list[str]:
@@ -64,9 +64,9 @@ class WasteCap:
 
     def _is_off(self, one: _Faded) -> bool:
         if one.off:
-            one.off = one.unused >= EVIDENCE * BACK and one.unused >= BACK * self._cap * one.calls
+            one.off = one.unused >= EVIDENCE * BACK and one.unused >= BACK * self.cap * one.calls
         else:
-            one.off = one.unused >= EVIDENCE and one.unused > self._cap * one.calls
+            one.off = one.unused >= EVIDENCE and one.unused > self.cap * one.calls
         return one.off
 
     def _of(self, tool: str, tenant: str, now: float) -> tuple[_Faded, _Faded]:

@@ -1,5 +1,6 @@
 """The backends as the LLM plane reaches them: to each a line, with its own connections, key and abilities."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
@@ -17,9 +18,12 @@ from paste_proxy.proxy.headers import RequestHead
 from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
 from paste_proxy.proxy.upstream import Upstream
 from paste_proxy.schedule.backends import BackendCapacity
+from paste_proxy.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
+WATCH_S = 3.0
+"""So a backend that died unseen is down within ten seconds; what is asked costs an engine nothing."""
 BUSY = frozenset({429, 503})
 """Says nothing of its health: it is there, and has enough to do."""
 
@@ -39,13 +43,13 @@ class Line:
             config,
             key,
             on_capacity=self._capable,
-            on_load=lambda load: tell(BackendTold(name, load)),
+            on_load=lambda load: self._core(BackendTold(name, load)),
         )
         self.health = Health()
         self.draining = False
         self.capacity = BackendCapacity()
         self._core = tell
-        self._key = key
+        self.key = key
         self._access = access
 
     @property
@@ -55,7 +59,7 @@ class Line:
     def head_for(self, head: RequestHead, tenant: Tenant) -> RequestHead:
         """A request's head as it goes on to this backend."""
         key_header = self.control.current.key_header
-        fields = self._access.forwarded(head.fields, tenant, head.target, key_header, self._key)
+        fields = self._access.forwarded(head.fields, tenant, head.target, key_header, self.key)
         return head if fields is head.fields else replace(head, fields=fields)
 
     # -- how it does --------------------------------------------------------------------------------------
@@ -107,6 +111,11 @@ class Line:
         """The core knows of one alone, too, and goes on trying it."""
         self._core(BackendUp(self.name, self.capacity) if self.health.up else BackendDown(self.name))
 
+    def retire(self) -> None:
+        """Nothing new goes there, and nothing is told of it any more; what runs there comes to its end."""
+        self._core = lambda _: None
+        self.control.rest()
+
     async def close(self) -> None:
         await self.upstream.close()
         await self.control.close()
@@ -119,11 +128,60 @@ class Lines:
         """`tell`: the core hears from them what they can do and how they are. Raises `ConfigError`."""
         self._access = access
         self._core = tell
-        self._lines = {name: self._new(name, config) for name in config.all_backends}
+        self._tasks = TaskSet()
+        self._started = False
+        self._lines: dict[str, Line] = {}
+        self._retired: list[Line] = []
+        """They have been replaced or removed. What still runs there may have to be aborted."""
+        self.prepare(config)()
 
-    def _new(self, name: str, config: Config) -> Line:
-        backend, key = config.all_backends[name], self._access.backend_keys[name]
-        return Line(name, backend, key, self._access, config.key_of(name), self._core)
+    async def start(self) -> None:
+        """Gives each a moment to say what it is."""
+        self._started = True
+        await asyncio.gather(*(line.control.start() for line in self))
+        self._tasks.spawn(self._watch(), name="watch of the backends")
+
+    async def close(self) -> None:
+        await self._tasks.close()
+        for line in (*self, *self._retired):
+            await line.close()
+
+    async def _watch(self) -> None:
+        """Asks several every few seconds whether they are there, so that no request must find out. One alone is
+        left in peace: there is no choice to make."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if len(self) > 1:
+                await asyncio.gather(*(line.probe() for line in self))
+
+    def prepare(self, config: Config) -> Callable[[], None]:
+        """What makes these all that there are; nothing has changed yet. Raises `ConfigError`."""
+        keys = self._access.backend_keys(config)
+        lines = {
+            name: self._same(name, one, keys[name])
+            or Line(name, one, keys[name], self._access, config.key_of(name), self._core)
+            for name, one in config.all_backends.items()
+        }
+
+        def take() -> None:
+            old, self._lines = self._lines, lines
+            for name, line in lines.items():
+                if line is not old.get(name):
+                    line.draining = name in old and old[name].draining
+                    if self._started:
+                        self._tasks.spawn(line.control.start(), name=f"start of backend {name}")
+            for name, line in old.items():
+                if line is not lines.get(name):
+                    line.retire()
+                    self._retired.append(line)
+
+        return take
+
+    def _same(self, name: str, config: BackendConfig, key: str) -> Line | None:
+        """The line that is there, where nothing of it changed."""
+        line = self._lines.get(name)
+        same = line is not None and (line.control.config, line.key) == (config, key)
+        return line if same else None
 
     def __iter__(self) -> Iterator[Line]:
         return iter(list(self._lines.values()))

@@ -30,7 +30,6 @@ from paste_proxy.proxy.session_tags import SessionTags
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
 from paste_proxy.proxy.upstream import Outgoing, uncompressed
-from paste_proxy.proxy.watch import watch
 from paste_proxy.sessions.hints import priority_of
 from paste_proxy.sessions.identity import identify
 from paste_proxy.tasks import TaskSet
@@ -90,12 +89,10 @@ class LlmPlane:
         app.cleanup_ctx.append(self._lifetime)
 
     async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
-        await asyncio.gather(*(line.control.start() for line in self.lines))
-        self._tasks.spawn(watch(self.lines), name="watch of the backends")
+        await self.lines.start()
         yield
         await self._tasks.close()
-        for line in self.lines:
-            await line.close()
+        await self.lines.close()
 
     async def relay(self, request: web.Request) -> web.StreamResponse:
         """Any request that is none of ours: as it is, in both directions."""

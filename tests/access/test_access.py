@@ -34,7 +34,7 @@ def sent_on(
     one = access()
     headers = CIMultiDict(fields)
     raw: Fields = tuple((name.encode(), value.encode()) for name, value in fields.items())
-    passed = one.forwarded(raw, one.tenant_of(headers), target, key_header, one.backend_keys[""])
+    passed = one.forwarded(raw, one.tenant_of(headers), target, key_header, BACKEND)
     return {name.decode().lower(): value.decode() for name, value in passed}
 
 

@@ -1,0 +1,123 @@
+"""A configuration that is read again while the proxy runs: all that can change at once does, or nothing does.
+
+What can't change without a start keeps its value, and is named: the operator must not believe that it is so.
+"""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from paste_proxy.access.access import Access
+from paste_proxy.backends.reach import Reachability
+from paste_proxy.config import Config, check_config
+from paste_proxy.errors import ConfigError
+from paste_proxy.events import ConfigChanged
+from paste_proxy.proxy.lines import Lines
+from paste_proxy.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+HOT_SPECULATION = ("allow", "budgets", "waste", "candidates", "min_probability", "chain_depth")
+HOT = ("backend", "backends", "tenants", *(f"speculation.{key}" for key in HOT_SPECULATION))
+"""What may change while the proxy runs, with all below it. `docs/configuration.md` says so, too."""
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """Paths of keys."""
+
+    made: tuple[str, ...]
+    wait: tuple[str, ...]
+    """They need a start."""
+
+
+class Reloader:
+    def __init__(
+        self, config: Config, runtime: Runtime, access: Access, lines: Lines, reachability: Reachability
+    ) -> None:
+        self.config = config
+        """What is in force."""
+        self._runtime = runtime
+        self._access = access
+        self._lines = lines
+        self._reachability = reachability
+
+    def reload(self, wanted: Config) -> Changes:
+        """Raises `ConfigError`, and then nothing has changed."""
+        changes = _changes(self.config, wanted)
+        config = _in_force(self.config, wanted)
+        check_config(config)
+        self._check(config)
+        admit = self._access.prepare(config)
+        connect = self._lines.prepare(config)
+        # Nothing fails, and nobody else runs, from here on.
+        self.config = config
+        admit()
+        connect()
+        self._reachability.take(config)
+        self._runtime.tell(ConfigChanged(config))
+        _tell(changes)
+        return changes
+
+    def _check(self, config: Config) -> None:
+        """A start would have refused these, too."""
+        if self.config.backend.url and not (config.backends or config.backend.url):
+            raise ConfigError("backend.url: no backend is left", param="backend.url")
+        known = self._runtime.core.tools
+        may_come = config.limits.clients or config.mcp_servers
+        for tool in config.speculation.allow:
+            if tool not in known and not may_come:
+                names = ", ".join(sorted(known)) or "none"
+                raise ConfigError(
+                    f"speculation.allow: there is no tool {tool!r}; known: {names}", param="speculation.allow"
+                )
+
+
+def _in_force(old: Config, wanted: Config) -> Config:
+    speculation = {key: getattr(wanted.speculation, key) for key in HOT_SPECULATION}
+    return replace(
+        old,
+        backend=wanted.backend,
+        backends=wanted.backends,
+        tenants=wanted.tenants,
+        speculation=replace(old.speculation, **speculation),
+    )
+
+
+def _changes(old: Config, wanted: Config) -> Changes:
+    paths = list(_differences(old, wanted, ""))
+    made = [path for path in paths if _is_hot(path)]
+    return Changes(tuple(made), tuple(path for path in paths if path not in made))
+
+
+def _is_hot(path: str) -> bool:
+    return any(path == key or path.startswith(key + ".") for key in HOT)
+
+
+def _differences(old: Any, new: Any, path: str) -> Iterator[str]:
+    """The deepest keys that differ; entries of a mapping that came or went as a whole."""
+    if old == new:
+        return
+    prefix = path + "." if path else ""
+    if isinstance(old, msgspec.Struct) and type(old) is type(new):
+        for key in old.__struct_fields__:
+            yield from _differences(getattr(old, key), getattr(new, key), prefix + key)
+    elif isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            if key in old and key in new:
+                yield from _differences(old[key], new[key], prefix + str(key))
+            else:
+                yield prefix + str(key)
+    else:
+        yield path
+
+
+def _tell(changes: Changes) -> None:
+    if not (changes.made or changes.wait):
+        log.info("the configuration is the same as before")
+    if changes.made:
+        log.info("the configuration was changed: %s", ", ".join(changes.made))
+    if changes.wait:
+        log.warning("not changed, since it needs a start: %s", ", ".join(changes.wait))

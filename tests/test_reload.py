@@ -1,0 +1,236 @@
+"""A configuration that is read again: all that can change does, or nothing does."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from aiohttp import web
+
+from paste_proxy.access.keys import written_digest
+from paste_proxy.app import Proxy, build, listening
+from paste_proxy.config import (
+    BackendConfig,
+    BudgetConfig,
+    BudgetsConfig,
+    Config,
+    ListenConfig,
+    PluginConfig,
+    SpeculationConfig,
+    TenantConfig,
+)
+from paste_proxy.errors import ConfigError
+from paste_proxy.reload import HOT, Changes
+from paste_proxy.tasks import TaskSet
+from tests.gateway.servers import serving
+from tests.test_several_backends import Backend, World
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "pp-" + "k" * 30
+
+
+@asynccontextmanager
+async def world(
+    *backends: Backend, **config: Any
+) -> AsyncIterator[tuple[World, Proxy, dict[str, BackendConfig]]]:
+    """All backends run; the proxy knows the first."""
+    async with running(backends) as configs:
+        first = {backends[0].name: configs[backends[0].name]}
+        proxy = build(Config(listen=ListenConfig(port=0), backends=first, **config))
+        async with listening(proxy) as url, aiohttp.ClientSession() as client:
+            yield World(url, client, {backend.name: backend for backend in backends}), proxy, configs
+
+
+@asynccontextmanager
+async def running(backends: tuple[Backend, ...]) -> AsyncIterator[dict[str, BackendConfig]]:
+    if not backends:
+        yield {}
+        return
+    async with serving(backends[0].application()) as url, running(backends[1:]) as rest:
+        kind: Any = "sglang" if backends[0].sglang else "openai"
+        yield {backends[0].name: BackendConfig(url=url, kind=kind), **rest}
+
+
+def changed(proxy: Proxy, **config: Any) -> Changes:
+    return proxy.reloader.reload(msgspec.structs.replace(proxy.reloader.config, **config))
+
+
+async def test_backends_come_and_go_and_sessions_of_others_stay() -> None:
+    async with world(Backend("one"), Backend("two")) as (at, proxy, configs):
+        assert {await at.by(f"s{number}") for number in range(8)} == {"one"}
+        assert changed(proxy, backends=configs).made == ("backends.two",)
+        assert {await at.by(f"s{number}") for number in range(8)} == {"one"}
+        assert {await at.by(f"new{number}") for number in range(12)} == {"one", "two"}
+        assert changed(proxy, backends={"two": configs["two"]}).made == ("backends.one",)
+        assert {await at.by(f"s{number}") for number in range(8)} == {"two"}
+        assert list(await at.standing()) == ["two"]
+
+
+async def test_what_runs_at_a_backend_that_is_removed_comes_to_its_end() -> None:
+    one = Backend("one")
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        begun.set()
+        await go_on.wait()
+        return web.json_response({"choices": [], "late": True})
+
+    one.behaves = slow
+    async with world(one, Backend("two")) as (at, proxy, configs):
+        asked = TaskSet().spawn(at.ask("s"), name="ask")
+        await begun.wait()
+        changed(proxy, backends={"two": configs["two"]})
+        go_on.set()
+        status, text, _ = await asked
+        assert (status, "late" in text) == (200, True)
+        assert proxy.runtime.core.placing.live("one") == 0
+
+
+async def test_a_client_that_leaves_a_removed_backend_still_ends_its_work() -> None:
+    one = Backend("one", sglang=True)
+    begun = asyncio.Event()
+
+    async def silent(request: web.Request) -> web.StreamResponse:
+        begun.set()
+        await asyncio.sleep(30)
+        return web.Response()
+
+    one.behaves = silent
+    async with world(one, Backend("two")) as (at, proxy, configs):
+        asked = TaskSet().spawn(at.ask("s"), name="ask")
+        await begun.wait()
+        changed(proxy, backends={"two": configs["two"]})
+        asked.cancel()
+        async with asyncio.timeout(5):
+            while not one.aborts:  # noqa: ASYNC110 - a server of its own
+                await asyncio.sleep(0.01)
+
+
+async def test_a_changed_limit_holds_at_once() -> None:
+    one = Backend("one")
+    async with world(one) as (at, proxy, configs):
+        limited = msgspec.structs.replace(configs["one"], max_turns=1)
+        assert changed(proxy, backends={"one": limited}).made == ("backends.one.max_turns",)
+        assert await at.by("s") == "one"
+        assert proxy.reloader.config.backends["one"].max_turns == 1
+
+
+async def test_tenants_come_and_go_with_what_they_have_used() -> None:
+    tenant = TenantConfig(keys=(written_digest(KEY),), admin=True, requests_per_minute=2)
+    async with world(Backend("one")) as (at, proxy, _):
+        assert (await at.ask("s"))[0] == 200
+        assert changed(proxy, tenants={"a": tenant}).made == ("tenants.a",)
+        assert (await at.ask("s"))[0] == 401
+        at.client.headers["Authorization"] = f"Bearer {KEY}"
+        assert [(await at.ask("s"))[0] for _ in range(3)] == [200, 200, 429]
+        changed(proxy, tenants={"a": msgspec.structs.replace(tenant, concurrent_turns=3)})
+        assert (await at.ask("s"))[0] == 429
+        changed(proxy, tenants={"a": msgspec.structs.replace(tenant, requests_per_minute=3)})
+        assert (await at.ask("s"))[0] == 200
+
+
+async def test_what_may_run_ahead_changes_and_what_is_kept_of_it_goes() -> None:
+    async with world(Backend("one"), plugins=(PluginConfig(path=str(ROOT / "plugins/docs.py")),)) as at_proxy:
+        _, proxy, _ = at_proxy
+        core = proxy.runtime.core
+        names = [name for name, spec in core.tools.items() if spec.effect.name == "READ"]
+        assert names
+        assert (core.broker.permits.lists(names[0]), core.listens) == (False, False)
+        budgets = BudgetsConfig(overall=BudgetConfig(concurrent=1))
+        speculation = SpeculationConfig(allow=(names[0],), budgets=budgets, candidates=7)
+        made = changed(proxy, speculation=speculation).made
+        assert made == ("speculation.allow", "speculation.candidates", "speculation.budgets.overall.concurrent")
+        assert (core.broker.permits.lists(names[0]), core.listens) == (True, True)
+        assert core.turns.expectations.speculation.candidates == 7
+        changed(proxy, speculation=SpeculationConfig())
+        assert not core.broker.permits.lists(names[0])
+
+
+async def test_what_needs_a_start_is_named_and_stays(caplog: pytest.LogCaptureFixture) -> None:
+    async with world(Backend("one"), Backend("two")) as (_, proxy, configs):
+        wanted = msgspec.structs.replace(
+            proxy.reloader.config,
+            backends=configs,
+            listen=ListenConfig(port=1),
+            speculation=SpeculationConfig(mode="off"),
+        )
+        changes = proxy.reloader.reload(wanted)
+        assert changes == Changes(("backends.two",), ("listen.port", "speculation.mode"))
+        assert "needs a start: listen.port, speculation.mode" in caplog.text
+        assert proxy.reloader.config.listen.port == 0
+        assert proxy.reloader.config.speculation.mode == "on"
+        assert proxy.reloader.reload(wanted).made == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"backends": {"one": BackendConfig(url="ftp://x")}}, "backends.one.url"),
+        ({"backends": {"one": BackendConfig(url="http://x", key="${NO_SUCH_KEY}")}}, "backends.one.key"),
+        ({"tenants": {"a": TenantConfig()}}, "tenants.a.keys"),
+        ({"backend": BackendConfig(url="http://x")}, "backends"),
+    ],
+)
+async def test_what_is_wrong_changes_nothing(wrong: dict[str, Any], key: str) -> None:
+    async with world(Backend("one"), Backend("two")) as (at, proxy, configs):
+        before = proxy.reloader.config
+        with pytest.raises(ConfigError) as caught:
+            changed(proxy, **{"backends": configs, **wrong})
+        assert caught.value.param == key
+        assert proxy.reloader.config is before
+        assert list(await at.standing()) == ["one"]
+        assert await at.by("s") == "one"
+
+
+def test_the_hot_keys_are_documented() -> None:
+    text = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
+    section = text[text.index("## While it runs") :]
+    assert [key for key in HOT if f"`{key}`" not in section] == []
+
+
+async def test_a_signal_has_the_file_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    one, two = Backend("one"), Backend("two")
+    async with running((one, two)) as configs:
+
+        def write(*names: str) -> None:
+            lines = [f"  {name}: {{url: {configs[name].url!r}, kind: openai}}" for name in names]
+            file.write_text("listen: {port: 0}\nbackends:\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+        write("one")
+        command = (sys.executable, "-m", "paste_proxy", "serve", "--config", str(file))
+        log = (tmp_path / "log").open("wb")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        )
+        try:
+            assert process.stdout is not None
+            url = (await process.stdout.readline()).decode().removeprefix("listening on ").strip()
+            async with aiohttp.ClientSession() as client:
+                at = World(url, client, {})
+                assert list(await at.standing()) == ["one"]
+                file.write_text("backends: {one: {ur: x}}", encoding="utf-8")
+                process.send_signal(signal.SIGHUP)
+                await logged(tmp_path / "log", "the configuration is as it was")
+                assert list(await at.standing()) == ["one"]
+                write("one", "two")
+                process.send_signal(signal.SIGHUP)
+                await logged(tmp_path / "log", "the configuration was changed: backends.two")
+                assert list(await at.standing()) == ["one", "two"]
+        finally:
+            process.terminate()
+            await process.wait()
+            log.close()
+
+
+async def logged(log: Path, line: str) -> None:
+    async with asyncio.timeout(20):
+        while line not in log.read_text(encoding="utf-8"):  # noqa: ASYNC110, ASYNC240 - another process
+            await asyncio.sleep(0.05)
