@@ -1,7 +1,8 @@
 """`paste-proxy lab run`: cells under load, in virtual time."""
 
+import itertools
 import math
-import shlex
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
@@ -14,38 +15,21 @@ from paste_proxy.errors import ConfigError
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.engine_command import engine_command
-from paste_proxy.lab.garbage import rare_collections
 from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
 from paste_proxy.lab.predict_command import predict_command
+from paste_proxy.lab.run_texts import command, facts, table
 from paste_proxy.lab.virtual.chat import most_chat_per_s
 from paste_proxy.lab.virtual.driver import Arrivals
-from paste_proxy.lab.virtual.experiment import CELLS, CellName, LabWorkload, Plan, Run, run_cell
-from paste_proxy.lab.virtual.rows import Row, rows_of
-from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice, load_lab_workload
+from paste_proxy.lab.virtual.experiment import CELLS, CellName, LabWorkload, Plan, Run
+from paste_proxy.lab.virtual.jobs import Job, Source, carried_out
+from paste_proxy.lab.virtual.rows import rows_of
+from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice
 from paste_proxy.schedule.policies import NAMED, is_policy
 
 _TASKS = 64
 """Per cell: a mean of research tasks is then known to some 5 %, and a paired ratio to 2 %."""
 _NOT_COMPARED = "A is not among --cells: nothing is compared with it (no / A, no slower)"
-_COLUMNS = (
-    ("cell", "cell", "{}"),
-    ("policy", "policy", "{}"),
-    ("load", "load", "{}"),
-    ("tasks", "tasks", "{}"),
-    ("mean_task_s", "mean s", "{:.1f}"),
-    ("ratio", "/ A", "{:.3f}"),
-    ("ratio_ci95", "95 %", "{0[0]:.3f}-{0[1]:.3f}"),
-    ("p95_task_s", "p95 s", "{:.1f}"),
-    ("throughput_per_h", "tasks/h", "{:.0f}"),
-    ("model_s", "model s", "{:.1f}"),
-    ("exposed_tool_s", "tools s", "{:.1f}"),
-    ("queue_s", "queue s", "{:.1f}"),
-    ("unused_per_used", "unused/used", "{:.2f}"),
-    ("prefix_hits", "prefix hits", "{:.2f}"),
-    ("ttft_chat_p99_s", "chat p99 s", "{:.2f}"),
-    ("slower_share", "slower", "{:.2f}"),
-)
 
 
 def _numbers(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, ...]:
@@ -56,6 +40,16 @@ def _numbers(_context: click.Context, _parameter: click.Parameter, value: str) -
     if any(not 1 <= load <= 100_000 for load in loads):
         raise click.BadParameter(f"{value!r} is no list of numbers from 1 on, as in 1,8,32")
     return tuple(dict.fromkeys(loads))
+
+
+def _times(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        times = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        times = (0.0,)
+    if any(not 0 < one <= 1000 for one in times):
+        raise click.BadParameter(f"{value!r} is no list of numbers above 0, as in 0.5,1,2")
+    return tuple(dict.fromkeys(times))
 
 
 def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[CellName, ...]:
@@ -105,6 +99,14 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     default=1,
     show_default=True,
     help="So many equal engines, and as many times the tools' slots; a session keeps to one.",
+)
+@click.option(
+    "--kv",
+    "kvs",
+    default="1",
+    show_default=True,
+    callback=_times,
+    help="Times the engine's KV memory; each number is run in turn, as in 0.5,1,2,4.",
 )
 @click.option(
     "--load",
@@ -180,6 +182,11 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     show_default=True,
     help="Of arrivals, of the order in A' and of intervals; and which fifth of recorded tasks is measured.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Processes at once; the rows are the same.  [default: as many as there are processors]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as one JSON object.")
 @click.option(
     "--report",
@@ -199,6 +206,7 @@ def run(
     traces: Path | None,
     engine: str,
     engines: int,
+    kvs: tuple[float, ...],
     loads: tuple[int, ...],
     arrivals: Arrivals,
     cells: tuple[CellName, ...],
@@ -208,6 +216,7 @@ def run(
     tools_per_s: float,
     tool_failures: float,
     seed: int,
+    jobs: int | None,
     as_json: bool,
     folder: Path | None,
     task: int | None,
@@ -218,8 +227,9 @@ def run(
     another order (what chance does), B runs ahead, E schedules, F does both, O knows every call that can be
     known, O∞ waits for no tool, X and XF predict always wrong, E* is the best semaphore and engine policy.
     """
-    source = load_lab_workload(workload, Choice(traces, seed))
-    tasks = _measured(source, tasks)
+    source = Source(workload, Choice(traces, seed))
+    loaded = source.load()
+    tasks = _measured(loaded, tasks)
     plan = Plan(
         load_engine(engine),
         tasks,
@@ -232,16 +242,12 @@ def run(
         tool_failures=tool_failures,
     )
     _check(plan, task, folder)
-    rows: list[Row] = []
-    runs: list[list[Run]] = []
-    for load in loads:
-        with rare_collections():
-            runs.append([run_cell(source, plan, cell, load) for cell in cells])
-        rows += rows_of(runs[-1], seed)
+    runs = _runs(source, plan, (kvs, loads, cells), jobs or os.cpu_count() or 1)
+    rows = [row for group in runs for row in rows_of(group, seed)]
     if folder is not None:
-        again = command(workload, engine, plan, loads, cells)
+        again = command(workload, engine, plan, kvs, loads, cells)
         said = facts(plan) if "A" in cells else [*facts(plan), f"{_NOT_COMPARED}."]
-        page = Report(f"{source.name}, in virtual time", said, again, runs, rows, task)
+        page = Report(f"{loaded.name}, in virtual time", said, again, runs, rows, task)
         path = write_page(page, folder)
         click.echo(f"wrote {path}", err=True)
     if as_json:
@@ -250,6 +256,19 @@ def run(
         click.echo("\n".join(table(rows)))
     if "A" not in cells:
         click.echo(_NOT_COMPARED, err=True)
+
+
+def _runs(
+    source: Source,
+    plan: Plan,
+    axes: tuple[Sequence[float], Sequence[int], Sequence[CellName]],
+    at_once: int,
+) -> list[list[Run]]:
+    """Of each memory and load the cells."""
+    kvs, loads, cells = axes
+    groups = [(msgspec.structs.replace(plan, kv=kv), load) for kv, load in itertools.product(kvs, loads)]
+    runs = carried_out(source, [Job(plan, cell, load) for plan, load in groups for cell in cells], at_once)
+    return [list(itertools.islice(runs, len(cells))) for _ in groups]
 
 
 def _measured(source: LabWorkload, wanted: int) -> int:
@@ -284,61 +303,6 @@ def _check(plan: Plan, task: int | None, folder: Path | None) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(f"{folder} can't be made: {error.strerror}", param="report") from error
-
-
-def facts(plan: Plan) -> list[str]:
-    """What was run, for the page."""
-    arrivals = {
-        "closed": "each place of the load with its next task as soon as one is over",
-        "poisson": "tasks that arrive at random, so many that alone they would keep the load busy",
-        "cohort": "as many tasks as the load begin at once, and so many again when all are over",
-    }
-    engines = "one engine" if plan.engines == 1 else f"{plan.engines} engines"
-    spec = plan.engine
-    return [
-        f"{plan.tasks} tasks per cell and load, seed {plan.seed}; {arrivals[plan.arrivals]}.",
-        f"Modelled: {engines} ({spec.kv_tokens:,} KV tokens, {spec.max_running_requests} requests at a time,"
-        f" {spec.policy}) and all tools. The core is the production one.",
-        f"The engine's numbers: {spec.source}.",
-    ]
-
-
-def command(workload: str, engine: str, plan: Plan, loads: Sequence[int], cells: Sequence[str]) -> str:
-    """What gives the same numbers again."""
-    options = {
-        "workload": workload,
-        "engine": engine,
-        "engines": plan.engines,
-        "load": ",".join(map(str, loads)),
-        "arrivals": plan.arrivals,
-        "cells": ",".join(cells),
-        "policy": plan.policy,
-        "tasks": plan.tasks,
-        "chat": f"{plan.chat_per_s:g}",
-        "tool-rate": f"{plan.tools_per_s:g}",
-        "tool-failures": f"{plan.tool_failures:g}",
-        "seed": plan.seed,
-    }
-    written = (f"--{name} {_quoted(str(value))}" for name, value in options.items())
-    return " ".join(["paste-proxy lab run", *written])
-
-
-def _quoted(text: str) -> str:
-    """For a shell; cells as people write them, with A' in double quotes and O∞ as on any keyboard."""
-    text = text.replace("O∞", "Oinf")
-    plain = "'" in text and not set(text) & set('"$`\\!')
-    return f'"{text}"' if plain else shlex.quote(text)
-
-
-def table(rows: Sequence[Row]) -> list[str]:
-    """The rows for people, in columns; those that no row has a value for are left out."""
-    columns = [column for column in _COLUMNS if any(getattr(row, column[0]) is not None for row in rows)]
-    lines = [[title for _, title, _ in columns]]
-    for row in rows:
-        values = [(getattr(row, key), form) for key, _, form in columns]
-        lines.append(["-" if value is None else form.format(value) for value, form in values])
-    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
-    return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
 
 @click.group(short_help="Experiments, live or in virtual time; judge the predictor.")

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from paste_proxy.lab.engine.presets import load_presets
-from paste_proxy.lab.run_command import lab, table
+from paste_proxy.lab.run_command import lab
+from paste_proxy.lab.run_texts import table
 from paste_proxy.lab.virtual.rows import rows_of
 from tests.lab.virtual.service import SESSIONS, session, written
 from tests.lab.virtual.test_rows import NATIVE, run, track
@@ -38,7 +39,7 @@ KEYS = {
 
 
 def said(*options: str) -> Result:
-    return CliRunner().invoke(lab, ["run", "--tasks", "2", "--load", "1", *options])
+    return CliRunner().invoke(lab, ["run", "--tasks", "2", "--load", "1", "--jobs", "1", *options])
 
 
 def test_the_rows_as_json_have_all_that_was_promised() -> None:
@@ -78,7 +79,7 @@ def test_the_report_is_a_page_in_the_folder_that_one_names(tmp_path: Path) -> No
     assert "research-1: " in page
     assert "2 tasks per cell and load, seed 0" in page
     command = html.unescape(re.sub("</?span>", "", page))
-    assert """--load 1 --arrivals closed --cells "A,A',Oinf" --policy fcfs --tasks 2""" in command
+    assert """--kv 1 --load 1 --arrivals closed --cells "A,A',Oinf" --policy fcfs --tasks 2""" in command
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_what_can_t_be_run_is_said_before_it_is_tried(
     options: tuple[str, ...], complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("paste_proxy.lab.run_command.run_cell", None)
+    monkeypatch.setattr("paste_proxy.lab.run_command.carried_out", None)
     for name, text in {"file": "", "empty.jsonl": "", "bad.jsonl": "\n{}\n"}.items():
         Path(name).write_text(text)
     result = said(*options)

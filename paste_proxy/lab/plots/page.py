@@ -36,6 +36,7 @@ RATIOS = Axes(
     level=1.0,
 )
 COLUMNS: Sequence[tuple[str, Callable[[Row], object]]] = (
+    ("KV", lambda row: f"{row.kv:g}"),
     ("load", lambda row: row.load),
     ("cell", lambda row: row.cell),
     ("policy", lambda row: row.policy.replace("/", " / ")),
@@ -69,7 +70,7 @@ class Report(msgspec.Struct, frozen=True):
     command: str
     """That gives the same numbers again."""
     runs: Sequence[Sequence[Run]]
-    """By load."""
+    """By memory and load."""
     rows: Sequence[Row]
     task: int | None = None
     """Of the timeline; None: one that is like most."""
@@ -105,12 +106,24 @@ def _command(text: str) -> str:
 
 
 def _figures(report: Report) -> Iterable[str]:
+    """The same ones for each memory, and all numbers."""
+    memories = list(dict.fromkeys(row.kv for row in report.rows))
+    for kv in memories:
+        runs = [group for group in report.runs if group[0].kv == kv]
+        rows = [row for row in report.rows if row.kv == kv]
+        of_kv = msgspec.structs.replace(report, runs=runs, rows=rows)
+        yield from _of_memory(of_kv, f", KV memory x {kv:g}" * (len(memories) > 1))
+    yield _figure("All numbers", "", _table(report.rows), full=True)
+
+
+def _of_memory(report: Report, where: str) -> Iterable[str]:
+    """`where` is said in every title."""
     loads = [
         [row for row in report.rows if row.load == load]
         for load in dict.fromkeys(row.load for row in report.rows)
     ]
     yield _figure(
-        "Task time against load",
+        f"Task time against load{where}",
         "From a task's arrival to its last word; bars are 95\N{NO-BREAK SPACE}% intervals. Lower is better.",
         *_both(lambda width: against_load(report.rows, TIMES, width)),
     )
@@ -118,13 +131,13 @@ def _figures(report: Report) -> Iterable[str]:
     if compared:
         again = any(row.cell == "A'" for row in compared)
         yield _figure(
-            "Against native",
+            f"Against native{where}",
             "Paired task by task; below the line a cell is faster than A."
             + " How far A' is off is what chance does." * again,
             *_both(lambda width: against_load(compared, RATIOS, width)),
         )
     yield _figure(
-        "How task times are distributed",
+        f"How task times are distributed{where}",
         "The share of tasks that were done within a time; the mark is the median. Further left is better.",
         _panels(report.runs, distribution),
         full=True,
@@ -133,7 +146,7 @@ def _figures(report: Report) -> Iterable[str]:
     if any(style == OTHERS[0] for row in report.rows for style, _, _ in parts(row)):
         styles.append(OTHERS)
     yield _figure(
-        "Where a task's time goes",
+        f"Where a task's time goes{where}",
         "Model: its turns in the engine. Waiting: for a place there or with us. Tools: what it waited for.",
         _keys(styles),
         _panels(loads, where_time_goes),
@@ -142,16 +155,15 @@ def _figures(report: Report) -> Iterable[str]:
     ahead = [row for row in report.rows if row.cell in ("B", "F", "O", "X", "XF")]
     if ahead:
         yield _figure(
-            "What it costs",
+            f"What it costs{where}",
             "Runs ahead of the model that served no call, and the time of tools that they took.",
             _panels((UNUSED, SECONDS), lambda of, width: waste(ahead, of, width)),
             full=True,
         )
-    yield from _timeline(report)
-    yield _figure("All numbers", "", _table(report.rows), full=True)
+    yield from _timeline(report, where)
 
 
-def _timeline(report: Report) -> Iterable[str]:
+def _timeline(report: Report, where: str) -> Iterable[str]:
     """The first load's: A beside the first cell that runs ahead, or else beside the next one."""
     runs = {run.cell: run for run in report.runs[0]}
     others = [cell for cell in ("B", "F", "O", *runs) if cell in runs and cell != "A"]
@@ -168,7 +180,7 @@ def _timeline(report: Report) -> Iterable[str]:
     ]
     first, second = (f"{run.cell} ({LOOKS[run.cell].what.partition(':')[0]})" for run in pair)
     yield _figure(
-        f"One task at load {pair[0].load}, second by second",
+        f"One task at load {pair[0].load}, second by second{where}",
         f"The same turns and the same calls in {first} and in {second}.",
         _keys(keys),
         *_both(lambda width: timeline(pair, task, width), FULL),
@@ -204,8 +216,10 @@ def _keys(styles: Iterable[tuple[str, str]]) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Columns without any value are left out."""
+    """Columns without any value are left out, and the memory where it is one and the same."""
     shown = [(title, of) for title, of in COLUMNS if any(of(row) is not None for row in rows)]
+    if len({row.kv for row in rows}) == 1:
+        shown = [column for column in shown if column[0] != "KV"]
     head = "".join(f"<th>{title}</th>" for title, _ in shown)
     lines = ["".join(f"<td>{_cell(of(row))}</td>" for _, of in shown) for row in rows]
     body = "".join(f"<tr>{line}</tr>" for line in lines)

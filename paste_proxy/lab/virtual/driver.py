@@ -46,6 +46,10 @@ class Driver:
         """Of the tasks that are measured, by number."""
         self.ended: list[float] = []
         """When tasks ended, measured or not."""
+        self.spent_s = 0.0
+        """What measured tasks have taken until the last one ended, those under way too."""
+        self._arrived: dict[int, float] = {}
+        """Of the measured tasks under way."""
         self._site = site
         self._new_script = new_script
         self._gate = gate
@@ -58,16 +62,24 @@ class Driver:
     def start(self, task: int, then: Callable[[], None] = lambda: None) -> None:
         """A task arrives; its time counts from here. `then` is called when it is over."""
         arrived = self._site.time.now
+        if task in self._measured:
+            self._arrived[task] = arrived
 
         def over(track: TaskTrack) -> None:
             track.start = arrived
             self.ended.append(track.end)
             if task in self._measured:
+                del self._arrived[task]
                 self.tracks[task] = track
+                self._sum_up()
             self._gate.leave()
             then()
 
         self._gate.enter(lambda: Agent(self._new_script(task), self._site, over).begin())
+
+    def _sum_up(self) -> None:
+        over = sum(track.seconds for track in self.tracks.values())
+        self.spent_s = over + sum(self._site.time.now - arrived for arrived in self._arrived.values())
 
     # -- arrivals -----------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from paste_proxy.lab.virtual.driver import Arrivals, Driver, Gate
 from paste_proxy.lab.virtual.limited import ToolLimits
 from paste_proxy.lab.virtual.predictors import AlwaysWrong, Oracle
 from paste_proxy.lab.virtual.site import VirtualSite
+from paste_proxy.lab.virtual.tuning import gates_below, tuned
 from paste_proxy.lab.virtual.world import Answered, SaidCall, Script, World
 from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import Predictor
@@ -27,9 +28,6 @@ from paste_proxy.predict.predictor import PatternPredictor
 CellName = Literal["A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*"]
 CELLS: tuple[CellName, ...] = ("A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*")
 
-GATES = (8, 12, 16, 20, 24, 32, 48, 64)
-"""Places for active sessions that E* tries, as far as they are below the load."""
-ENGINE_POLICIES: tuple[PolicyName, ...] = ("fcfs", "lpm", "hrrn", "shortest-prefill-first")
 FILLERS = 10_000_000
 """Tasks from here on keep the load up before, beside and behind those that are measured."""
 ALONE = 8
@@ -77,6 +75,13 @@ class Plan(msgspec.Struct, frozen=True):
     """Limits of the services behind the tools, see `ToolLimits`."""
     rehearsals: int | None = None
     """Tasks that the predictor has seen before; None: as many as the workload has it."""
+    kv: float = 1.0
+    """Times the engine's memory."""
+
+    @property
+    def spec(self) -> EngineSpec:
+        """The engine with that much memory."""
+        return msgspec.structs.replace(self.engine, kv_tokens=max(1, round(self.engine.kv_tokens * self.kv)))
 
 
 class Run(msgspec.Struct):
@@ -85,6 +90,7 @@ class Run(msgspec.Struct):
     cell: CellName
     policy: str
     load: int
+    kv: float
     tracks: dict[int, TaskTrack]
     span_s: float
     """From the first measured task's arrival to the last one's."""
@@ -123,16 +129,13 @@ def _settings(cell: CellName, policy: str) -> dict[str, Any]:
 
 
 def _tuned(workload: LabWorkload, plan: Plan, load: int) -> Run:
-    """By mean task time the best semaphore, and then the best policy of the engine with it or without any."""
+    alone_s = alone(workload, plan)
 
-    def run(gate: int, policy: PolicyName) -> Run:
-        return Cell(workload, plan, "E*", load, gate=gate, engine_policy=policy).run()
+    def attempt(gate: int, policy: PolicyName, limit_s: float) -> Run | None:
+        cell = Cell(workload, plan, "E*", load, gate=gate, engine_policy=policy, alone_s=alone_s)
+        return cell.run_below(limit_s)
 
-    runs = {gate: run(gate, "fcfs") for gate in (0, *(gate for gate in GATES if gate < load))}
-    best = min(runs, key=lambda gate: runs[gate].mean_s)
-    others = [policy for policy in ENGINE_POLICIES if policy != "fcfs"]
-    tuned = [run(gate, policy) for gate in sorted({0, best}) for policy in others]
-    return min(runs[best], *tuned, key=lambda run: run.mean_s)
+    return tuned(gates_below(load), attempt)
 
 
 class Cell:
@@ -149,14 +152,16 @@ class Cell:
         gate: int = 0,
         engine_policy: PolicyName | None = None,
         predictor: Predictor | None = None,
+        alone_s: float | None = None,
     ) -> None:
-        """`predictor`: another than the cell's own."""
+        """`predictor`: another than the cell's own. `alone_s`: what `alone` says, where it is known."""
         self._workload = workload
         self._plan = plan
         self._cell = cell
         self._load = load
+        self._alone_s = alone(workload, plan) if alone_s is None else alone_s
         self._scripts: dict[str, Script] = {}
-        engine = plan.engine
+        engine = plan.spec
         ours = policy
         if engine_policy is not None:
             engine = msgspec.structs.replace(engine, policy=engine_policy)
@@ -180,8 +185,15 @@ class Cell:
         self._drop_leftovers()
         return self._report()
 
+    def run_below(self, mean_s: float) -> Run | None:
+        """None as soon as its mean is known to be above `mean_s`."""
+        most_s = mean_s * self._plan.tasks
+        self.start()
+        self.site.time.run(lambda: self._driver.done or self._driver.spent_s > most_s)
+        return None if self._driver.spent_s > most_s else self._report()
+
     def start(self) -> None:
-        alone_s = _alone_s(self._workload, self._plan)
+        alone_s = self._alone_s
         rng = random.Random(f"{self._plan.seed}/arrivals")
         self._chat.start()
         match self._plan.arrivals:
@@ -239,6 +251,7 @@ class Cell:
             cell=self._cell,
             policy=self._policy,
             load=self._load,
+            kv=self._plan.kv,
             tracks=dict(sorted(tracks.items())),
             span_s=end - begin,
             ended=sum(begin < moment <= end for moment in self._driver.ended),
@@ -253,9 +266,9 @@ class Cell:
         )
 
 
-def _alone_s(workload: LabWorkload, plan: Plan) -> float:
-    """The mean time of a few tasks that have everything for themselves."""
-    site = VirtualSite(workload.world, plan.engine, None)
+def alone(workload: LabWorkload, plan: Plan) -> float:
+    """The mean seconds of a few tasks that have everything for themselves."""
+    site = VirtualSite(workload.world, plan.spec, None)
     driver = Driver(site, workload.script, Gate(1), range(min(ALONE, plan.tasks)))
     driver.cohorts(1, itertools.count())
     site.time.run(lambda: driver.done)

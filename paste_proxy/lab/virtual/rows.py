@@ -18,6 +18,8 @@ class Row(msgspec.Struct, frozen=True):
 
     cell: CellName
     policy: str
+    kv: float
+    """Times the engine's memory."""
     load: int
     tasks: int
     mean_task_s: float
@@ -55,7 +57,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def rows_of(runs: Sequence[Run], seed: int) -> list[Row]:
-    """`runs` are of one load."""
+    """`runs` are of one load and one memory."""
     native = next((run for run in runs if run.cell == "A"), None)
     return [_row(run, native, seed) for run in runs]
 
@@ -68,6 +70,7 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
     return Row(
         cell=run.cell,
         policy=run.policy,
+        kv=run.kv,
         load=run.load,
         tasks=len(seconds),
         mean_task_s=_rounded(statistics.fmean(seconds)),

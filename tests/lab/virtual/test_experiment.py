@@ -12,7 +12,6 @@ import pytest
 from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.virtual.experiment import (
     CELLS,
-    ENGINE_POLICIES,
     FILLERS,
     Cell,
     CellName,
@@ -22,6 +21,7 @@ from paste_proxy.lab.virtual.experiment import (
 )
 from paste_proxy.lab.virtual.research import Research
 from paste_proxy.lab.virtual.rows import rows_of
+from paste_proxy.lab.virtual.tuning import ENGINE_POLICIES
 from tests.lab.virtual.small import ENGINE, SmallWorkload
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -21,6 +21,7 @@ def run(cell: CellName, *tracks: TaskTrack, **changes: Any) -> Run:
         "cell": cell,
         "policy": "fcfs",
         "load": 2,
+        "kv": 1.0,
         "tracks": dict(enumerate(tracks)),
         "span_s": 100.0,
         "ended": 5,
