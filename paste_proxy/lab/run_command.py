@@ -225,7 +225,8 @@ def run(
 
     The core is the production one; engines and tools are models. A is without running ahead, A' the same in
     another order (what chance does), B runs ahead, E schedules, F does both, O knows every call that can be
-    known, O∞ waits for no tool, X and XF predict always wrong, E* is the best semaphore and engine policy.
+    known, O∞ waits for no tool, X and XF predict always wrong, E* is the best semaphore and engine policy,
+    T ThunderAgent's rule; lpm, hrrn and spf are engine policies.
     """
     source = Source(workload, Choice(traces, seed))
     loaded = source.load()

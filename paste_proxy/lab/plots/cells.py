@@ -27,6 +27,10 @@ LOOKS: Mapping[CellName, Look] = {
     "X": Look("cell-x", "cross", "runs ahead what is always wrong"),
     "XF": Look("cell-xf", "cross", "schedules, and runs ahead what is always wrong"),
     "E*": Look("cell-es", "triangle", "native behind the best semaphore of sessions and engine policy"),
+    "T": Look("cell-t", "star", "native behind ThunderAgent's rule: pauses and resumes whole programs"),
+    "lpm": Look("cell-lpm", "square", "native, the engine takes the longest cached prefix first"),
+    "hrrn": Look("cell-hrrn", "diamond", "native, the engine takes the highest response ratio first"),
+    "spf": Look("cell-spf", "flag", "native, the engine takes the shortest prefill first"),
 }
 
 

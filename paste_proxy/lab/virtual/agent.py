@@ -96,13 +96,40 @@ class Site(Protocol):
     world: World
 
 
+class Door(Protocol):
+    """What another proxy than ours does with the turns of tasks, before they reach it."""
+
+    def ask(self, task: str, tokens: int, shared: int, go: Callable[[], None]) -> None:
+        """A turn of so many prompt tokens, the first `shared` of which all tasks have. `go` sends it on."""
+
+    def replied(self, task: str, tokens: int) -> None:
+        """The turn has ended, with so many tokens of prompt and reply."""
+
+    def over(self, task: str) -> None:
+        """No turn of the task is to come."""
+
+
+class Open:
+    """`Door`: none at all."""
+
+    def ask(self, task: str, tokens: int, shared: int, go: Callable[[], None]) -> None:
+        go()
+
+    def replied(self, task: str, tokens: int) -> None: ...
+
+    def over(self, task: str) -> None: ...
+
+
 class Agent:
     """Runs a script from `begin` on; `done` is called with its track when it is over."""
 
-    def __init__(self, script: Script, site: Site, done: Callable[[TaskTrack], None]) -> None:
+    def __init__(
+        self, script: Script, site: Site, done: Callable[[TaskTrack], None], door: Door | None = None
+    ) -> None:
         self._script = script
         self._site = site
         self._done = done
+        self._door = door or Open()
         self._messages: list[Message] = []
         self._chain: list[bytes] = []
         self._prompt: list[Prompt] = []
@@ -117,6 +144,10 @@ class Agent:
     # -- the model ----------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
+        asked = self._site.time.now
+        self._door.ask(self._script.task, self._tokens, self._prompt[0].tokens, lambda: self._request(asked))
+
+    def _request(self, asked: float) -> None:
         self._turns += 1
         turn = f"{self._script.task}/{self._turns}"
         request = ChatRequest(
@@ -128,7 +159,6 @@ class Agent:
             stream=True,
         )
         identity = Identity(session=self._script.task)
-        asked = self._site.time.now
         self._site.shell.admit(turn, identity, request, lambda: self._send(turn, asked))
 
     def _send(self, turn: str, asked: float) -> None:
@@ -152,12 +182,14 @@ class Agent:
         process."""
         self._track.turns.append(span)
         self._add(reply, saying.kept or saying.tokens)
+        self._door.replied(self._script.task, self._tokens)
         if saying.calls:
             self._site.time.after(0.0, lambda: _Calls(self, saying.calls, self._turns).begin())
         else:
             self.answered([])
 
     def _end(self) -> None:
+        self._door.over(self._script.task)
         self._track.end = self._site.time.now
         self._track.transcript = self._chain[-1]
         self._track.runs = self._site.shell.take_spans(self._script.task)
@@ -207,6 +239,10 @@ class Agent:
         self._messages.append(message)
         self._chain.append(chain)
         self._prompt.append(Prompt(chain, tokens))
+
+    @property
+    def _tokens(self) -> int:
+        return sum(message.tokens for message in self._prompt)
 
     @property
     def site(self) -> Site:

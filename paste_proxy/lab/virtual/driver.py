@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
-from paste_proxy.lab.virtual.agent import Agent, Site, TaskTrack
+from paste_proxy.lab.virtual.agent import Agent, Door, Site, TaskTrack
 from paste_proxy.lab.virtual.world import Script
 
 Arrivals = Literal["closed", "poisson", "cohort"]
@@ -41,7 +41,15 @@ class Gate:
 class Driver:
     """Starts tasks and keeps their tracks."""
 
-    def __init__(self, site: Site, new_script: NewScript, gate: Gate, measured: Sequence[int]) -> None:
+    def __init__(
+        self,
+        site: Site,
+        new_script: NewScript,
+        gate: Gate,
+        measured: Sequence[int],
+        door_of: Callable[[str], Door | None] = lambda task: None,
+    ) -> None:
+        """`door_of` a task, by its name: what its turns pass before they reach us."""
         self.tracks: dict[int, TaskTrack] = {}
         """Of the tasks that are measured, by number."""
         self.ended: list[float] = []
@@ -53,6 +61,7 @@ class Driver:
         self._site = site
         self._new_script = new_script
         self._gate = gate
+        self._door_of = door_of
         self._measured = frozenset(measured)
 
     @property
@@ -75,7 +84,11 @@ class Driver:
             self._gate.leave()
             then()
 
-        self._gate.enter(lambda: Agent(self._new_script(task), self._site, over).begin())
+        def begin() -> None:
+            script = self._new_script(task)
+            Agent(script, self._site, over, self._door_of(script.task)).begin()
+
+        self._gate.enter(begin)
 
     def _sum_up(self) -> None:
         over = sum(track.seconds for track in self.tracks.values())

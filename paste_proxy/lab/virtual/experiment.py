@@ -6,27 +6,30 @@ another order, so that its distance from A is what order alone does. Everything 
 
 import itertools
 import random
-from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
 from paste_proxy.lab.engine.spec import EngineSpec, PolicyName
 from paste_proxy.lab.learning import tell
-from paste_proxy.lab.virtual.agent import TaskTrack
+from paste_proxy.lab.virtual.agent import Door, TaskTrack
 from paste_proxy.lab.virtual.chat import Chat
 from paste_proxy.lab.virtual.driver import Arrivals, Driver, Gate
 from paste_proxy.lab.virtual.limited import ToolLimits
 from paste_proxy.lab.virtual.predictors import AlwaysWrong, Oracle
 from paste_proxy.lab.virtual.site import VirtualSite
+from paste_proxy.lab.virtual.thunder import Pausing
 from paste_proxy.lab.virtual.tuning import gates_below, tuned
 from paste_proxy.lab.virtual.world import Answered, SaidCall, Script, World
 from paste_proxy.predict.ledger import Ledger
 from paste_proxy.predict.model import Predictor
 from paste_proxy.predict.predictor import PatternPredictor
 
-CellName = Literal["A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*"]
-CELLS: tuple[CellName, ...] = ("A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*")
+CellName = Literal["A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*", "T", "lpm", "hrrn", "spf"]
+CELLS: tuple[CellName, ...] = get_args(CellName)
+ORDERS: Mapping[CellName, PolicyName] = {"lpm": "lpm", "hrrn": "hrrn", "spf": "shortest-prefill-first"}
+"""The cells in which the engine orders by itself."""
 
 FILLERS = 10_000_000
 """Tasks from here on keep the load up before, beside and behind those that are measured."""
@@ -114,10 +117,14 @@ class Run(msgspec.Struct):
 def run_cell(workload: LabWorkload, plan: Plan, cell: CellName, load: int) -> Run:
     if cell == "E*":
         return _tuned(workload, plan, load)
+    if cell in ORDERS:
+        return Cell(workload, plan, cell, load, engine_policy=ORDERS[cell]).run()
     return Cell(workload, plan, cell, load, policy=_policy(plan, cell)).run()
 
 
 def _policy(plan: Plan, cell: CellName) -> str:
+    if cell == "T":
+        return "thunder"
     return plan.policy if cell in ("E", "F", "XF") else "fcfs"
 
 
@@ -177,7 +184,8 @@ class Cell:
             settings=_settings(cell, ours),
         )
         self._chat = Chat(self.site, plan.chat_per_s, plan.seed)
-        self._driver = Driver(self.site, self._new_script, Gate(gate), range(plan.tasks))
+        self._doors = [Pausing(engine.kv_tokens, self.site.time) for _ in self.site.fleet.engines]
+        self._driver = Driver(self.site, self._new_script, Gate(gate), range(plan.tasks), self._door_of)
 
     def run(self) -> Run:
         self.start()
@@ -213,6 +221,10 @@ class Cell:
         if self._cell == "A'":
             random.Random(f"{self._plan.seed}/order").shuffle(tasks)
         return itertools.chain(range(FILLERS, FILLERS + warm_up), tasks, itertools.count(FILLERS + warm_up))
+
+    def _door_of(self, task: str) -> Door | None:
+        """Each engine's own: a session keeps to one."""
+        return self._doors[self.site.fleet.place(task)] if self._cell == "T" else None
 
     def _new_script(self, task: int) -> Script:
         script = self._workload.script(task)

@@ -22,9 +22,13 @@ class Fleet:
         self._told: dict[str, Told] = {}
         self._place: dict[str, int] = {}
 
+    def place(self, session: str) -> int:
+        """Which of the engines a session keeps to."""
+        return zlib.crc32(session.encode()) % len(self.engines)
+
     def submit(self, session: str, request: EngineRequest, told: Told) -> None:
         """`told` hears of every mark, in order."""
-        place = zlib.crc32(session.encode()) % len(self.engines)
+        place = self.place(session)
         self._told[request.rid] = told
         self._place[request.rid] = place
         self.engines[place].submit(request, self._time.now)
