@@ -9,7 +9,7 @@ import itertools
 import random
 import statistics
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from paste_proxy.lab.sglang_server import (
     venv_folder,
 )
 from paste_proxy.lab.sizes import SUBJECT, Sizes
-from paste_proxy.lab.virtual.agent import TaskTrack
+from paste_proxy.lab.virtual.agent import Agent, TaskTrack
 from paste_proxy.lab.virtual.driver import Driver, Gate
 from paste_proxy.lab.virtual.experiment import CellName, rehearsed
 from paste_proxy.lab.virtual.predictors import AlwaysWrong
@@ -248,7 +248,11 @@ class _Lab:
     ) -> list[TaskTrack]:
         self.research.pause_s = call_s
         site = VirtualSite(self.research.world, engine, predictor)
-        driver = Driver(site, self.research.script, Gate(at_once), tasks)
+
+        def new_agent(task: int, over: Callable[[TaskTrack], None]) -> Agent:
+            return Agent(self.research.script(task), site, over)
+
+        driver = Driver(site, new_agent, Gate(at_once), tasks)
         driver.cohorts(len(tasks), iter(tasks))
         site.time.run(lambda: driver.done)
         return [_without_waiting(driver.tracks[task]) for task in tasks]

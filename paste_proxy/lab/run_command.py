@@ -18,12 +18,14 @@ from paste_proxy.lab.engine_command import engine_command
 from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
 from paste_proxy.lab.predict_command import predict_command
-from paste_proxy.lab.run_texts import command, facts, table
+from paste_proxy.lab.run_texts import capacity_lines, command, facts, table, tenant_lines
+from paste_proxy.lab.virtual.capacity import capacities
 from paste_proxy.lab.virtual.chat import most_chat_per_s
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, LabWorkload, Plan, Run
 from paste_proxy.lab.virtual.jobs import Job, Source, carried_out
 from paste_proxy.lab.virtual.rows import rows_of
+from paste_proxy.lab.virtual.tenants import Tenant, tenants_in
 from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice
 from paste_proxy.schedule.policies import NAMED, is_policy
 
@@ -50,6 +52,10 @@ def _times(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     if any(not 0 < one <= 1000 for one in times):
         raise click.BadParameter(f"{value!r} is no list of numbers above 0, as in 0.5,1,2")
     return tuple(dict.fromkeys(times))
+
+
+def _tenants(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[Tenant, ...]:
+    return tenants_in(value)
 
 
 def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[CellName, ...]:
@@ -147,6 +153,13 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     help="Measured per cell and load; fewer where a recorded workload has no more.",
 )
 @click.option(
+    "--tenants",
+    default="default",
+    callback=_tenants,
+    metavar="NAME:WEIGHT,...",
+    help="Whose the load is, in parts: heavy:8,light:1. The rows then say what each of them gets.",
+)
+@click.option(
     "--chat",
     "chat_per_s",
     type=click.FloatRange(0, 10_000),
@@ -212,6 +225,7 @@ def run(
     cells: tuple[CellName, ...],
     policy: str,
     tasks: int,
+    tenants: tuple[Tenant, ...],
     chat_per_s: float,
     tools_per_s: float,
     tool_failures: float,
@@ -238,6 +252,7 @@ def run(
         arrivals=arrivals,
         engines=engines,
         policy=policy,
+        tenants=tenants,
         chat_per_s=chat_per_s,
         tools_per_s=tools_per_s,
         tool_failures=tool_failures,
@@ -252,9 +267,10 @@ def run(
         path = write_page(page, folder)
         click.echo(f"wrote {path}", err=True)
     if as_json:
-        click.echo(orjson.dumps({"rows": msgspec.to_builtins(rows)}, option=orjson.OPT_INDENT_2))
+        told = {"rows": msgspec.to_builtins(rows), "capacity": msgspec.to_builtins(capacities(rows))}
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     else:
-        click.echo("\n".join(table(rows)))
+        click.echo("\n".join([*table(rows), *capacity_lines(rows), *tenant_lines(rows)]))
     if "A" not in cells:
         click.echo(_NOT_COMPARED, err=True)
 

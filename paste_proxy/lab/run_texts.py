@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
+from paste_proxy.lab.virtual.capacity import capacities
 from paste_proxy.lab.virtual.experiment import Plan
 from paste_proxy.lab.virtual.rows import Row
 
@@ -16,10 +17,13 @@ _COLUMNS = (
     ("ratio", "/ A", "{:.3f}"),
     ("ratio_ci95", "95 %", "{0[0]:.3f}-{0[1]:.3f}"),
     ("p95_task_s", "p95 s", "{:.1f}"),
+    ("p99_task_s", "p99 s", "{:.1f}"),
     ("throughput_per_h", "tasks/h", "{:.0f}"),
     ("model_s", "model s", "{:.1f}"),
     ("exposed_tool_s", "tools s", "{:.1f}"),
     ("queue_s", "queue s", "{:.1f}"),
+    ("longest_wait_s", "longest", "{:.0f}"),
+    ("held_s", "held s", "{:.1f}"),
     ("unused_per_used", "unused/used", "{:.2f}"),
     ("prefix_hits", "prefix hits", "{:.2f}"),
     ("ttft_chat_p99_s", "chat p99 s", "{:.2f}"),
@@ -63,6 +67,7 @@ def command(
         "cells": ",".join(cells),
         "policy": plan.policy,
         "tasks": plan.tasks,
+        "tenants": ",".join(f"{tenant.name}:{tenant.weight}" for tenant in plan.tenants),
         "chat": f"{plan.chat_per_s:g}",
         "tool-rate": f"{plan.tools_per_s:g}",
         "tool-failures": f"{plan.tool_failures:g}",
@@ -91,3 +96,24 @@ def table(rows: Sequence[Row]) -> list[str]:
         lines.append(["-" if value is None else form.format(value) for value, form in values])
     widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def capacity_lines(rows: Sequence[Row]) -> list[str]:
+    """A line for each memory, where cells were run at several loads and A at load 1."""
+    found = capacities(rows)
+    lines = []
+    for kv, limit_s in dict.fromkeys((one.kv, one.limit_s) for one in found):
+        each = (f"{one.cell} {one.tasks_per_h:.0f}{' or more' * one.at_least}" for one in found if one.kv == kv)
+        lines.append(f"tasks/h with p95 <= {limit_s:.0f} s, KV x {kv:g}: {', '.join(each)}")
+    return lines
+
+
+def tenant_lines(rows: Sequence[Row]) -> list[str]:
+    """A line for each tenant in each row, where there are several."""
+    return [
+        f"{row.cell}, load {row.load}, KV x {row.kv:g}, {name}: {one.tasks_per_h:.0f} tasks/h,"
+        f" {one.of_fair:.2f} of its fair {one.fair_per_h:.0f};"
+        f" {one.engine_share:.0%} of the engine; mean {one.mean_task_s:.1f} s"
+        for row in rows
+        for name, one in (row.tenants or {}).items()
+    ]

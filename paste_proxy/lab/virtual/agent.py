@@ -73,6 +73,11 @@ class TaskTrack(msgspec.Struct):
         return self.turns[0].asked - self.start + sum(turn.begun - turn.asked for turn in self.turns)
 
     @property
+    def held(self) -> list[float]:
+        """What its turns waited before they went to the engine, of those that did."""
+        return [turn.admitted - turn.asked for turn in self.turns if turn.admitted > turn.asked]
+
+    @property
     def model_s(self) -> float:
         """In which the engine worked for its turns."""
         return sum(turn.end - turn.begun for turn in self.turns)
@@ -124,12 +129,19 @@ class Agent:
     """Runs a script from `begin` on; `done` is called with its track when it is over."""
 
     def __init__(
-        self, script: Script, site: Site, done: Callable[[TaskTrack], None], door: Door | None = None
+        self,
+        script: Script,
+        site: Site,
+        done: Callable[[TaskTrack], None],
+        *,
+        door: Door | None = None,
+        tenant: str = "default",
     ) -> None:
         self._script = script
         self._site = site
         self._done = done
         self._door = door or Open()
+        self._identity = Identity(tenant=tenant, session=script.task)
         self._messages: list[Message] = []
         self._chain: list[bytes] = []
         self._prompt: list[Prompt] = []
@@ -158,8 +170,7 @@ class Agent:
             model="lab",
             stream=True,
         )
-        identity = Identity(session=self._script.task)
-        self._site.shell.admit(turn, identity, request, lambda: self._send(turn, asked))
+        self._site.shell.admit(turn, self._identity, request, lambda: self._send(turn, asked))
 
     def _send(self, turn: str, asked: float) -> None:
         self._site.shell.tell(TurnSent(turn))
@@ -207,7 +218,7 @@ class Agent:
 
         event = CallRequested(
             call=f"{self._script.task}/{number}",
-            identity=Identity(session=self._script.task),
+            identity=self._identity,
             tool=call.tool,
             arguments=call.arguments.encode(),
             tool_call_id=call.call_id,

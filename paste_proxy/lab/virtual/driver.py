@@ -5,14 +5,24 @@ import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
-from paste_proxy.lab.virtual.agent import Agent, Door, Site, TaskTrack
-from paste_proxy.lab.virtual.world import Script
+import msgspec
+
+from paste_proxy.lab.virtual.agent import Agent, Site, TaskTrack
 
 Arrivals = Literal["closed", "poisson", "cohort"]
-NewScript = Callable[[int], Script]
-"""The script of a task's number."""
+NewAgent = Callable[[int, Callable[[TaskTrack], None]], Agent]
+"""The agent of a task's number, and what it calls when the task is over."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A task that is over, measured or not."""
+
+    at: float
+    task: int
+    model_s: float
 
 
 class Gate:
@@ -41,27 +51,17 @@ class Gate:
 class Driver:
     """Starts tasks and keeps their tracks."""
 
-    def __init__(
-        self,
-        site: Site,
-        new_script: NewScript,
-        gate: Gate,
-        measured: Sequence[int],
-        door_of: Callable[[str], Door | None] = lambda task: None,
-    ) -> None:
-        """`door_of` a task, by its name: what its turns pass before they reach us."""
+    def __init__(self, site: Site, new_agent: NewAgent, gate: Gate, measured: Sequence[int]) -> None:
         self.tracks: dict[int, TaskTrack] = {}
         """Of the tasks that are measured, by number."""
-        self.ended: list[float] = []
-        """When tasks ended, measured or not."""
+        self.ended: list[Ended] = []
         self.spent_s = 0.0
         """What measured tasks have taken until the last one ended, those under way too."""
         self._arrived: dict[int, float] = {}
         """Of the measured tasks under way."""
         self._site = site
-        self._new_script = new_script
+        self._new_agent = new_agent
         self._gate = gate
-        self._door_of = door_of
         self._measured = frozenset(measured)
 
     @property
@@ -76,7 +76,7 @@ class Driver:
 
         def over(track: TaskTrack) -> None:
             track.start = arrived
-            self.ended.append(track.end)
+            self.ended.append(Ended(track.end, task, track.model_s))
             if task in self._measured:
                 del self._arrived[task]
                 self.tracks[task] = track
@@ -84,11 +84,7 @@ class Driver:
             self._gate.leave()
             then()
 
-        def begin() -> None:
-            script = self._new_script(task)
-            Agent(script, self._site, over, self._door_of(script.task)).begin()
-
-        self._gate.enter(begin)
+        self._gate.enter(lambda: self._new_agent(task, over).begin())
 
     def _sum_up(self) -> None:
         over = sum(track.seconds for track in self.tracks.values())
@@ -96,16 +92,16 @@ class Driver:
 
     # -- arrivals -----------------------------------------------------------------------------------------
 
-    def closed(self, load: int, order: Iterator[int], spread_s: float, rng: random.Random) -> None:
-        """`load` workers, each with its next task when the last is over. They begin spread over `spread_s`,
-        so that they do not march in step."""
+    def closed(self, orders: Sequence[Iterator[int]], spread_s: float, rng: random.Random) -> None:
+        """A worker for each of `orders`, which may share one, with its next task when the last is over. They
+        begin spread over `spread_s`, so that they do not march in step."""
 
-        def work() -> None:
+        def work(order: Iterator[int]) -> None:
             if not self.done:
-                self.start(next(order), work)
+                self.start(next(order), lambda: work(order))
 
-        for _ in range(load):
-            self._site.time.at(rng.random() * spread_s, work)
+        for order in orders:
+            self._site.time.at(rng.random() * spread_s, partial(work, order))
 
     def poisson(self, per_s: float, order: Iterator[int], rng: random.Random) -> None:
         """Independent arrivals, `per_s` of them a second, until `order` ends."""

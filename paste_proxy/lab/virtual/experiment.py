@@ -6,19 +6,20 @@ another order, so that its distance from A is what order alone does. Everything 
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
 from paste_proxy.lab.engine.spec import EngineSpec, PolicyName
 from paste_proxy.lab.learning import tell
-from paste_proxy.lab.virtual.agent import Door, TaskTrack
+from paste_proxy.lab.virtual.agent import Agent, Door, TaskTrack
 from paste_proxy.lab.virtual.chat import Chat
-from paste_proxy.lab.virtual.driver import Arrivals, Driver, Gate
+from paste_proxy.lab.virtual.driver import Arrivals, Driver, Ended, Gate
 from paste_proxy.lab.virtual.limited import ToolLimits
 from paste_proxy.lab.virtual.predictors import AlwaysWrong, Oracle
 from paste_proxy.lab.virtual.site import VirtualSite
+from paste_proxy.lab.virtual.tenants import ONE, Split, Tenant
 from paste_proxy.lab.virtual.thunder import Pausing
 from paste_proxy.lab.virtual.tuning import gates_below, tuned
 from paste_proxy.lab.virtual.world import Answered, SaidCall, Script, World
@@ -80,11 +81,25 @@ class Plan(msgspec.Struct, frozen=True):
     """Tasks that the predictor has seen before; None: as many as the workload has it."""
     kv: float = 1.0
     """Times the engine's memory."""
+    tenants: tuple[Tenant, ...] = ONE
+    """Who the load is of."""
 
     @property
     def spec(self) -> EngineSpec:
         """The engine with that much memory."""
         return msgspec.structs.replace(self.engine, kv_tokens=max(1, round(self.engine.kv_tokens * self.kv)))
+
+
+class Service(msgspec.Struct, frozen=True):
+    """What a tenant got."""
+
+    share: float
+    """Its part of the load."""
+    tasks: tuple[int, ...]
+    """Those of it that are measured."""
+    ended: int
+    model_s: float
+    """In which engines worked for its tasks."""
 
 
 class Run(msgspec.Struct):
@@ -99,6 +114,10 @@ class Run(msgspec.Struct):
     """From the first measured task's arrival to the last one's."""
     ended: int
     """Tasks of any kind that ended in that time."""
+    alone_s: float
+    """What a task takes that has everything for itself."""
+    services: dict[str, Service]
+    """What each tenant got in that time."""
     hits: dict[str, int]
     started: dict[str, int]
     unused: dict[str, int]
@@ -185,7 +204,8 @@ class Cell:
         )
         self._chat = Chat(self.site, plan.chat_per_s, plan.seed)
         self._doors = [Pausing(engine.kv_tokens, self.site.time) for _ in self.site.fleet.engines]
-        self._driver = Driver(self.site, self._new_script, Gate(gate), range(plan.tasks), self._door_of)
+        self._split = Split(plan.tenants)
+        self._driver = Driver(self.site, self._new_agent, Gate(gate), range(plan.tasks))
 
     def run(self) -> Run:
         self.start()
@@ -206,7 +226,7 @@ class Cell:
         self._chat.start()
         match self._plan.arrivals:
             case "closed":
-                self._driver.closed(self._load, self._order(self._load * WARM_UP), alone_s, rng)
+                self._driver.closed(self._orders(), alone_s, rng)
             case "poisson":
                 # Beyond what the engines can do the queue would grow for ever: behind the measured tasks come
                 # as many as before them, and then no more.
@@ -215,21 +235,37 @@ class Cell:
             case "cohort":
                 self._driver.cohorts(self._load, self._order(0))
 
-    def _order(self, warm_up: int) -> Iterator[int]:
-        """The tasks as they come. In A' they come in another order."""
+    def _orders(self) -> list[Iterator[int]]:
+        """Of each place of a closed loop; those of a tenant share one."""
+        whose = [self._split.of(place) for place in range(self._load)]
+        there = dict.fromkeys(whose)
+        left_over = frozenset(self._split.names) - there.keys()
+        orders = {
+            name: self._order(whose.count(name) * WARM_UP, {name} | (left_over if name == whose[0] else set()))
+            for name in there
+        }
+        return [orders[name] for name in whose]
+
+    def _order(self, warm_up: int, tenants: Collection[str] = ()) -> Iterator[int]:
+        """The tasks as they come, of some tenants or of all. In A' they come in another order."""
+
+        def is_theirs(task: int) -> bool:
+            return not tenants or self._split.of(task) in tenants
+
         tasks = list(range(self._plan.tasks))
         if self._cell == "A'":
             random.Random(f"{self._plan.seed}/order").shuffle(tasks)
-        return itertools.chain(range(FILLERS, FILLERS + warm_up), tasks, itertools.count(FILLERS + warm_up))
+        fillers = filter(is_theirs, itertools.count(FILLERS))
+        return itertools.chain(itertools.islice(fillers, warm_up), filter(is_theirs, tasks), fillers)
+
+    def _new_agent(self, task: int, over: Callable[[TaskTrack], None]) -> Agent:
+        script = self._workload.script(task)
+        self._scripts[script.task] = script
+        return Agent(script, self.site, over, door=self._door_of(script.task), tenant=self._split.of(task))
 
     def _door_of(self, task: str) -> Door | None:
         """Each engine's own: a session keeps to one."""
         return self._doors[self.site.fleet.place(task)] if self._cell == "T" else None
-
-    def _new_script(self, task: int) -> Script:
-        script = self._workload.script(task)
-        self._scripts[script.task] = script
-        return script
 
     def _script_of(self, session: str) -> Script | None:
         state = self.site.shell.core.turns.sessions.get(session)
@@ -259,6 +295,7 @@ class Cell:
         tracks = self._driver.tracks
         begin = min(track.start for track in tracks.values())
         end = max(track.end for track in tracks.values())
+        ended = [one for one in self._driver.ended if begin < one.at <= end]
         return Run(
             cell=self._cell,
             policy=self._policy,
@@ -266,7 +303,9 @@ class Cell:
             kv=self._plan.kv,
             tracks=dict(sorted(tracks.items())),
             span_s=end - begin,
-            ended=sum(begin < moment <= end for moment in self._driver.ended),
+            ended=len(ended),
+            alone_s=self._alone_s,
+            services={name: self._service(name, ended) for name in self._split.names},
             hits=dict(ledger.hits),
             started=dict(ledger.started),
             unused=dict(ledger.unused),
@@ -277,11 +316,21 @@ class Cell:
             chat_ttft_s=self._chat.ttft_s(begin, end),
         )
 
+    def _service(self, name: str, ended: Sequence[Ended]) -> Service:
+        theirs = [one for one in ended if self._split.of(one.task) == name]
+        tasks = tuple(task for task in range(self._plan.tasks) if self._split.of(task) == name)
+        return Service(self._split.share(name), tasks, len(theirs), sum(one.model_s for one in theirs))
+
 
 def alone(workload: LabWorkload, plan: Plan) -> float:
     """The mean seconds of a few tasks that have everything for themselves."""
     site = VirtualSite(workload.world, plan.spec, None)
-    driver = Driver(site, workload.script, Gate(1), range(min(ALONE, plan.tasks)))
+    driver = Driver(
+        site,
+        lambda task, over: Agent(workload.script(task), site, over),
+        Gate(1),
+        range(min(ALONE, plan.tasks)),
+    )
     driver.cohorts(1, itertools.count())
     site.time.run(lambda: driver.done)
     return site.time.now / len(driver.tracks)

@@ -9,8 +9,27 @@ import msgspec
 
 from paste_proxy.lab.summary import RESAMPLES, is_slower, quantile
 from paste_proxy.lab.virtual.experiment import CellName, Run
+from paste_proxy.lab.virtual.tenants import fair
 
 Interval = tuple[float, float]
+QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+
+
+class TenantRow(msgspec.Struct, frozen=True):
+    """One tenant of a load of several."""
+
+    tasks: int
+    mean_task_s: float
+    p95_task_s: float
+    tasks_per_h: float
+    """As `throughput_per_h`."""
+    fair_per_h: float
+    """What it should get of those of all: an even part, or less if its part of the load can't take that much
+    even if nobody waits."""
+    of_fair: float
+    """`tasks_per_h` over that."""
+    engine_share: float
+    """Of the engines' time for all tenants."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -23,6 +42,8 @@ class Row(msgspec.Struct, frozen=True):
     load: int
     tasks: int
     mean_task_s: float
+    p50_task_s: float
+    p90_task_s: float
     p95_task_s: float
     p99_task_s: float
     ci95: Interval
@@ -30,12 +51,22 @@ class Row(msgspec.Struct, frozen=True):
     ratio: float | None
     """`mean_task_s` over that of A, paired by task; None where A was not run."""
     ratio_ci95: Interval | None
+    quantile_ratios: dict[str, float] | None
+    """p50, p90, p95 and p99 over those of A."""
     throughput_per_h: float
     """Tasks that ended while the measured ones were under way, fillers too."""
     exposed_tool_s: float
     """Per task."""
     queue_s: float
     """Per task: what it waited for its beginning, and its turns for a place, with us and in the engine."""
+    longest_wait_s: float
+    """The most that a task waited in the same way, all its turns together."""
+    longest_wait_ratio: float | None
+    """Over that of A; None where nobody waits in A, or A was not run."""
+    held_turns: int
+    """Turns that waited with us, or with what stands in our place."""
+    held_s: float
+    """Per task: what they waited there."""
     model_s: float
     """Per task: from a turn's beginning in the engine to its end."""
     hits: dict[str, int]
@@ -54,6 +85,8 @@ class Row(msgspec.Struct, frozen=True):
     """Share of the prompt tokens that was not computed again."""
     differing: int | None
     """Tasks whose transcript is not the one that they have in A."""
+    tenants: dict[str, TenantRow] | None
+    """None where there is one."""
 
 
 def rows_of(runs: Sequence[Run], seed: int) -> list[Row]:
@@ -67,6 +100,8 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
     before = [track.seconds for track in native.tracks.values()] if native is not None else []
     pairs = list(zip(seconds, before, strict=True)) if native is not None else []
     used = run.hits.get("reused", 0) + run.hits.get("joined", 0)
+    held = [wait for track in run.tracks.values() for wait in track.held]
+    longest, longest_before = _longest_wait(run), _longest_wait(native) if native is not None else 0.0
     return Row(
         cell=run.cell,
         policy=run.policy,
@@ -74,14 +109,18 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
         load=run.load,
         tasks=len(seconds),
         mean_task_s=_rounded(statistics.fmean(seconds)),
-        p95_task_s=_rounded(quantile(seconds, 0.95)),
-        p99_task_s=_rounded(quantile(seconds, 0.99)),
+        **{f"{name}_task_s": _rounded(quantile(seconds, share)) for name, share in QUANTILES.items()},
         ci95=_interval(seconds, statistics.fmean, seed),
         ratio=_rounded(_ratio(pairs)) if pairs else None,
         ratio_ci95=_interval(pairs, _ratio, seed) if pairs else None,
+        quantile_ratios=_quantile_ratios(seconds, before) if pairs else None,
         throughput_per_h=_rounded(run.ended / run.span_s * 3600),
         exposed_tool_s=_rounded(statistics.fmean(track.exposed_s for track in run.tracks.values())),
         queue_s=_rounded(statistics.fmean(track.queue_s for track in run.tracks.values())),
+        longest_wait_s=_rounded(longest),
+        longest_wait_ratio=_rounded(longest / longest_before) if longest_before else None,
+        held_turns=len(held),
+        held_s=_rounded(sum(held) / len(seconds)),
         model_s=_rounded(statistics.fmean(track.model_s for track in run.tracks.values())),
         hits={name: run.hits.get(name, 0) for name in ("reused", "joined", "promoted", "executed")},
         decided=run.hits.get("decided", 0),
@@ -91,7 +130,37 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
         slower_share=_rounded(sum(is_slower(a, b) for b, a in pairs) / len(pairs)) if pairs else None,
         prefix_hits=_rounded(1 - run.prefilled_tokens / run.prompt_tokens),
         differing=_differing(run, native) if native is not None else None,
+        tenants=_tenants(run) if len(run.services) > 1 else None,
     )
+
+
+def _quantile_ratios(seconds: Sequence[float], before: Sequence[float]) -> dict[str, float]:
+    return {
+        name: _rounded(quantile(seconds, share) / quantile(before, share)) for name, share in QUANTILES.items()
+    }
+
+
+def _longest_wait(run: Run) -> float:
+    return max(track.queue_s for track in run.tracks.values())
+
+
+def _tenants(run: Run) -> dict[str, TenantRow]:
+    wanted = {name: one.share * run.load / run.alone_s for name, one in run.services.items()}
+    shares = fair(wanted, run.ended / run.span_s)
+    model_s = sum(one.model_s for one in run.services.values())
+    rows = {}
+    for name, one in run.services.items():
+        seconds = [run.tracks[task].seconds for task in one.tasks]
+        rows[name] = TenantRow(
+            tasks=len(seconds),
+            mean_task_s=_rounded(statistics.fmean(seconds)),
+            p95_task_s=_rounded(quantile(seconds, 0.95)),
+            tasks_per_h=_rounded(one.ended / run.span_s * 3600),
+            fair_per_h=_rounded(shares[name] * 3600),
+            of_fair=_rounded(one.ended / run.span_s / shares[name]),
+            engine_share=_rounded(one.model_s / model_s),
+        )
+    return rows
 
 
 def _differing(run: Run, native: Run) -> int:

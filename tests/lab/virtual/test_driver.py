@@ -2,13 +2,14 @@
 
 import itertools
 import statistics
+from collections.abc import Callable
 from random import Random
 
 import pytest
 
+from paste_proxy.lab.virtual.agent import Agent, TaskTrack
 from paste_proxy.lab.virtual.driver import Driver, Gate
 from paste_proxy.lab.virtual.site import VirtualSite
-from paste_proxy.lab.virtual.world import Script
 from tests.lab.virtual.small import ENGINE, SmallWorkload
 
 ALONE_S = 2.0 + 3.0 + 3.0 + 3.0 + 1.1
@@ -20,12 +21,12 @@ class Bench:
         workload = SmallWorkload()
         self.site = VirtualSite(workload.world, ENGINE, None)
         self.begun: list[tuple[float, int]] = []
-        self.driver = Driver(self.site, self._script, Gate(gate), range(measured))
+        self.driver = Driver(self.site, self._agent, Gate(gate), range(measured))
         self._workload = workload
 
-    def _script(self, task: int) -> Script:
+    def _agent(self, task: int, over: Callable[[TaskTrack], None]) -> Agent:
         self.begun.append((self.site.time.now, task))
-        return self._workload.script(task)
+        return Agent(self._workload.script(task), self.site, over)
 
     def run(self) -> "Bench":
         self.site.time.run(lambda: self.driver.done)
@@ -36,13 +37,13 @@ class Bench:
         return [track.seconds for _, track in sorted(self.driver.tracks.items())]
 
     def running(self, now: float) -> int:
-        ended = sum(end <= now for end in self.driver.ended)
+        ended = sum(ended.at <= now for ended in self.driver.ended)
         return sum(begun <= now for begun, _ in self.begun) - ended
 
 
 def test_a_closed_loop_keeps_its_load_until_the_measured_tasks_are_over() -> None:
     bench = Bench(measured=12)
-    bench.driver.closed(3, itertools.count(), 5.0, Random(1))
+    bench.driver.closed([itertools.count()] * 3, 5.0, Random(1))
     bench.run()
     end = bench.site.time.now
     assert {bench.running(5.0 + step * (end - 5.1) / 100) for step in range(100)} == {3}
@@ -52,7 +53,7 @@ def test_a_closed_loop_keeps_its_load_until_the_measured_tasks_are_over() -> Non
 
 def test_a_closed_loop_does_not_begin_in_step() -> None:
     bench = Bench(measured=3)
-    bench.driver.closed(3, itertools.count(), 5.0, Random(1))
+    bench.driver.closed([itertools.count()] * 3, 5.0, Random(1))
     bench.run()
     begun = [at for at, _ in bench.begun[:3]]
     assert len(set(begun)) == 3
@@ -74,7 +75,7 @@ def test_a_cohort_begins_at_once_and_the_next_when_all_are_over() -> None:
     bench.run()
     begun = [at for at, _ in bench.begun]
     assert begun[0] == begun[1] == 0.0
-    assert begun[2] == begun[3] == max(bench.driver.ended[:2])
+    assert begun[2] == begun[3] == max(ended.at for ended in bench.driver.ended[:2])
     assert len(bench.begun) == 6
     assert sorted(bench.driver.tracks) == [0, 1, 2, 3, 4]
 
@@ -98,7 +99,24 @@ def test_waiting_at_the_gate_is_part_of_a_task_s_time() -> None:
 
 def test_tasks_that_nobody_measures_leave_no_track() -> None:
     bench = Bench(measured=2)
-    bench.driver.closed(1, itertools.chain([7, 0, 8, 1], itertools.count(9)), 0.0, Random(1))
+    bench.driver.closed([itertools.chain([7, 0, 8, 1], itertools.count(9))], 0.0, Random(1))
     bench.run()
     assert sorted(bench.driver.tracks) == [0, 1]
     assert len(bench.driver.ended) == 4
+
+
+def test_places_of_a_closed_loop_may_have_orders_of_their_own() -> None:
+    bench = Bench(measured=6)
+    evens, odds = itertools.count(0, 2), itertools.count(1, 2)
+    bench.driver.closed([evens, evens, odds], 0.0, Random(1))
+    bench.run()
+    assert sorted(task for at, task in bench.begun if at == 0.0) == [0, 1, 2]
+    assert [task for at, task in bench.begun if at and task % 2][:1] == [3]
+
+
+def test_what_measured_tasks_have_taken_is_known_as_each_of_them_ends() -> None:
+    bench = Bench(measured=2)
+    bench.driver.cohorts(3, itertools.count())
+    assert bench.driver.spent_s == 0
+    bench.run()
+    assert bench.driver.spent_s == pytest.approx(sum(bench.seconds))

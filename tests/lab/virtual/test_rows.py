@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from paste_proxy.lab.virtual.agent import CallSpan, TaskTrack, TurnSpan
-from paste_proxy.lab.virtual.experiment import CellName, Run
+from paste_proxy.lab.virtual.experiment import CellName, Run, Service
 from paste_proxy.lab.virtual.rows import Row, rows_of
 
 
-def track(seconds: float, said: str = "same") -> TaskTrack:
-    """A second of waiting at first, a call of two at the end."""
-    turn = TurnSpan(0.0, 1.0, 1.0, 1.5, seconds - 2.0)
+def track(seconds: float, said: str = "same", wait_s: float = 1.0) -> TaskTrack:
+    """A second of waiting with us at first, a call of two at the end."""
+    turn = TurnSpan(0.0, wait_s, wait_s, wait_s + 0.5, seconds - 2.0)
     call = CallSpan("look", "{}", seconds - 2.0, seconds, "executed", 2.0, 0.0)
     return TaskTrack("t", 0.0, seconds, [turn], [call], transcript=said.encode())
 
@@ -33,6 +33,8 @@ def run(cell: CellName, *tracks: TaskTrack, **changes: Any) -> Run:
         "prompt_tokens": 1000,
         "prefilled_tokens": 250,
         "chat_ttft_s": [],
+        "alone_s": 10.0,
+        "services": {"default": Service(1.0, tuple(range(len(tracks))), 5, 50.0)},
     }
     return Run(**(fields | changes))
 
@@ -91,3 +93,28 @@ def test_used_is_what_was_reused_or_joined_and_promoted_is_neither() -> None:
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
     assert rows_of([NATIVE], seed=3) == rows_of([NATIVE], seed=3) != rows_of([NATIVE], seed=4)
+
+
+def test_quantiles_and_the_longest_wait_are_compared_with_the_native_ones() -> None:
+    held = run("E", *(track(2 * (10.0 + number), wait_s=number / 2) for number in range(8)))
+    row = rows(NATIVE, held)["E"]
+    assert (row.p50_task_s, row.p90_task_s) == (27.0, 32.6)
+    assert row.quantile_ratios == {"p50": 2.0, "p90": 2.0, "p95": 2.0, "p99": 2.0}
+    assert (row.longest_wait_s, row.longest_wait_ratio) == (3.5, 3.5)
+    assert (row.held_turns, row.held_s) == (7, 1.75)
+    assert rows(held)["E"].quantile_ratios is None
+    assert rows(held)["E"].longest_wait_ratio is None
+
+
+def test_of_several_tenants_each_is_held_to_an_even_part_or_to_what_it_can_take() -> None:
+    services = {"heavy": Service(0.9, (0, 1), 9, 75.0), "light": Service(0.1, (2,), 1, 25.0)}
+    both = run("A", track(40.0), track(60.0), track(30.0), load=10, ended=10, services=services, alone_s=20.0)
+    tenants = rows(both)["A"].tenants
+    assert tenants is not None
+    heavy, light = tenants["heavy"], tenants["light"]
+    assert (heavy.tasks, heavy.mean_task_s, light.mean_task_s) == (2, 50.0, 30.0)
+    assert (heavy.tasks_per_h, light.tasks_per_h) == (324, 36)
+    assert (heavy.fair_per_h, light.fair_per_h) == (180, 180)  # one place of 20 s could do 180
+    assert (heavy.of_fair, light.of_fair) == (1.8, 0.2)
+    assert (heavy.engine_share, light.engine_share) == (0.75, 0.25)
+    assert rows(NATIVE)["A"].tenants is None
