@@ -1,17 +1,17 @@
 """`paste-proxy lab run`: cells under load, in virtual time."""
 
 import itertools
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 import click
 import msgspec
 import orjson
 
 from paste_proxy.errors import ConfigError
+from paste_proxy.lab import run_options as options
 from paste_proxy.lab.calibrate_command import calibrate_command
 from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.engine_command import engine_command
@@ -19,64 +19,20 @@ from paste_proxy.lab.live_command import live_command
 from paste_proxy.lab.plots.page import Report, write_page
 from paste_proxy.lab.predict_command import predict_command
 from paste_proxy.lab.run_texts import capacity_lines, command, facts, table, tenant_lines
+from paste_proxy.lab.schedule_command import schedule_command
 from paste_proxy.lab.virtual.capacity import capacities
 from paste_proxy.lab.virtual.chat import most_chat_per_s
 from paste_proxy.lab.virtual.driver import Arrivals
 from paste_proxy.lab.virtual.experiment import CELLS, CellName, LabWorkload, Plan, Run
 from paste_proxy.lab.virtual.jobs import Job, Source, carried_out
 from paste_proxy.lab.virtual.rows import rows_of
-from paste_proxy.lab.virtual.tenants import Tenant, tenants_in
+from paste_proxy.lab.virtual.tenants import Tenant
 from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice
-from paste_proxy.schedule.policies import NAMED, is_policy
+from paste_proxy.schedule.policies import NAMED
 
 _TASKS = 64
 """Per cell: a mean of research tasks is then known to some 5 %, and a paired ratio to 2 %."""
 _NOT_COMPARED = "A is not among --cells: nothing is compared with it (no / A, no slower)"
-
-
-def _numbers(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, ...]:
-    try:
-        loads = tuple(int(part) for part in value.split(","))
-    except ValueError:
-        loads = (0,)
-    if any(not 1 <= load <= 100_000 for load in loads):
-        raise click.BadParameter(f"{value!r} is no list of numbers from 1 on, as in 1,8,32")
-    return tuple(dict.fromkeys(loads))
-
-
-def _times(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[float, ...]:
-    try:
-        times = tuple(float(part) for part in value.split(","))
-    except ValueError:
-        times = (0.0,)
-    if any(not 0 < one <= 1000 for one in times):
-        raise click.BadParameter(f"{value!r} is no list of numbers above 0, as in 0.5,1,2")
-    return tuple(dict.fromkeys(times))
-
-
-def _tenants(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[Tenant, ...]:
-    return tenants_in(value)
-
-
-def _cells(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[CellName, ...]:
-    names = tuple(part.strip().replace("Oinf", "O∞") for part in value.split(","))
-    for name in names:
-        if name not in CELLS:
-            raise click.BadParameter(f"there is no cell {name!r}; known: {', '.join(CELLS)} (Oinf for O∞)")
-    return cast(tuple[CellName, ...], tuple(dict.fromkeys(names)))
-
-
-def _known_policy(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not is_policy(value):
-        raise click.BadParameter(f"there is no policy {value!r}; known: {', '.join(NAMED)}, semaphore:N")
-    return value
-
-
-def _rate(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
-    """`FloatRange` lets what is no number through."""
-    if not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number")
-    return value
 
 
 @click.command()
@@ -111,7 +67,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     "kvs",
     default="1",
     show_default=True,
-    callback=_times,
+    callback=options.times,
     help="Times the engine's KV memory; each number is run in turn, as in 0.5,1,2,4.",
 )
 @click.option(
@@ -119,7 +75,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     "loads",
     default="1,8,32,64",
     show_default=True,
-    callback=_numbers,
+    callback=options.numbers,
     help="Tasks at once; each number is run in turn.",
 )
 @click.option(
@@ -134,7 +90,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     "--cells",
     default="A,B,O,X",
     show_default=True,
-    callback=_cells,
+    callback=options.cells,
     help=f"Of {', '.join(CELLS)} (Oinf for O∞), see above. All are compared with A where it is among them.",
 )
 @click.option(
@@ -142,7 +98,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     default="joint",
     show_default=True,
     metavar="NAME",
-    callback=_known_policy,
+    callback=options.policy,
     help=f"The order of turns in E, F and XF: {', '.join(NAMED)}, or semaphore:N for N sessions at a time.",
 )
 @click.option(
@@ -155,7 +111,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
 @click.option(
     "--tenants",
     default="default",
-    callback=_tenants,
+    callback=options.tenants,
     metavar="NAME:WEIGHT,...",
     help="Whose the load is, in parts: heavy:8,light:1. The rows then say what each of them gets.",
 )
@@ -166,7 +122,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     default=0.0,
     show_default=True,
     metavar="RATE",
-    callback=_rate,
+    callback=options.rate,
     help="Plain chat requests a second beside the tasks.",
 )
 @click.option(
@@ -176,7 +132,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     default=0.0,
     show_default=True,
     metavar="RATE",
-    callback=_rate,
+    callback=options.rate,
     help="Runs that each tool begins a second; those beyond it wait there. 0: any number.",
 )
 @click.option(
@@ -185,7 +141,7 @@ def _rate(_context: click.Context, _parameter: click.Parameter, value: float) ->
     default=0.0,
     show_default=True,
     metavar="SHARE",
-    callback=_rate,
+    callback=options.rate,
     help="Share of the calls that their tool refuses, the same ones in every cell.",
 )
 @click.option(
@@ -332,3 +288,4 @@ lab.add_command(calibrate_command)
 lab.add_command(engine_command)
 lab.add_command(live_command)
 lab.add_command(predict_command)
+lab.add_command(schedule_command)

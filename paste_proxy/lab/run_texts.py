@@ -112,8 +112,8 @@ def tenant_lines(rows: Sequence[Row]) -> list[str]:
     """A line for each tenant in each row, where there are several."""
     return [
         f"{row.cell}, load {row.load}, KV x {row.kv:g}, {name}: {one.tasks_per_h:.0f} tasks/h,"
-        f" {one.of_fair:.2f} of its fair {one.fair_per_h:.0f};"
-        f" {one.engine_share:.0%} of the engine; mean {one.mean_task_s:.1f} s"
+        f" {one.of_fair:.2f} of its fair {one.fair_per_h:.0f}; {one.engine_share:.0%} of the engine"
+        + (f"; mean {one.mean_task_s:.1f} s" if one.mean_task_s is not None else "")
         for row in rows
         for name, one in (row.tenants or {}).items()
     ]

@@ -66,6 +66,27 @@ def test_for_people_it_prints_columns() -> None:
     assert len(head) == len(row)
 
 
+def test_for_people_capacity_and_tenants_have_lines_of_their_own() -> None:
+    lines = said("--cells", "A,E", "--load", "1,2", "--tenants", "heavy:2,light").output.splitlines()
+    assert re.fullmatch(r"tasks/h with p95 <= \d+ s, KV x 1: A \d+ or more, E \d+ or more", lines[5])
+    assert re.fullmatch(
+        r"A, load 1, KV x 1, heavy: \d+ tasks/h, .* of its fair .*; \d+% of the engine; mean .* s", lines[6]
+    )
+    assert len(lines) == 5 + 1 + 2 * 4
+
+
+def test_each_memory_is_run_in_turn(tmp_path: Path) -> None:
+    options = ("--cells", "A", "--kv", "0.5,2,0.5", "--load", "1,2", "--report", str(tmp_path))
+    result = said("--json", *options)
+    told = json.loads(result.stdout)
+    assert [(row["kv"], row["load"]) for row in told["rows"]] == [(0.5, 1), (0.5, 2), (2.0, 1), (2.0, 2)]
+    assert [(one["kv"], one["at_least"]) for one in told["capacity"]] == [(0.5, True), (2.0, True)]
+    page = html.unescape((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert "Task time against load, KV memory x 2" in page
+    assert "--kv 0.5,2</span>" in page
+    assert "KV" in said(*options).stdout.splitlines()[0].split()
+
+
 def test_what_no_row_has_is_no_column() -> None:
     head = table(rows_of([run("B", track(10.0))], 0))[0]
     assert "/ A" not in head
@@ -88,6 +109,8 @@ def test_the_report_is_a_page_in_the_folder_that_one_names(tmp_path: Path) -> No
         (("--cells", "A,Q"), "there is no cell 'Q'"),
         (("--load", "0"), "no list of numbers"),
         (("--load", "1,x"), "no list of numbers"),
+        (("--kv", "0,1"), "no list of numbers above 0"),
+        (("--tenants", "a:0"), "'a:0' is no tenant with a weight from 1 to 1000"),
         (("--engine", "nothing"), "known engines"),
         (("--workload", "nothing"), "there is no workload"),
         (("--report", "r", "--timeline", "2"), "there are 2 tasks, from 0 on"),

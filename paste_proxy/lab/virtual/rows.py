@@ -19,8 +19,9 @@ class TenantRow(msgspec.Struct, frozen=True):
     """One tenant of a load of several."""
 
     tasks: int
-    mean_task_s: float
-    p95_task_s: float
+    mean_task_s: float | None
+    p95_task_s: float | None
+    """None where none of its tasks is measured."""
     tasks_per_h: float
     """As `throughput_per_h`."""
     fair_per_h: float
@@ -153,8 +154,8 @@ def _tenants(run: Run) -> dict[str, TenantRow]:
         seconds = [run.tracks[task].seconds for task in one.tasks]
         rows[name] = TenantRow(
             tasks=len(seconds),
-            mean_task_s=_rounded(statistics.fmean(seconds)),
-            p95_task_s=_rounded(quantile(seconds, 0.95)),
+            mean_task_s=_rounded(statistics.fmean(seconds)) if seconds else None,
+            p95_task_s=_rounded(quantile(seconds, 0.95)) if seconds else None,
             tasks_per_h=_rounded(one.ended / run.span_s * 3600),
             fair_per_h=_rounded(shares[name] * 3600),
             of_fair=_rounded(one.ended / run.span_s / shares[name]),
