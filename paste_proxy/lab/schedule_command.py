@@ -28,7 +28,9 @@ def _checks(_context: click.Context, _parameter: click.Parameter, value: tuple[s
     return [name for name in CHECKS if not value or name in value]
 
 
-def _arrivals(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[Arrivals, ...]:
+def _arrivals(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[Arrivals, ...]:
+    if value is None:
+        return ()
     names = tuple(dict.fromkeys(value.split(",")))
     if any(name not in get_args(Arrivals) for name in names):
         raise click.BadParameter(f"{value!r} is no list of {', '.join(get_args(Arrivals))}")
@@ -56,10 +58,8 @@ def _arrivals(_context: click.Context, _parameter: click.Parameter, value: str) 
 @click.option("--engine", default="research", show_default=True, help="As of `lab run`.")
 @click.option(
     "--arrivals",
-    default="cohort,poisson",
-    show_default=True,
     callback=_arrivals,
-    help="One after the other; `closed`, too.",
+    help=f"Of {', '.join(get_args(Arrivals))}, one after the other.  [default: the check's]",
 )
 @click.option(
     "--kv", "kvs", callback=options.times, help="Times the engine's KV memory.  [default: the check's]"
@@ -106,7 +106,8 @@ def schedule_command(
     for name in checks:
         check = CHECKS[name]
         settings = [
-            Setting(*one) for one in itertools.product(arrivals, kvs or check.kvs, loads or check.loads)
+            Setting(*one)
+            for one in itertools.product(arrivals or check.arrivals, kvs or check.kvs, loads or check.loads)
         ]
         rows = _rows(source, plan, check, settings, at_once)
         found[name] = (list(check.judge(rows)), rows)

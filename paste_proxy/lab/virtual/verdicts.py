@@ -66,6 +66,7 @@ class Check(msgspec.Struct, frozen=True):
     cells: tuple[CellName, ...]
     loads: tuple[int, ...]
     judge: Callable[[Rows], Iterator[Verdict]]
+    arrivals: tuple[Arrivals, ...] = ("cohort", "poisson")
     kvs: tuple[float, ...] = (1.0,)
     chat_per_s: float = 0.0
     tenants: tuple[Tenant, ...] = ONE
@@ -161,6 +162,7 @@ def _held(rows: Rows) -> Iterator[Verdict]:
 
 
 def _fair(rows: Rows) -> Iterator[Verdict]:
+    """In a closed loop: where all that arrive are waited for, everyone gets what it asked for in the end."""
     for setting, group in rows.items():
         for cell in ("E", "F"):
             for name, tenant in (_of(group, cell).tenants or {}).items():
@@ -194,6 +196,7 @@ CHECKS: Mapping[str, Check] = {
         ("A", "E", "F"),
         (64,),
         _fair,
+        arrivals=("closed",),
         tenants=(Tenant("heavy", 8), Tenant("light")),
     ),
 }
