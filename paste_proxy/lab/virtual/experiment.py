@@ -142,8 +142,6 @@ def run_cell(workload: LabWorkload, plan: Plan, cell: CellName, load: int) -> Ru
 
 
 def _policy(plan: Plan, cell: CellName) -> str:
-    if cell == "T":
-        return "thunder"
     return plan.policy if cell in ("E", "F", "XF") else "fcfs"
 
 
@@ -192,7 +190,7 @@ class Cell:
         if engine_policy is not None:
             engine = msgspec.structs.replace(engine, policy=engine_policy)
             policy = f"semaphore:{gate}/{engine_policy}" if gate else engine_policy
-        self._policy = policy
+        self._policy = "thunder" if cell == "T" else policy
         self.site = VirtualSite(
             workload.world,
             engine,
