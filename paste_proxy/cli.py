@@ -1,5 +1,5 @@
-"""The command line: serve, demo, keys, lab, mine, patterns, plugins, shadow-report. Errors of ours are one line
-on standard error."""
+"""The command line: serve, check, demo, keys, lab, mine, patterns, plugins, shadow-report. Errors of ours are
+one line on standard error."""
 
 import asyncio
 import logging
@@ -15,6 +15,7 @@ import uvloop
 from aiohttp.http_exceptions import HttpProcessingError
 
 import paste_proxy
+from paste_proxy.check_command import check
 from paste_proxy.config import Config, check_config, load_config
 from paste_proxy.errors import PasteError
 from paste_proxy.keys_command import keys
@@ -98,6 +99,7 @@ def _announce(url: str) -> None:
     click.echo(f"listening on {url}")
 
 
+commands.add_command(check)
 commands.add_command(demo)
 commands.add_command(keys)
 commands.add_command(lab)

@@ -21,6 +21,8 @@ class Answer(msgspec.Struct, frozen=True):
 
     status: int
     body: bytes = b""
+    why: str = ""
+    """There was none."""
 
     @property
     def down(self) -> bool:
@@ -53,8 +55,9 @@ class Asker:
             ) as reply:
                 return Answer(reply.status, await _bounded(reply.content))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            log.debug("%s%s does not answer: %s", self._base, path, str(error) or type(error).__name__)
-            return Answer(0)
+            why = str(error) or type(error).__name__
+            log.debug("%s%s does not answer: %s", self._base, path, why)
+            return Answer(0, why=why)
 
 
 async def _bounded(content: aiohttp.StreamReader) -> bytes:

@@ -59,6 +59,8 @@ class BackendControl:
         self.current: Backend = BY_KIND.get(config.kind, OPENAI)
         """Plain `openai` until the backend has answered."""
         self.abilities = NO_ABILITIES
+        self.load: BackendLoad | None = None
+        """As it told last; None: it does not."""
         self.known = config.kind == "openai" or not config.url
         self.text = ReplyText(config)
         if self.known:
@@ -126,7 +128,7 @@ class BackendControl:
         self.abilities = abilities
         self._on_capacity(abilities.capacity)
         if abilities.reading is not None:
-            self._on_load(abilities.reading.load)
+            self._loaded(abilities.reading.load)
 
     def _poll(self, asker: Asker) -> None:
         """As its kind tells its load, and as long as it is of that kind."""
@@ -145,7 +147,11 @@ class BackendControl:
         if reading is not None and self._silent:
             self.doubt()
         self._silent = reading is None
-        self._on_load(reading.load if reading is not None else None)
+        self._loaded(reading.load if reading is not None else None)
+
+    def _loaded(self, load: BackendLoad | None) -> None:
+        self.load = load
+        self._on_load(load)
 
     # -- what it is told ------------------------------------------------------------------------------------
 

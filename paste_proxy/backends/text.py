@@ -68,7 +68,7 @@ class ReplyText:
         self._warn_of_another(info)
         if self._config.parse == "proxy" and (why := self._not_parsed_here()):
             self._once(f"backend.parse: proxy is refused, replies are left as they are: {why}")
-        if self._config.raw_tap == "logprobs" and (why := self._not_tapped()):
+        if self._config.raw_tap == "logprobs" and (why := self.why_not_tapped()):
             self._once(f"backend.raw_tap: logprobs has no use here and is off: {why}")
 
         if self.parsed_here:
@@ -129,7 +129,7 @@ class ReplyText:
     def tapped(self) -> bool:
         """`raw_tap: logprobs`, and the engine parses in a format that is known."""
         wanted = self._config.raw_tap == "logprobs" and not self._raw_tap_off
-        return wanted and self._backend is not None and not self._not_tapped()
+        return wanted and self._backend is not None and not self.why_not_tapped()
 
     def raw_tap_fails(self, why: str) -> None:
         """No raw text comes, though it was asked for: it is not asked for again."""
@@ -151,7 +151,8 @@ class ReplyText:
             return "no backend.tool_format is set"
         return f"{self._configured.name} is what agents read in the text" if self._configured.in_text else ""
 
-    def _not_tapped(self) -> str:
+    def why_not_tapped(self) -> str:
+        """Why `raw_tap` has no use at this backend; "" where it has."""
         if self._backend is None or not self._backend.tells_tokens:
             return "the backend is no SGLang"
         if self._info is not None and not self._info.tool_call_parser:

@@ -236,6 +236,7 @@ def _backend_metrics(placing: Placing, lines: Lines) -> Iterator[Metric]:
         live.add_metric([line.name], placing.live(line.name))
     yield up
     yield live
+    yield from _told_metrics(lines)
     counts = placing.counts.items()
     for name, help_text, values in (
         ("paste_backend_turns", "Turns sent to it", ((name, one.turns) for name, one in counts)),
@@ -244,6 +245,26 @@ def _backend_metrics(placing: Placing, lines: Lines) -> Iterator[Metric]:
         ("paste_backend_spills", "Sessions sent on to it", ((name, one.spills) for name, one in counts)),
     ):
         yield _counters(name, help_text, "backend", values)
+
+
+def _told_metrics(lines: Lines) -> Iterator[Metric]:
+    """What backends say of themselves; nothing of one that does not."""
+    load = GaugeMetricFamily("paste_backend_load", "Requests there, as it says", labels=["backend", "state"])
+    tokens = GaugeMetricFamily("paste_backend_used_tokens", "Of its KV cache, as it says", labels=["backend"])
+    held = GaugeMetricFamily("paste_backend_kv_tokens", "That its KV cache holds", labels=["backend"])
+    priority = GaugeMetricFamily("paste_backend_priority", "1 where it gets priorities", labels=["backend"])
+    for line in lines:
+        control = line.control
+        if (told := control.load) is not None:
+            load.add_metric([line.name, "running"], told.running)
+            load.add_metric([line.name, "waiting"], told.waiting)
+            tokens.add_metric([line.name], told.used_tokens)
+        if line.capacity.kv_tokens:
+            held.add_metric([line.name], line.capacity.kv_tokens)
+        priority.add_metric([line.name], float(control.abilities.band is not None))
+    yield from (load, tokens, held, priority)
+    failures = ((line.name, line.control.poller.failures if line.control.poller else 0) for line in lines)
+    yield _counters("paste_backend_load_failures", "Questions for it without an answer", "backend", failures)
 
 
 def _refusals(access: Access) -> Metric:
