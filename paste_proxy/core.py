@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from paste_proxy.assembling import broker_of, capacity_of
-from paste_proxy.broker.keys import canonical_text
+from paste_proxy.broker.keys import CallKey, canonical_text
 from paste_proxy.broker.speculation import PendingCall
 from paste_proxy.client_tools import EVERYTHING
 from paste_proxy.config import Config
@@ -274,7 +274,10 @@ class Core:
         self._callers[event.call] = Caller(session, spec.name, event.tool_call_id)
         if event.client:
             self.broker.clients.bind(session, event.client)
-        pending = PendingCall(event.call, spec, arguments, context, now, event.fingerprint, client=event.client)
+        key = CallKey(event.identity.tenant, session, spec.name, canonical)
+        pending = PendingCall(
+            event.call, spec, arguments, context, key, now, event.fingerprint, client=event.client
+        )
         self.broker.call(pending, now)
 
     def _call_abandoned(self, event: CallAbandoned, now: float) -> None:

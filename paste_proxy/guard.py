@@ -5,11 +5,15 @@ rebinding). The MCP specification (2025-11-25, Transports, "Security Warning") t
 `Origin`, and on loopback the `Host`, which a page can't choose. Agents send no `Origin` at all.
 """
 
+import functools
 import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from paste_proxy.errors import RequestError
+
+HOSTS_KEPT = 64
+"""Values of `Host` that are not looked at again: clients on loopback say two or three."""
 
 
 class UntrustedHostError(RequestError):
@@ -36,7 +40,7 @@ class Guard:
     def check(self, headers: Mapping[str, str]) -> None:
         """Raises `UntrustedHostError` or `UntrustedOriginError`."""
         host = headers.get("host")
-        if host and self._on_loopback and not is_loopback(_name(f"//{host}")):
+        if host and self._on_loopback and not _is_local(host):
             raise UntrustedHostError(
                 f"host {host!r} is not loopback, where this server listens: "
                 "use 127.0.0.1 in the address, or set listen.host to the address that clients use",
@@ -52,6 +56,12 @@ class Guard:
 
     def _trusts(self, name: str) -> bool:
         return bool(name) and (name == self._listen_host or is_loopback(name))
+
+
+@functools.lru_cache(maxsize=HOSTS_KEPT)
+def _is_local(host: str) -> bool:
+    """Whether a `Host` names this machine."""
+    return is_loopback(_name(f"//{host}"))
 
 
 def _name(address: str) -> str:

@@ -322,16 +322,14 @@ class Runtime:
             self.tell(task.result())
 
     def _fingerprint(self, call: ToolCall) -> bytes | None:
-        try:
-            spec = self.core.spec(call.tool, call.identity.tenant)
-        except UnknownToolError:
-            return None  # the core refuses the call
-        if not spec.has_fingerprint:
+        spec = self.core.tools.get(call.tool)
+        if spec is None or not spec.has_fingerprint:
             return None
         try:
+            self.core.spec(call.tool, call.identity.tenant)
             return self._executor.fingerprint(spec.name, decode_arguments(spec, call.arguments))
-        except InvalidArgumentsError:
-            return None  # the core decodes them again and refuses the call
+        except (UnknownToolError, InvalidArgumentsError):
+            return None  # the core looks again, and refuses the call
 
     def _check_may_run_twice(self, call: ToolCall) -> None:
         """The core failed while the call waited: whether its run has begun is not known any more."""

@@ -6,7 +6,6 @@ nothing that it read written since, and the same fingerprint where the tool has 
 """
 
 from paste_proxy.broker.ahead import RunsAhead
-from paste_proxy.broker.keys import call_key
 from paste_proxy.broker.lifecycle import State, Trigger
 from paste_proxy.broker.permits import Permits
 from paste_proxy.broker.sampling import Sampling
@@ -83,8 +82,7 @@ class Broker(RunsAhead):
     def _claim(self, call: PendingCall, now: float) -> bool:
         if not call.context.session:
             return False
-        key = call_key(call.context.tenant, call.context.session, call.spec, call.arguments)
-        speculation = self._live.find(key)
+        speculation = self._live.find(call.key)
         if speculation is None:
             return False
         if speculation.expires <= now:

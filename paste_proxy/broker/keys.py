@@ -40,7 +40,10 @@ def canonical_text(spec: ToolSpec, arguments: Mapping[str, Any]) -> str:
         raise InvalidArgumentsError(
             f"{spec.name}: arguments nested deeper than {DEPTH} are not accepted", param="$"
         ) from None
-    return json.dumps(canonical, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _encode(canonical)
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class _TooDeepError(Exception):

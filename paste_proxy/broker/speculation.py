@@ -120,6 +120,7 @@ class PendingCall:
     spec: ToolSpec
     arguments: dict[str, Any]
     context: RunContext
+    key: CallKey
     issued: float
     fingerprint: bytes | None
     outcome: str = "executed"

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 HALF_LIFE_S = 600.0
 """An hour ago counts as a sixtieth: sessions, and what they ask for, are others by then."""
+STEP_S = 1.0
+"""Counts fade in steps: of a second, which is a thousandth of what is left."""
 EVIDENCE = 20.0
 """Unused runs before anything is put off: with fewer, bad luck looks the same."""
 BACK = 0.5
@@ -31,6 +33,8 @@ class _Faded:
         self.off = False
 
     def fade(self, now: float) -> None:
+        if now - self.at < STEP_S:
+            return
         left = 0.5 ** ((now - self.at) / HALF_LIFE_S)
         self.unused *= left
         self.calls *= left

@@ -131,6 +131,11 @@ class RestTools:
             raise too_large(self._limit)
         if not request.can_read_body:
             return b""
+        if request.content.is_eof():  # it came with the head, as most arguments do
+            body_at_once = request.content.read_nowait(-1)
+            if len(body_at_once) > self._limit:
+                raise too_large(self._limit)
+            return body_at_once
         body = bytearray()
         async for part in request.content.iter_any():
             body += part

@@ -21,6 +21,23 @@ NAME_LIMIT = 256
 """Characters of a name that is kept as it is; agents send UUIDs. A longer one is kept as its digest."""
 
 _FINAL = "x-dynamo-session-final"
+_HEADERS = frozenset(
+    {
+        _FINAL,
+        "x-dynamo-session-id",
+        "x-dynamo-parent-session-id",
+        "x-claude-code-session-id",
+        "x-claude-code-agent-id",
+        "x-claude-code-parent-agent-id",
+        "session-id",
+        "session_id",
+        "thread-id",
+        "x-session-id",
+        "x-parent-session-id",
+        "x-litellm-session-id",
+    }
+)
+"""All that say something: a request that has none of them, as most calls of tools, is looked at no further."""
 _TRUE = frozenset({"true", "1"})
 
 
@@ -30,7 +47,9 @@ def identify(headers: Mapping[str, str], fields: Mapping[str, str], tenant: str)
 
     Names with control characters, and empty ones, are passed over.
     """
-    given = {name.lower(): value for name, value in headers.items()}
+    given = {lower: value for name, value in headers.items() if (lower := name.lower()) in _HEADERS}
+    if not given and not fields:
+        return Identity(tenant=tenant)
     source, session, parent = next(_names(given, fields), ("", "", ""))
     return Identity(
         tenant=tenant,
@@ -76,7 +95,8 @@ def _codex(session: str, thread: str) -> tuple[str, str]:
 
 
 def _name(given: Mapping[str, str], key: str) -> str:
-    name = given.get(key, "").strip()
+    if not (name := given.get(key, "").strip()):
+        return ""
     if not name.isprintable():
         return ""
     if len(name) > NAME_LIMIT:

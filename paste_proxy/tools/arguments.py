@@ -38,11 +38,22 @@ def typed_arguments(tool: Tool[..., Any], arguments: dict[str, Any]) -> dict[str
     Raises `InvalidArgumentsError`; `param` is the JSON path.
     """
     try:
-        copied = json.loads(json.dumps(arguments))
+        copied = _copied(arguments)
     except (RecursionError, TypeError, ValueError) as error:
         _refuse(tool.spec.name, "$", f"not JSON: {error}")
     checked = _converted(tool, copied)
     return {name: getattr(checked, name) for name in tool.arguments.__struct_fields__}
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a JSON value. Raises `TypeError` where it is none."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, dict):
+        return {key: _copied(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(part) for part in value]
+    raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
 def _converted(tool: Tool[..., Any], arguments: dict[str, Any]) -> msgspec.Struct:
@@ -73,12 +84,11 @@ class _Repeated(dict[str, Any]):
 def _strict_json(tool: str, raw: bytes) -> Any:
     repeated: list[_Repeated] = []
     try:
-        value = json.loads(
-            raw.decode("utf-8"),
-            object_pairs_hook=lambda pairs: _object(pairs, repeated),
-            parse_float=_finite,
-            parse_constant=_no_constant,
-        )
+        text = raw.decode("utf-8")
+        try:
+            value = _decoder.decode(text)
+        except _RepeatedKeyError:  # once more, to tell where
+            value = _decoder_to(repeated).decode(text)
         if b"\\u" in raw:
             json.dumps(value, ensure_ascii=False).encode("utf-8")  # half a surrogate pair is no text
         if repeated:
@@ -88,6 +98,26 @@ def _strict_json(tool: str, raw: bytes) -> Any:
     except ValueError as error:
         _refuse(tool, "$", f"not JSON: {error}")
     return value
+
+
+class _RepeatedKeyError(Exception):
+    pass
+
+
+def _plain_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise _RepeatedKeyError
+    return value
+
+
+def _decoder_to(repeated: list[_Repeated]) -> json.JSONDecoder:
+    """One that notes objects with repeated keys."""
+    return json.JSONDecoder(
+        object_pairs_hook=lambda pairs: _object(pairs, repeated),
+        parse_float=_finite,
+        parse_constant=_no_constant,
+    )
 
 
 def _object(pairs: list[tuple[str, Any]], repeated: list[_Repeated]) -> dict[str, Any]:
@@ -131,3 +161,6 @@ def _json_type(value: object) -> str:
 
 def _refuse(tool: str, path: str, reason: str) -> NoReturn:
     raise InvalidArgumentsError(f"{tool}: {path}: {reason}", param=path)
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_plain_object, parse_float=_finite, parse_constant=_no_constant)

@@ -7,6 +7,7 @@ import msgspec
 
 from paste_proxy.broker.broker import Broker
 from paste_proxy.broker.budgets import Budgets
+from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.permits import Permits
 from paste_proxy.broker.sampling import Sampling
 from paste_proxy.broker.speculation import PendingCall
@@ -41,6 +42,10 @@ FAST = msgspec.structs.replace(READ, name="fast")
 WRITE = ToolSpec("write", "", {}, reads=frozenset(), writes=frozenset("a"), timeout=30)
 BOOK = msgspec.structs.replace(WRITE, name="book", effect=Effect.WARM, reads=frozenset("a"), retention=10)
 SPECS = {spec.name: spec for spec in (READ, FAST, WRITE, BOOK)}
+
+
+def key_of(tool: str, k: int, context: RunContext) -> CallKey:
+    return call_key(context.tenant, context.session, SPECS[tool], {"k": k})
 
 
 class Desk:
@@ -93,7 +98,9 @@ class Desk:
         tool: str = "read",
         fingerprint: bytes | None = None,
     ) -> list[str]:
-        call = PendingCall(name, SPECS[tool], {"k": k}, context, self.now, fingerprint)
+        call = PendingCall(
+            name, SPECS[tool], {"k": k}, context, key_of(tool, k, context), self.now, fingerprint
+        )
         self.broker.call(call, self.now)
         return self.decisions()
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from paste_proxy.broker.keys import call_key
 from paste_proxy.broker.permits import EVERY_TOOL
 from paste_proxy.broker.speculation import PendingCall
 from paste_proxy.config import BudgetConfig
@@ -176,7 +177,8 @@ def test_what_a_second_look_costs_is_told() -> None:
     desk.guess(1)
     desk.ended("run-1")
     spec = desk.broker.specs["read"]
-    desk.broker.call(PendingCall("c", spec, {"k": 1}, S1, desk.now, None), desk.now)
+    key = call_key(S1.tenant, S1.session, spec, {"k": 1})
+    desk.broker.call(PendingCall("c", spec, {"k": 1}, S1, key, desk.now, None), desk.now)
     desk.decisions()
     desk.ended("run-2")
     assert desk.broker.ledger.wasted_price == 2.0
