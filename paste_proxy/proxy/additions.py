@@ -101,4 +101,5 @@ def spliced(body: bytes, first: Members, last: Members) -> bytes:
     begin, end = body.index(b"{") + 1, body.rindex(b"}")
     before = [b'"%b":%b,' % (key.encode(), value) for key, value in first]
     behind = [b',"%b":%b' % (key.encode(), value) for key, value in last]
-    return b"".join([body[:begin], *before, body[begin:end], *behind, body[end:]])
+    its_own = memoryview(body)  # copied once: bodies of agents grow to megabytes
+    return b"".join([its_own[:begin], *before, its_own[begin:end], *behind, its_own[end:]])
