@@ -11,6 +11,7 @@ from paste_proxy.broker.keys import CallKey, call_key
 from paste_proxy.broker.ledger import Ledger
 from paste_proxy.broker.lifecycle import SERVED, State, Trigger
 from paste_proxy.broker.live import Live
+from paste_proxy.broker.overheads import Overheads
 from paste_proxy.broker.owners import Owners
 from paste_proxy.broker.permits import EVERY_TOOL, Permits
 from paste_proxy.broker.runs import Runs
@@ -53,6 +54,7 @@ class RunsAhead:
         self.epochs = Epochs()
         self.owners = Owners(self.epochs)
         self.ledger = Ledger()
+        self.overheads = Overheads()
         self.values = ValueModel()
         self.pressure = queue.pressure
         self._queue = queue
@@ -89,12 +91,14 @@ class RunsAhead:
     # -- taking on ----------------------------------------------------------------------------------------
 
     def may_run_ahead(self, tool: str) -> bool:
-        """Known short tools stay home."""
-        return (
-            tool in self.specs
-            and self.permits.allows(self.specs[tool])
-            and self.ledger.service_s.get(tool, self._min_service_s) >= self._min_service_s
-        )
+        """Tools that are known to be shorter than what running ahead costs stay home, unless the operator says
+        that none are too short."""
+        if tool not in self.specs or not self.permits.allows(self.specs[tool]):
+            return False
+        if not self._min_service_s:
+            return True
+        least = max(self._min_service_s, self.overheads.of(tool, self.specs.source(tool)))
+        return self.ledger.service_s.get(tool, least) >= least
 
     def offer(
         self,

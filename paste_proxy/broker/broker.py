@@ -166,7 +166,7 @@ class Broker(RunsAhead):
         self._hand_over(self._runs[item.id], item.run_class, now)
 
     def _hand_over(self, record: RunRecord, run_class: RunClass, now: float) -> None:
-        record.handed_over = True
+        record.handed_over, record.handed_at = True, now
         if record.speculation is not None:
             record.speculation.stamp = self.epochs.stamp(record.speculation.reads)
             self._live.enter_slot(record.speculation)
@@ -188,6 +188,8 @@ class Broker(RunsAhead):
         if record.speculation is not None:
             record.speculation.move(Trigger.START)
             record.speculation.started = now
+            source = self.specs.source(record.spec.name)
+            self.overheads.began(record.spec.name, source, now - record.handed_at)
             self.ledger.run_started(record.speculation)
             self._expire_later(record.speculation)
 
@@ -211,6 +213,7 @@ class Broker(RunsAhead):
         if ended.output is not None and record.tells_service_time:
             self.ledger.served(record.spec.name, now - record.started)
             self.values.served(record.spec.name, now - record.started)
+            self.overheads.ran(record.spec.name, now - record.started, ahead=record.is_ahead)
         if record.sample is not None:
             if self._second_looks.ended(record, record.sample, ended.output):
                 self._end_all_of(record.spec.name, Trigger.VOID, now)

@@ -151,12 +151,18 @@ class RunRecord:
     """It holds no slot: a client runs its own call when it likes, as it would without us."""
     handed_over: bool = False
     """The executor has it; it may wait there for a worker still."""
+    handed_at: float = 0.0
     started: float = 0.0
     """When its function began."""
     joined: RunClass | None = None
     """The class of the speculation that it was, if a call joined it."""
     writing: frozenset[str] = field(default=frozenset())
     """Scopes of the write that this run has open."""
+
+    @property
+    def is_ahead(self) -> bool:
+        """It was begun as no call's own."""
+        return self.speculation is not None or self.joined is not None or self.sample is not None
 
     @property
     def tells_service_time(self) -> bool:
