@@ -46,10 +46,6 @@ class JointLane(LeaseLane):
         """Tokens of leases, by tenant."""
         self._growth = 0
         """Of all leases."""
-        self._passing: dict[str, int] = {}
-        """Turns without a lease, ready or under way, and..."""
-        self._passing_tokens = 0
-        """...what they need."""
         self._cold = Line()
         """Ready, but to be read one by one."""
         self._reading = ""
@@ -104,14 +100,8 @@ class JointLane(LeaseLane):
         small = asked.context <= PASS_SHARE * self._limit_tokens
         return small and self._passing_tokens + asked.context <= PASSES_SHARE * self._limit_tokens
 
-    def _make_ready(self, asked: Asked) -> None:
-        if asked.session not in self._leases:
-            self._passing[asked.id] = asked.context
-            self._passing_tokens += asked.context
-        if asked.cold > COLD_TOKENS and not self._overruled:
-            self._cold.add(asked, self._key(asked))
-        else:
-            super()._make_ready(asked)
+    def _line_of_ready(self, asked: Asked) -> Line:
+        return self._cold if asked.cold > COLD_TOKENS and not self._overruled else self._ready
 
     def _came_back(self, lease: Lease, asked: Asked) -> None:
         self._resize(lease, asked.context, asked.growth)
@@ -137,7 +127,7 @@ class JointLane(LeaseLane):
             pass
         if self._has_room() and not self._reading and (head := self._cold.head()) is not None:
             self._reading = head.id
-            super()._make_ready(self._cold.remove(head.id))
+            self._ready.add(self._cold.remove(head.id), self._key(head))
         return super().next()
 
     def read(self, turn: str) -> None:
@@ -146,10 +136,7 @@ class JointLane(LeaseLane):
 
     def _left(self, asked: Asked) -> None:
         self.read(asked.id)
-        if asked.id in self._passing:
-            self._passing_tokens -= self._passing.pop(asked.id)
-        else:
-            super()._left(asked)
+        super()._left(asked)
 
     # -- leases -------------------------------------------------------------------------------------------
 

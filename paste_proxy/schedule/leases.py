@@ -40,6 +40,10 @@ class LeaseLane(Lane):
         self._leases: dict[str, Lease] = {}
         self._ready = Line()
         """Turns that need no lease, or have it."""
+        self._passing: dict[str, int] = {}
+        """Turns without a lease, ready or under way, and..."""
+        self._passing_tokens = 0
+        """...what they need."""
         self._soonest = NEVER
         """No lease ends by itself before."""
 
@@ -67,7 +71,13 @@ class LeaseLane(Lane):
         self._make_ready(asked)
 
     def _make_ready(self, asked: Asked) -> None:
-        self._ready.add(asked, self._key(asked))
+        if asked.session not in self._leases:
+            self._passing[asked.id] = asked.context
+            self._passing_tokens += asked.context
+        self._line_of_ready(asked).add(asked, self._key(asked))
+
+    def _line_of_ready(self, asked: Asked) -> Line:
+        return self._ready
 
     def _wait(self, asked: Asked) -> None:
         self._line.add(asked, self._key(asked))
@@ -84,10 +94,12 @@ class LeaseLane(Lane):
         return ready.waiting[turn] if ready is not None else self._find_waiting(turn)
 
     def start(self, turn: str) -> None:
+        """Without a lease, if it has none: one turn costs a session's prompt, a lease too many costs all others
+        theirs."""
         asked = self._find_waiting(turn)
         if asked is not None:
             self._stop_waiting(asked)
-            self._take_on(asked)
+            self._make_ready(asked)
         ready = self._ready_line(turn)
         if ready is not None:
             self._under_way[turn] = ready.remove(turn)
@@ -96,10 +108,11 @@ class LeaseLane(Lane):
         self._left(self._under_way.pop(turn))
 
     def _left(self, asked: Asked) -> None:
-        """A turn of a session is not ready or under way any more."""
-        lease = self._leases.get(asked.session)
-        if lease is not None:
-            lease.turns -= 1
+        """It is not ready or under way any more."""
+        if asked.id not in self._passing:
+            self._leases[asked.session].turns -= 1
+        else:
+            self._passing_tokens -= self._passing.pop(asked.id)
 
     def next(self) -> Asked | None:
         if not self._has_room():

@@ -1,0 +1,325 @@
+"""`joint`: who gets a lease, who keeps it, who waits, and that nobody is lost or held for nothing."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paste_proxy.schedule.asked import Asked, Place
+from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
+from paste_proxy.schedule.joint import COLD_TOKENS, JointLane
+from paste_proxy.schedule.thrash import FULL
+
+MEMORY = 100_000
+BUDGET = round(FULL * MEMORY)
+
+
+@dataclass
+class Bench:
+    """A lane, and the sessions that use it."""
+
+    memory: int = MEMORY
+    running: int = 0
+    shares: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lane = JointLane(lambda: 0, share=lambda tenant: self.shares.get(tenant, 1.0), hint_s=10.0)
+        self.lane.knows(BackendCapacity(self.memory, self.running))
+        self.number = 0
+
+    def ask(self, name: str, context: int = 10_000, now: float = 0.0, **more: object) -> str:
+        """A turn of the session `name`; it has the session's name and a number."""
+        self.number += 1
+        known = {"session": name, "tenant": "t", "born": now} | more
+        turn = f"{name}{self.number}"
+        place = Place(now, self.number)
+        self.lane.add(Asked(turn, context=context, place=place, **known))  # type: ignore[arg-type]
+        return turn
+
+    def go(self) -> list[str]:
+        """The sessions whose turns may go now, in order."""
+        gone = []
+        while (asked := self.lane.next()) is not None:
+            gone.append(asked.session or asked.id)
+        return gone
+
+    def answer(self, turn: str, session: str, away_s: float = 1.0, now: float = 0.0) -> None:
+        self.lane.release(turn)
+        self.lane.paused(session, away_s, now)
+
+
+def test_nothing_is_held_while_all_sessions_fit() -> None:
+    bench = Bench()
+    for name in "abcdefgh":
+        bench.ask(name)
+    assert bench.go() == list("abcdefgh")
+    assert bench.lane.facts.leased_tokens == 80_000
+
+
+def test_who_does_not_fit_waits_until_a_session_is_over() -> None:
+    bench = Bench()
+    turns = [bench.ask(name, 30_000) for name in "abc"]
+    bench.ask("d", 30_000)
+    assert bench.go() == list("abc")
+    bench.answer(turns[1], "b")
+    assert bench.go() == [], "b runs a tool, and comes back for what is in memory"
+    bench.lane.over("b")
+    assert bench.go() == ["d"]
+
+
+def test_who_has_a_lease_goes_before_all_that_have_none() -> None:
+    bench = Bench()
+    first = bench.ask("a", 60_000)
+    assert bench.go() == ["a"]
+    bench.ask("b", 60_000, born=-100.0)
+    bench.answer(first, "a")
+    bench.ask("a", 61_000)
+    assert bench.go() == ["a"]
+
+
+def test_a_session_alone_goes_however_large_it_is() -> None:
+    bench = Bench()
+    bench.ask("a", 2 * MEMORY)
+    assert bench.go() == ["a"]
+
+
+def test_sessions_that_have_grown_too_large_together_give_way_youngest_first() -> None:
+    bench = Bench()
+    old, young = bench.ask("old", 40_000), bench.ask("young", 40_000, born=5.0)
+    assert bench.go() == ["old", "young"]
+    bench.answer(old, "old")
+    bench.answer(young, "young")
+    bench.ask("old", 60_000)
+    assert bench.go() == ["old"], "it is not the one that has to go"
+    bench.ask("young", 45_000, born=5.0)
+    assert bench.go() == []
+    assert bench.lane.facts.parked == 1
+    bench.lane.over("old")
+    bench.lane.release("old3")
+    bench.lane.over("old")
+    assert bench.go() == ["young"]
+
+
+def test_a_lease_ends_with_a_long_absence_and_one_that_will_be_long_gets_none() -> None:
+    bench = Bench()
+    bench.lane.prefill_rate = 10_000.0  # to read the memory again takes ten seconds
+    turn = bench.ask("a", 60_000)
+    bench.ask("b", 60_000, now=1.0)
+    assert bench.go() == ["a"]
+    bench.answer(turn, "a", now=2.0)
+    assert bench.lane.next_deadline() == 12.0
+    assert not bench.lane.expire(11.9)
+    assert bench.lane.expire(12.0)
+    assert bench.go() == ["b"]
+    bench.answer("b2", "b", away_s=10.1, now=20.0)
+    assert bench.lane.facts.leased == 0
+
+
+def test_who_is_behind_the_common_pace_goes_first_and_nobody_waits_for_all_who_come() -> None:
+    bench = Bench()
+    bench.ask("busy", 90_000)
+    assert bench.go() == ["busy"]
+    bench.ask("much", 80_000, served_s=50.0, now=100.0, born=0.0)
+    bench.ask("late", 80_000, now=120.0)
+    bench.ask("little", 80_000, served_s=1.0, now=101.0, born=90.0)
+    bench.ask("later", 80_000, now=200.0)
+    order, turns = (
+        [],
+        {"busy": "busy1", "much": "much2", "late": "late3", "little": "little4", "later": "later5"},
+    )
+    last = "busy"
+    while last != "later":
+        bench.lane.release(turns[last])
+        bench.lane.over(last)
+        [last] = bench.go()
+        order.append(last)
+    assert order == ["much", "little", "late", "later"]
+
+
+def test_priority_passes_who_waited_a_little_longer() -> None:
+    bench = Bench()
+    bench.ask("busy", 90_000)
+    bench.go()
+    bench.ask("plain", 50_000, now=0.0)
+    bench.ask("urgent", 50_000, now=15.0, priority=2)
+    bench.lane.release("busy1")
+    bench.lane.over("busy")
+    assert bench.go() == ["urgent"]
+
+
+def test_what_comes_once_and_is_small_waits_for_no_lease() -> None:
+    bench = Bench()
+    bench.ask("a", 90_000)
+    bench.ask("b", 90_000)
+    assert bench.go() == ["a"]
+    bench.ask("chat", 2_000, returns=False)
+    assert bench.go() == ["chat"]
+    bench.ask("batch", 50_000, returns=False)
+    assert bench.go() == [], "what is large waits, whether it comes again or not"
+
+
+def test_so_much_of_it_waits_like_all_others() -> None:
+    bench = Bench()
+    bench.ask("a", 91_000)
+    bench.go()
+    for number in range(10):
+        bench.ask(f"chat{number}", 4_000, returns=False)
+    assert len(bench.go()) == 2
+
+
+def test_tenants_get_their_shares_of_memory() -> None:
+    bench = Bench(shares={"heavy": 3.0, "light": 1.0})
+    for number in range(20):
+        bench.ask(f"h{number}", 10_000, tenant="heavy")
+        bench.ask(f"l{number}", 10_000, tenant="light")
+    gone = [name[0] for name in bench.go()]
+    assert (gone.count("h"), gone.count("l")) == (7, 2)
+
+
+def test_a_tenant_that_holds_more_than_its_share_gives_way_first() -> None:
+    bench = Bench()
+    heavy = [bench.ask(f"h{number}", 20_000, tenant="heavy") for number in range(3)]
+    light = bench.ask("l", 20_000, tenant="light", born=100.0)
+    assert len(bench.go()) == 4
+    for number, turn in enumerate(heavy):
+        bench.answer(turn, f"h{number}")
+    bench.answer(light, "l")
+    bench.ask("l", 40_000, tenant="light", born=100.0)
+    assert bench.go() == ["l"], "the youngest of all, but within its share"
+    bench.ask("h2", 20_000, tenant="heavy")
+    assert bench.go() == []
+
+
+def test_cold_prompts_go_one_by_one_and_hold_up_nobody_else() -> None:
+    bench = Bench()
+    first = bench.ask("a", 20_000, cold=COLD_TOKENS + 1)
+    bench.ask("b", 20_000, cold=COLD_TOKENS + 1)
+    bench.ask("c", 1_000)
+    assert bench.go() == ["a", "c"]
+    bench.lane.read(first)
+    assert bench.go() == ["b"]
+
+
+def test_where_the_memory_is_not_known_nothing_is_held_until_prompts_get_lost() -> None:
+    bench = Bench(memory=0)
+    turns = [bench.ask(f"s{number}", 50_000) for number in range(10)]
+    assert len(bench.go()) == 10
+    for window in range(2):
+        for number, turn in enumerate(turns):
+            bench.lane.used(turn, 50_000, 100, 50_000, 20.0 * window)
+            bench.answer(turn, f"s{number}", now=20.0 * window)
+        turns = [bench.ask(f"s{number}", 50_100) for number in range(10)]
+        bench.go()
+    bench.lane.used(turns[0], 50_000, 100, 50_000, 60.0)
+    assert 0 < bench.lane.facts.budget < 500_000
+    bench.ask("new", 50_000)
+    assert bench.go() == []
+
+
+def test_a_backend_that_others_use_too_overrules_our_account() -> None:
+    bench = Bench()
+    bench.ask("a", 90_000)
+    bench.ask("b", 90_000)
+    assert bench.go() == ["a"]
+    for _ in range(2):
+        bench.lane.told(BackendLoad(running=10))
+        assert bench.go() == []
+    bench.lane.told(BackendLoad(running=10))
+    assert bench.go() == ["b"]
+    assert bench.lane.facts.overruled
+    for _ in range(3):
+        bench.lane.told(BackendLoad(running=2))
+    assert not bench.lane.facts.overruled
+
+
+def test_a_turn_that_must_go_goes_without_a_lease() -> None:
+    bench = Bench()
+    bench.ask("a", 90_000)
+    late = bench.ask("b", 90_000)
+    assert bench.go() == ["a"]
+    assert bench.lane.find(late) is not None
+    bench.lane.start(late)
+    assert bench.lane.find(late) is None
+    assert bench.lane.under_way == 2
+    assert bench.lane.facts.leased == 1
+    bench.answer(late, "b")
+
+
+class Traffic:
+    """Sessions of two tenants that do what a history says."""
+
+    def __init__(self, memory: int, running: int) -> None:
+        self.bench = Bench(memory, running)
+        self.lane = self.bench.lane
+        self.waits: dict[str, str] = {}
+        self.runs: dict[str, str] = {}
+
+    def ask(self, now: float, pick: int, size: int, returns: bool) -> None:
+        session, tenant = f"s{pick}", "one" if pick < 4 else "two"
+        turn = self.bench.ask(session, size, now, tenant=tenant, returns=returns, cold=size // 2)
+        self.waits[turn] = session
+
+    def leave(self, now: float, pick: int, _size: int, _returns: bool) -> None:
+        if self.waits:
+            turn = sorted(self.waits)[pick % len(self.waits)]
+            self.lane.remove(turn)
+            self.lane.paused(self.waits.pop(turn), 1.0, now)
+
+    def start(self, _now: float, pick: int, _size: int, _returns: bool) -> None:
+        if self.waits:
+            turn = sorted(self.waits)[pick % len(self.waits)]
+            self.lane.start(turn)
+            self.runs[turn] = self.waits.pop(turn)
+
+    def read(self, _now: float, pick: int, _size: int, _returns: bool) -> None:
+        if self.runs:
+            self.lane.read(sorted(self.runs)[pick % len(self.runs)])
+
+    def end(self, now: float, pick: int, size: int, returns: bool) -> None:
+        if self.runs:
+            turn = sorted(self.runs)[pick % len(self.runs)]
+            self.lane.used(turn, size, 10, size // 2, now)
+            self.lane.release(turn)
+            session = self.runs.pop(turn)
+            if returns:
+                self.lane.paused(session, 1.0, now)
+            else:
+                self.lane.over(session)
+
+    def expire(self, now: float, _pick: int, _size: int, returns: bool) -> None:
+        self.lane.expire(now + 100.0 * returns)
+
+    def told(self, _now: float, pick: int, _size: int, _returns: bool) -> None:
+        self.lane.told(BackendLoad(running=2 * pick))
+
+    def settle(self) -> None:
+        while (asked := self.lane.next()) is not None:
+            self.runs[asked.id] = self.waits.pop(asked.id)
+        assert (self.lane.waiting, self.lane.under_way) == (len(self.waits), len(self.runs))
+        assert all(self.lane.find(turn) is not None for turn in self.waits)
+        assert self.lane.facts.leased_tokens >= 0
+        assert self.runs or not self.waits or self.lane.facts.leased, "nothing runs, and yet some wait"
+
+
+WHAT = ("ask", "ask", "leave", "start", "read", "end", "end", "expire", "told")
+steps = st.lists(
+    st.tuples(st.sampled_from(WHAT), st.integers(0, 7), st.integers(1, 60_000), st.booleans()), max_size=80
+)
+
+
+@given(steps, st.sampled_from([0, 50_000]), st.sampled_from([0, 2]))
+def test_no_turn_is_lost_or_doubled_and_none_waits_beside_an_idle_engine(
+    history: list[tuple[str, int, int, bool]], memory: int, running: int
+) -> None:
+    traffic = Traffic(memory, running)
+    for now, (what, *how) in enumerate(history):
+        getattr(traffic, what)(float(now), *how)
+        traffic.settle()
+    traffic.expire(1e9, 0, 0, returns=False)
+    traffic.settle()
+    while traffic.runs:
+        traffic.end(1e9, 0, 10, returns=False)
+        traffic.settle()
+    assert not traffic.waits
+    traffic.expire(2e9, 0, 0, returns=False)
+    assert (traffic.lane.facts.leased, traffic.lane.facts.leased_tokens) == (0, 0)
