@@ -44,6 +44,7 @@ class JointLane(LeaseLane):
         self._waits = 0
         self._held: Counter[str] = Counter()
         """Tokens of leases, by tenant."""
+        self._tokens = 0
         self._growth = 0
         """Of all leases."""
         self._cold = Line()
@@ -72,9 +73,11 @@ class JointLane(LeaseLane):
         self._waits += 1
 
     def _first_waiting(self) -> Asked | None:
-        if not self._lines:
+        lines = self._lines
+        if not lines:
             return None
-        return self._lines[min(self._lines, key=self._level)].head()
+        tenant = min(lines, key=self._level) if len(lines) > 1 else next(iter(lines))
+        return lines[tenant].head()
 
     def _stop_waiting(self, asked: Asked) -> None:
         line = self._lines[asked.tenant]
@@ -122,13 +125,12 @@ class JointLane(LeaseLane):
         away = (one for one in self._leases.values() if not one.turns)
         return max(away, key=lambda one: (self._level(one.tenant), one.born, one.session)) is lease
 
-    def next(self) -> Asked | None:
-        while not self._reading and not len(self._ready) and not len(self._cold) and self._grant_next():
-            pass
-        if self._has_room() and not self._reading and (head := self._cold.head()) is not None:
+    def _some_ready(self) -> bool:
+        """The first cold one joins the others when none is being read."""
+        if not self._reading and (head := self._cold.head()) is not None:
             self._reading = head.id
             self._ready.add(self._cold.remove(head.id), self._key(head))
-        return super().next()
+        return super()._some_ready()
 
     def read(self, turn: str) -> None:
         if self._reading == turn:
@@ -148,19 +150,17 @@ class JointLane(LeaseLane):
     def _limit_tokens(self) -> float | None:
         return None if self._overruled else self._budget.tokens
 
-    @property
-    def _tokens(self) -> int:
-        return self._held.total()
-
     def _fits(self, asked: Asked) -> bool:
-        if self._limit_tokens is None:
+        limit = self._limit_tokens
+        if limit is None:
             return True
-        ahead = min(AHEAD_TURNS * (self._growth + asked.growth), AHEAD_SHARE * self._limit_tokens)
-        return self._tokens + self._passing_tokens + asked.context + ahead <= self._limit_tokens
+        ahead = min(AHEAD_TURNS * (self._growth + asked.growth), AHEAD_SHARE * limit)
+        return self._tokens + self._passing_tokens + asked.context + ahead <= limit
 
     def _grant(self, asked: Asked) -> Lease:
         lease = super()._grant(asked)
         self._held[lease.tenant] += lease.tokens
+        self._tokens += lease.tokens
         self._growth += lease.growth
         return lease
 
@@ -172,6 +172,7 @@ class JointLane(LeaseLane):
 
     def _resize(self, lease: Lease, tokens: int, growth: int) -> None:
         self._held[lease.tenant] += tokens - lease.tokens
+        self._tokens += tokens - lease.tokens
         self._growth += growth - lease.growth
         lease.tokens, lease.growth = tokens, growth
 

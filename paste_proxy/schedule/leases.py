@@ -117,13 +117,16 @@ class LeaseLane(Lane):
     def next(self) -> Asked | None:
         if not self._has_room():
             return None
-        while not len(self._ready) and self._grant_next():
+        while not self._some_ready() and self._grant_next():
             pass
         head = self._ready.head()
         if head is None:
             return None
         self._under_way[head.id] = head
         return self._ready.remove(head.id)
+
+    def _some_ready(self) -> bool:
+        return bool(self._ready.waiting)
 
     def _grant_next(self) -> bool:
         """A lease for the first that waits for one, if it fits. Where nobody has a lease it fits."""
