@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from paste_proxy.config import BackendConfig, Config
 from paste_proxy.core import Core
 from paste_proxy.events import (
@@ -152,3 +155,83 @@ def test_a_turn_without_a_session_goes_somewhere() -> None:
     bench = Bench("one", "two")
     assert said(bench.tell(TurnRequested("a", Identity(), None))) == ["a to one"]
     assert said(bench.tell(TurnRequested("b", Identity(), None))) == ["b to two"]
+
+
+BACKENDS = ("one", "two", "three")
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["ask", "ask", "refuse", "close", "up", "down", "drain", "undrain", "remove"]),
+        st.integers(0, 5),
+        st.sampled_from(BACKENDS),
+    ),
+    max_size=60,
+)
+
+
+class Story:
+    """What the shell knows of turns, held against what the core says."""
+
+    def __init__(self) -> None:
+        self.bench = Bench(*BACKENDS, max_turns=2)
+        self.turns: dict[str, str | None] = {}
+        """The backend that a turn was sent to last; None: it waits; "": it failed."""
+        self.tried: dict[str, set[str]] = {}
+        self.gone: set[str] = set()
+
+    def hear(self, event: Event) -> None:
+        for decision in self.bench.tell(event):
+            if isinstance(decision, AdmitTurn):
+                assert self.turns[decision.turn] is None
+                assert decision.backend not in self.tried[decision.turn], "who refused is not asked again"
+                self.turns[decision.turn] = decision.backend
+            elif isinstance(decision, FailTurn):
+                self.turns[decision.turn] = ""
+
+    def ask(self, turn: str, session: str) -> None:
+        self.turns[turn], self.tried[turn] = None, set()
+        body = b'{"model": "m", "messages": [{"role": "user", "content": "%b"}]}' % turn.encode()
+        self.hear(TurnRequested(turn, Identity(session=session), parse_chat_request(body)))
+
+    def refuse(self, turn: str) -> None:
+        if backend := self.turns.get(turn):
+            self.tried[turn].add(backend)
+            self.turns[turn] = None
+            self.hear(TurnRefused(turn))
+
+    def close(self, turn: str) -> None:
+        if turn in self.turns:
+            del self.turns[turn]
+            self.hear(TurnClosed(turn, complete=False))
+
+    def happen(self, what: str, backend: str) -> None:
+        """To a backend; one stays at least."""
+        if what == "remove" and len(self.gone | {backend}) < len(BACKENDS):
+            self.gone.add(backend)
+            self.hear(BackendRemoved(backend))
+        elif what in ("drain", "undrain"):
+            self.hear(BackendDraining(backend, on=what == "drain"))
+        elif what in ("up", "down") and backend not in self.gone:
+            self.hear(BackendUp(backend) if what == "up" else BackendDown(backend))
+
+
+@given(steps)
+def test_a_turn_is_at_one_backend_at_a_time_and_leaves_nothing_behind(tale: list[tuple[str, int, str]]) -> None:
+    story = Story()
+    for number, (what, pick, backend) in enumerate(tale):
+        turns = sorted(story.turns)
+        turn = turns[pick % len(turns)] if turns else ""
+        if what == "ask":
+            story.ask(f"t{number}", f"s{pick}")
+        elif what == "refuse":
+            story.refuse(turn)
+        elif what == "close":
+            story.close(turn)
+        else:
+            story.happen(what, backend)
+        running = [one for one in story.turns.values() if one]
+        assert all(running.count(one) <= 2 for one in BACKENDS)
+    for turn in sorted(story.turns):
+        story.close(turn)
+    core = story.bench.core
+    assert [core.placing.live(one) for one in BACKENDS] == [0, 0, 0]
+    assert [core.queue.under_way(f"turns:{one}") for one in BACKENDS] == [0, 0, 0]

@@ -176,7 +176,8 @@ class LlmPlane:
     def _line_of(self, request: web.Request, tenant: str) -> Line:
         """That of the session that the request names, else of any backend that is well."""
         home = self._runtime.home(identify(request.headers, {}, tenant)) if len(self.lines) > 1 else None
-        return self.lines.serving if home is None else self.lines[home]
+        line = self.lines.serving if home is None else self.lines[home]
+        return line if line.health.up else self.lines.serving
 
     def _enter(self, request: web.Request, head: RequestHead) -> Tenant:
         """Whose request it is. Raises `PasteError` where it does not go on."""

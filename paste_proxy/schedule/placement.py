@@ -81,8 +81,8 @@ class Placement:
         if home in usable:
             return Placed(home)
         usable = [backend for backend in usable if not self._known[backend].draining] or usable
-        if not usable:
-            return None
+        if len(usable) < 2:
+            return Placed(usable[0]) if usable else None
         ranked = sorted(usable, key=lambda backend: _rank(backend, session, near))
         if not session:
             return Placed(min(ranked, key=lambda backend: self._load(backend) / self._weight(backend)))
