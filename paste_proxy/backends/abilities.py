@@ -81,7 +81,7 @@ def band_of(
 async def _server_info(asker: Asker, backend: Backend) -> tuple[ServerInfo | None, str, bool]:
     refused = False
     for path in backend.info_paths:
-        answer = await asker.get(path)
+        answer = await asker.get(path, backend.info_patience_s)
         refused |= answer.wants_key
         if answer.status == 200 and (info := backend.read_info(answer.body)) is not None:
             return info, path, refused

@@ -41,6 +41,8 @@ class Backend(msgspec.Struct, frozen=True):
     session_end_path: str = ""
     info_paths: tuple[str, ...] = ()
     """Where it says how it was started; the first that answers counts."""
+    info_patience_s: float = 0.0
+    """It is known to take so long to say that."""
     read_info: Callable[[bytes], ServerInfo | None] = lambda _: None
     loads: tuple[LoadSource, ...] = ()
     """What may tell its load; the first that does counts. None: our own accounting is all there is."""
@@ -98,6 +100,7 @@ VLLM = Backend(
     vouched_band=vllm.BAND,
     priority_advice=vllm.UNVERIFIED,
     info_paths=("/server_info?config_format=json",),
+    info_patience_s=60.0,  # asked first, it runs a dozen programs to describe its machine
     read_info=vllm.read_server_info,
     loads=vllm.LOADS,
     key_header="authorization",

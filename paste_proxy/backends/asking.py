@@ -41,14 +41,17 @@ class Asker:
         self._session = session
         self._base = config.url.rstrip("/")
 
-    async def get(self, path: str) -> Answer:
-        return await self._ask("GET", path, None)
+    async def get(self, path: str, patience_s: float = 0.0) -> Answer:
+        """`patience_s`: for what is known to take longer than a question does."""
+        return await self._ask("GET", path, None, patience_s)
 
     async def post(self, path: str, body: dict[str, Any]) -> Answer:
         return await self._ask("POST", path, body)
 
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> Answer:
-        timeout = aiohttp.ClientTimeout(total=ASK_S)
+    async def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None, patience_s: float = 0.0
+    ) -> Answer:
+        timeout = aiohttp.ClientTimeout(total=max(ASK_S, patience_s))
         try:
             async with self._session.request(
                 method, self._base + path, json=body, allow_redirects=False, timeout=timeout

@@ -117,8 +117,8 @@ class BackendControl:
             self.abilities = NO_ABILITIES
         self.current, self.known = found.backend, True
         self.text.found(found.backend, found.info)
-        self._take(await find_abilities(asker, found.backend, self.config))
         self._poll(asker)
+        self._take(await find_abilities(asker, found.backend, self.config))
         if self.text.tapped and (why := await why_no_tokens(asker)):
             self.text.raw_tap_fails(why)
 

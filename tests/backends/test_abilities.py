@@ -1,8 +1,10 @@
 """What a backend is found to be able to do, and what it is believed."""
 
+import asyncio
 from typing import Any, Literal
 
 import pytest
+from aiohttp import web
 
 from paste_proxy.backends import OPENAI, SGLANG, VLLM, vllm
 from paste_proxy.backends.abilities import NO_ABILITIES, find_abilities
@@ -112,3 +114,15 @@ async def test_lies_are_silence(lie: Any, play: Play) -> None:
     async with play(answers) as backend:
         found = await find_abilities(backend.asker, SGLANG, BackendConfig())
         assert (found.source, found.capacity, found.session_radix) == (None, BackendCapacity(), False)
+
+
+async def test_what_takes_long_to_say(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paste_proxy.backends.asking.ASK_S", 0.02)
+
+    async def slowly(_: web.Request) -> dict[str, Any]:
+        await asyncio.sleep(0.1)
+        return VLLM_INFO
+
+    async with play({VLLM_SERVER_INFO: slowly}) as backend:
+        found = await find_abilities(backend.asker, VLLM, BackendConfig())
+        assert found.band == vllm.BAND
