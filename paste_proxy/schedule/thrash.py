@@ -16,6 +16,9 @@ LESS = 0.92
 FULL = 0.92
 """Of the size at which memory overflows, as it is known or was found: where leases may grow to at once. In the
 lab 0.9 to 0.97 are alike, at 1.0 thrash begins: sessions that are over are there still, the newest of all."""
+LEAST = 0.75
+"""Of that size: the budget never falls below. What thrashes beyond is not the leases' doing but that of turns
+without one, and to lease less would only make more of those."""
 STEP, PROBE = 0.5, 0.02
 """Of a session's tokens in a window: how fast the budget rises below that, and above. Sessions may share a long
 beginning, or the size be another than it was, and then more fits; but to find the edge costs thrash."""
@@ -63,8 +66,9 @@ class Budget:
         if not held:
             return
         if self.thrash > HIGH:
-            self._overflows = min(held, self.tokens or held)
-            self.tokens = LESS * self._overflows
+            top = min(held, self.tokens or held)
+            self._overflows = self._memory or self._overflows or top
+            self.tokens = max(LESS * top, LEAST * self._overflows)
         elif self.thrash < LOW and self.tokens is not None and holds:
             step = STEP if self.tokens < FULL * self._overflows else PROBE
             self.tokens += step * held / len(leases)
