@@ -120,6 +120,8 @@ PURE = (
     "holds.py",
     "succession.py",
     "turns.py",
+    "turn_writes.py",
+    "replies.py",
     "candidates.py",
     "chains.py",
     "client_tools.py",

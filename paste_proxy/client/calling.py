@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from paste_proxy.client.bound import Bound, Identity, Origin, running_loop
+from paste_proxy.client.calls import Alone, Call, Joined, Kept, Verdict
 from paste_proxy.client.link import Link
-from paste_proxy.client.machine import Alone, Call, Joined, Kept, Verdict
 from paste_proxy.tools.spec import Effect
 
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from typing import Any
 import aiohttp
 
 from paste_proxy.client.bound import Origin
-from paste_proxy.client.machine import Ahead, Call, Machine
+from paste_proxy.client.calls import Ahead, Call
+from paste_proxy.client.machine import Machine
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, ProtocolError
 from paste_proxy.client.runner import Runner
 from paste_proxy.tasks import TaskSet

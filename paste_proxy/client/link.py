@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from paste_proxy.client.bound import Bound, Origin, running_loop
+from paste_proxy.client.calls import Call
 from paste_proxy.client.carrier import Carrier
-from paste_proxy.client.machine import Call
 
 
 class Link:

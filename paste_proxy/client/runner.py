@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from paste_proxy.client.bound import Bound, Identity, Origin
-from paste_proxy.client.machine import Ahead, Call
+from paste_proxy.client.calls import Ahead, Call
 from paste_proxy.errors import ToolError
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.threads import Threads

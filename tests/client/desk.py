@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from paste_proxy.client.machine import Ahead, Call, Machine, Verdict
+from paste_proxy.client.calls import Ahead, Call, Verdict
+from paste_proxy.client.machine import Machine
 from paste_proxy.client.protocol import VERSION
 from paste_proxy.tools.spec import Effect, ToolSpec
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.client.machine import AHEAD_LIMIT, CALLS_LIMIT, KEPT_LIMIT, Alone, Call, Joined, Kept
+from paste_proxy.client.calls import Alone, Call, Joined, Kept
+from paste_proxy.client.machine import AHEAD_LIMIT, CALLS_LIMIT, KEPT_LIMIT
 from paste_proxy.client.offers import Offers
 from paste_proxy.client.protocol import (
     MESSAGE_LIMIT,

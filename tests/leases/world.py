@@ -15,7 +15,8 @@ from typing import Any
 import msgspec
 
 from paste_proxy.claims import Claims
-from paste_proxy.client.machine import Ahead, Alone, Call, Joined, Kept, Machine, Verdict
+from paste_proxy.client.calls import Ahead, Alone, Call, Joined, Kept, Verdict
+from paste_proxy.client.machine import Machine
 from paste_proxy.client.protocol import Claim, Ended, Hello, RunAhead
 from paste_proxy.config import Config
 from paste_proxy.core import Core
