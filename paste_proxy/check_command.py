@@ -12,7 +12,8 @@ import msgspec
 from paste_proxy.access.access import Access
 from paste_proxy.backends.asking import Asker
 from paste_proxy.backends.report import Report, examine
-from paste_proxy.config import BackendConfig, Config, check_config, load_config
+from paste_proxy.config import BackendConfig, Config
+from paste_proxy.config_reading import check_config, load_config
 from paste_proxy.errors import ConfigError
 
 USABLE, UNREACHABLE, BAD_CONFIG = 0, 1, 2

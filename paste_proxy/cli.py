@@ -16,7 +16,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 import paste_proxy
 from paste_proxy.check_command import check
-from paste_proxy.config import Config, check_config, load_config
+from paste_proxy.config import Config
+from paste_proxy.config_reading import check_config, load_config
 from paste_proxy.errors import PasteError
 from paste_proxy.keys_command import keys
 from paste_proxy.lab.command import demo

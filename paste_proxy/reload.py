@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from paste_proxy.access.access import Access
 from paste_proxy.backends.reach import Reachability
-from paste_proxy.config import Config, check_config
+from paste_proxy.config import Config
+from paste_proxy.config_reading import check_config
 from paste_proxy.errors import ConfigError
 from paste_proxy.events import ConfigChanged
 from paste_proxy.proxy.lines import Lines

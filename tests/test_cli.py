@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from paste_proxy.access.access import Access
 from paste_proxy.cli import _without_traceback_of_bad_requests
-from paste_proxy.config import load_config
+from paste_proxy.config_reading import load_config
 from tests.gateway.servers import raw_connection, serving
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from paste_proxy.config import BackendConfig, Config, ListenConfig, check_config, load_config
+from paste_proxy.config import BackendConfig, Config, ListenConfig
+from paste_proxy.config_reading import check_config, load_config
 from paste_proxy.errors import ConfigError
 from paste_proxy.tools.loading import load_plugin
 

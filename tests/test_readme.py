@@ -13,7 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from paste_proxy.app import build, listening
-from paste_proxy.config import ListenConfig, load_config
+from paste_proxy.config import ListenConfig
+from paste_proxy.config_reading import load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import uvloop
 
 from paste_proxy.app import build, listening
-from paste_proxy.config import load_config
+from paste_proxy.config_reading import load_config
 from paste_proxy.lab.virtual.predictors import AlwaysWrong
 
 

@@ -7,8 +7,9 @@ import sys
 
 import click
 
-from paste_proxy.config import Config, check_config
+from paste_proxy.config import Config
 from paste_proxy.config_mcp import McpServerConfig, McpToolConfig
+from paste_proxy.config_reading import check_config
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ import pytest
 
 from paste_proxy.app import build
 from paste_proxy.cli import commands
-from paste_proxy.config import Config, StoreConfig, load_config
+from paste_proxy.config import Config, StoreConfig
+from paste_proxy.config_reading import load_config
 from paste_proxy.proxy.server import SHUTDOWN_S
 
 ROOT = Path(__file__).resolve().parents[2]

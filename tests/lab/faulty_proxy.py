@@ -14,7 +14,7 @@ import msgspec
 import uvloop
 
 from paste_proxy.app import build, listening
-from paste_proxy.config import load_config
+from paste_proxy.config_reading import load_config
 from paste_proxy.tools.ports import Executor, Output, Run, RunClass
 
 

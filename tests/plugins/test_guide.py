@@ -13,7 +13,8 @@ import yaml
 
 from paste_proxy.cli import commands
 from paste_proxy.client import close
-from paste_proxy.config import Config, PluginConfig, check_config
+from paste_proxy.config import Config, PluginConfig
+from paste_proxy.config_reading import check_config
 from paste_proxy.tools.authoring import Declaration
 from paste_proxy.tools.http.guard import Guard
 from paste_proxy.tools.http.sources import http_operations

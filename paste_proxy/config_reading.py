@@ -1,0 +1,166 @@
+"""Reads the configuration from YAML and holds it to its bounds, with errors that name the path of the bad key."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from paste_proxy.config import BackendConfig, Config, LimitsConfig, StoreConfig
+from paste_proxy.config_advice import advised, misnamed, named
+from paste_proxy.config_mcp import check_mcp_server
+from paste_proxy.errors import ConfigError
+
+
+class _Loader(yaml.SafeLoader):
+    """Booleans as in YAML 1.2: true and false alone, so that `mode: off` is a word."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as the base class has it
+        first: [(tag, shape) for tag, shape in shapes if not tag.endswith(":bool") or first in "tTfF"]
+        for first, shapes in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """PyYAML keeps the last of equal keys; the first would be lost without a word."""
+        keys = [(key.value, key.start_mark.line) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, line in keys:
+            if [one for one, _ in keys].count(key) > 1:
+                raise yaml.YAMLError(f"key `{key}` occurs twice, first in line {line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+def load_config(path: Path) -> Config:
+    """Read a YAML file. Raises `ConfigError`; relative plugin and store paths count from the file's folder."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", param=str(path)) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: not UTF-8, or a date with month 13
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: not YAML: {reason}", param=str(path)) from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: nested too deeply", param=str(path)) from error
+    try:
+        config = _converted(_without_empty(data))
+        check_config(config)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}", param=str(path)) from error
+    return _anchored(config, path.resolve().parent)
+
+
+def check_config(config: Config) -> None:
+    """Hold a configuration that was made or changed in code to the same bounds as one that was read.
+
+    Raises `ConfigError`; `param` is the key's path.
+    """
+    # A plugin's options are checked by the plugin.
+    _converted(msgspec.to_builtins(msgspec.structs.replace(config, plugins=())))
+    _check_host("listen.host", config.listen.host)
+    _check_path("store.path", config.store.path)
+    _check_backends(config)
+    _check_orders(config.limits)
+    for name, server in config.mcp_servers.items():
+        check_mcp_server(f"mcp_servers.{name}", name, server)
+
+
+def _without_empty(data: object) -> object:
+    """A section with nothing below it, or only comments, is null in YAML: it has its defaults."""
+    if isinstance(data, dict):
+        return {key: value for key, value in data.items() if value is not None}
+    return {} if data is None else data
+
+
+def _converted(data: object) -> Config:
+    try:
+        return msgspec.convert(data, Config)
+    except msgspec.ValidationError as error:
+        message, key = _with_key_path(str(error), data)
+        raise ConfigError(message, param=key) from error
+
+
+def _check_host(key: str, host: str) -> None:
+    """What `getaddrinfo` raises as no OSError, or only after the start."""
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ConfigError(f"{key}: {host!r} is no host name or address", param=key) from error
+    if "\0" in host:
+        raise ConfigError(f"{key}: {host!r} is no host name or address", param=key)
+
+
+def _check_path(key: str, path: str) -> None:
+    try:
+        usable = b"\0" not in os.fsencode(path)
+    except UnicodeError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"{key}: {path!r} can't be the name of a file", param=key)
+
+
+def _check_backends(config: Config) -> None:
+    if config.backends and config.backend != BackendConfig():
+        raise ConfigError(
+            "backends: there is `backend`, too: name one in `backend`, or all in `backends`", param="backends"
+        )
+    for name, backend in config.all_backends.items():
+        key = config.key_of(name)
+        if config.backends and not backend.url:
+            raise ConfigError(f"{key}.url: a backend needs an address", param=f"{key}.url")
+        if backend.parse == "proxy" and not backend.tool_format:
+            raise ConfigError(
+                f"{key}.parse: proxy needs {key}.tool_format, which says how the model writes its calls",
+                param=f"{key}.parse",
+            )
+
+
+def _check_orders(limits: LimitsConfig) -> None:
+    if limits.tool_reserve >= limits.tool_runs:
+        raise ConfigError(
+            f"limits.tool_reserve: {limits.tool_reserve} is not less than limits.tool_runs "
+            f"({limits.tool_runs}): nothing could run ahead; speculation.mode: off says so",
+            param="limits.tool_reserve",
+        )
+    for smaller, larger in (
+        ("staged_result_bytes", "staged_session_bytes"),
+        ("staged_session_bytes", "staged_total_bytes"),
+    ):
+        if getattr(limits, smaller) > getattr(limits, larger):
+            raise ConfigError(
+                f"limits.{smaller}: {getattr(limits, smaller)} is more than limits.{larger} "
+                f"({getattr(limits, larger)})",
+                param=f"limits.{smaller}",
+            )
+
+
+def _with_key_path(message: str, data: object) -> tuple[str, str | None]:
+    """msgspec's "... - at `$.a.b`", as "a.b: ... and advice", and the path."""
+    if (wrong := misnamed(message, data, Config)) is not None:
+        return f"{wrong[1]}: {wrong[0]}", wrong[1]
+    reason, _, where = message.partition(" - at `$")
+    where = where.rstrip("`")
+    reason, key = advised(reason, where, Config), named(where, data, Config).removeprefix(".")
+    return (f"{key}: {reason}", key) if key else (reason, None)
+
+
+def _anchored(config: Config, folder: Path) -> Config:
+    plugins = tuple(
+        msgspec.structs.replace(
+            plugin, path=str(folder / plugin.path) if plugin.path else "", folder=str(folder / plugin.folder)
+        )
+        for plugin in config.plugins
+    )
+    store = config.store
+    if store.path:
+        store = StoreConfig(path=str(folder / store.path))
+    openapi = {
+        name: msgspec.structs.replace(api, document=str(folder / api.document))
+        if "://" not in api.document
+        else api
+        for name, api in config.openapi.items()
+    }
+    servers = {
+        name: msgspec.structs.replace(server, cwd=str(folder / server.cwd)) if server.command else server
+        for name, server in config.mcp_servers.items()
+    }
+    return msgspec.structs.replace(config, plugins=plugins, store=store, openapi=openapi, mcp_servers=servers)
