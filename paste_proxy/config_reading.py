@@ -1,4 +1,4 @@
-"""Reads the configuration from YAML and holds it to its bounds, with errors that name the path of the bad key."""
+"""Reads the configuration from YAML and holds it to its bounds; errors name the path of the bad key."""
 
 import os
 from pathlib import Path
