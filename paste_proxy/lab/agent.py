@@ -35,7 +35,9 @@ class Agent:
         self._http = http
         self._policy = policy
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._model = AsyncOpenAI(base_url=f"{cell.url}/v1", api_key="none", max_retries=0, timeout=timeout_s)
+        self._model = AsyncOpenAI(
+            base_url=f"{cell.model or cell.url}/v1", api_key="none", max_retries=0, timeout=timeout_s
+        )
         self._tools: list[Any] = []
         self._own = Toolbox(cell.own, cell.url) if cell.own is not None else None
 

@@ -19,14 +19,6 @@ import msgspec
 from paste_proxy.errors import LabError
 from paste_proxy.lab.engine.spec import EngineSpec
 
-PROMPTS = (64, 512, 2048)
-"""Words of the prompts, two to three tokens each: short, middling, long. Three fix a curve."""
-ROUNDS = 5
-"""Of each measurement; medians count."""
-OUTPUT = 96
-"""Tokens per stream: long beside the first one's noise."""
-STREAMS = (1, 2, 4, 8, 16)
-"""Side by side, as far as the server runs so many at once."""
 TIMEOUT_S = 600.0
 """Of one request; a small machine takes its time with sixteen streams."""
 CHUNK = 8192
@@ -69,6 +61,21 @@ class Stream(msgspec.Struct, frozen=True):
         return (self.last_s - self.first_s) / max(1, self.output - 1)
 
 
+class Effort(msgspec.Struct, frozen=True):
+    """What is asked."""
+
+    prompts: tuple[int, int, int] = (64, 512, 2048)
+    """Words of the prompts, two to three tokens each: short, middling, long. Three fix a curve."""
+    rounds: int = 5
+    """Of each measurement; medians count."""
+    output: int = 96
+    """Tokens per stream: long beside the first one's noise."""
+    streams: tuple[int, ...] = (1, 2, 4, 8, 16)
+    """Side by side, as far as the server runs so many at once."""
+
+
+FULL = Effort()
+
 Asking = Callable[[int], Mapping[str, Any]]
 """Fields of a request for so many tokens, where what is to be modelled are requests of a kind of their own."""
 
@@ -101,13 +108,19 @@ class Calibration:
     """Asks one server."""
 
     def __init__(
-        self, url: str, http: aiohttp.ClientSession, model: str = "", asking: Asking | None = None
+        self,
+        url: str,
+        http: aiohttp.ClientSession,
+        model: str = "",
+        asking: Asking | None = None,
+        effort: Effort = FULL,
     ) -> None:
         """`model` is the name that requests carry; empty: the first that the server lists."""
         self._asking = asking or _freely
         self._url = url.rstrip("/")
         self._http = http
         self._model = model
+        self._effort = effort
         self._random = random.Random(time.monotonic_ns())
         """Not seeded: a prompt must be one that no earlier calibration left in the cache."""
 
@@ -116,10 +129,12 @@ class Calibration:
         try:
             info = await self._info()
             self._model = self._model or await self._first_model()
-            await self._ask(PROMPTS[0], 2)  # what is compiled with the first request is no part of the law
+            await self._ask(
+                self._effort.prompts[0], 2
+            )  # what is compiled with the first request is no part of the law
             firsts = await self._first_tokens()
-            steps = await self._steps(info.max_running_requests or STREAMS[-1])
-            far = await self._step(1, PROMPTS[-1])
+            steps = await self._steps(info.max_running_requests or self._effort.streams[-1])
+            far = await self._step(1, self._effort.prompts[-1])
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise LabError(f"{self._url} can't be calibrated: {reason}", param="backend") from error
@@ -148,7 +163,8 @@ class Calibration:
 
     async def _first_tokens(self) -> list[tuple[int, float]]:
         """Prompt tokens, and seconds to the first token; the medians of some rounds, interleaved."""
-        rounds = [[await self._ask(words, 1) for words in PROMPTS] for _ in range(ROUNDS)]
+        effort = self._effort
+        rounds = [[await self._ask(words, 1) for words in effort.prompts] for _ in range(effort.rounds)]
         return [
             (streams[0].prompt, statistics.median(stream.first_s for stream in streams))
             for streams in zip(*rounds, strict=True)
@@ -156,13 +172,13 @@ class Calibration:
 
     async def _steps(self, most: int) -> list["Step"]:
         """Of streams side by side, behind short prompts."""
-        counts = [count for count in STREAMS if count <= max(1, most)]
-        return [await self._step(count, PROMPTS[0]) for count in counts]
+        counts = [count for count in self._effort.streams if count <= max(1, most)]
+        return [await self._step(count, self._effort.prompts[0]) for count in counts]
 
     async def _step(self, count: int, words: int) -> "Step":
         streams: list[Stream] = []
-        for _ in range(ROUNDS):
-            streams += await asyncio.gather(*(self._ask(words, OUTPUT) for _ in range(count)))
+        for _ in range(self._effort.rounds):
+            streams += await asyncio.gather(*(self._ask(words, self._effort.output) for _ in range(count)))
         context = statistics.median(one.prompt + one.output / 2 for one in streams)
         return Step(count, count * context, statistics.median(one.token_s for one in streams))
 
@@ -256,8 +272,10 @@ def through_origin(points: Sequence[tuple[float, float]]) -> float:
     return sum(x * y for x, y in points) / squares if squares else 0.0
 
 
-async def calibrate(url: str, model: str = "", asking: Asking | None = None) -> EngineSpec:
+async def calibrate(
+    url: str, model: str = "", asking: Asking | None = None, effort: Effort = FULL
+) -> EngineSpec:
     """Raises `LabError`."""
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as http:
-        return await Calibration(url, http, model, asking).fit()
+        return await Calibration(url, http, model, asking, effort).fit()

@@ -8,7 +8,7 @@ import asyncio
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -58,6 +58,8 @@ class DemoSettings(msgspec.Struct, frozen=True):
     """Some 1,200 turns: enough to tell the ranks apart that are opened once in thirty turns."""
     serve: tuple[str, ...] = module("paste_proxy", "serve")
     """The command of the proxies; a test puts faults into it."""
+    changes: Mapping[str, Any] = {}
+    """Keys of the proxies' configuration that are others than a cell has by its name."""
 
 
 class DemoResult(msgspec.Struct, frozen=True):
@@ -230,7 +232,7 @@ class Demo:
         if cell != "A":
             config["speculation"] = {"mode": "on", "allow": [SEARCH, OPEN, READ], "slots": slots.open}
             config["store"] = {"path": str(self._patterns)}
-        return config
+        return config | dict(self._settings.changes)
 
     async def warm_up(self, url: str) -> None:
         """Have the tools called once, by nobody's session: worker processes start, indexes are read."""

@@ -68,6 +68,8 @@ class TokenCount(msgspec.Struct, frozen=True):
     step: int
     prompt: int
     output: int
+    cached: int = 0
+    """Of the prompt, what it had in memory, as far as it says so."""
 
 
 class OwnTools(msgspec.Struct, frozen=True):
@@ -87,6 +89,8 @@ class Cell(msgspec.Struct, frozen=True):
     url: str
     own: OwnTools | None = None
     """None: they call the gateway's."""
+    model: str = ""
+    """The model's address, where no proxy stands before it; "": the same as that of the tools."""
 
 
 class AgentPlan(msgspec.Struct, frozen=True):

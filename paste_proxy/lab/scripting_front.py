@@ -29,9 +29,20 @@ TAIL = 2048
 """Bytes that hold the last events of a stream: SGLang's take some 300 each."""
 
 
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct):
     prompt_tokens: int
     completion_tokens: int
+    prompt_tokens_details: _Details | None = None
+
+    @property
+    def cached_tokens(self) -> int:
+        """0 where the engine does not say."""
+        details = self.prompt_tokens_details
+        return (details.cached_tokens or 0) if details is not None else 0
 
 
 class _Counted(msgspec.Struct):
@@ -79,7 +90,13 @@ class ScriptingFront:
             if event.startswith(b"data: {"):
                 usage = msgspec.json.decode(event[6:], type=_Counted).usage
                 if usage is not None:
-                    count = TokenCount(conversation.task, conversation.turns, *msgspec.structs.astuple(usage))
+                    count = TokenCount(
+                        conversation.task,
+                        conversation.turns,
+                        usage.prompt_tokens,
+                        usage.completion_tokens,
+                        usage.cached_tokens,
+                    )
                     with Path(self._log).open("ab") as log:
                         log.write(msgspec.json.encode(count) + b"\n")
                 return

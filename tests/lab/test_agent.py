@@ -86,6 +86,19 @@ async def test_records_what_it_waited_for(gateway: tuple[Gateway, str], policy: 
     assert set(gateway[0].call_ids) == {call.call_id for call in calls}
 
 
+async def test_asks_a_model_elsewhere_and_keeps_to_the_gateway_s_tools(
+    gateway: tuple[Gateway, str], workload: Workload
+) -> None:
+    engine = Gateway(workload)
+    runner = web.AppRunner(engine.app)
+    cell = Cell("A", gateway[1], model=await listen(runner))
+    records: list[TaskRecord] = []
+    await run_plan(AgentPlan((cell,), (2,), 1, 1.0, 10.0), records.append)
+    await runner.cleanup()
+    assert len(records[0].calls) == len(gateway[0].call_ids) > 0
+    assert not engine.call_ids
+
+
 async def test_knows_which_pages_its_searches_found(gateway: tuple[Gateway, str]) -> None:
     records: list[TaskRecord] = []
     await run_plan(plan(gateway[1], (2,)), records.append)

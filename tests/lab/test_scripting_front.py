@@ -2,13 +2,17 @@
 
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
+import orjson
 import pytest
 from aiohttp import web
 
 from paste_proxy.lab.policy import Policy
+from paste_proxy.lab.records import TokenCount
 from paste_proxy.lab.scripted_engine import listen
 from paste_proxy.lab.scripting_front import ScriptingFront
 from tests.lab.conftest import next_turn
@@ -68,3 +72,29 @@ async def test_foreign_messages_are_refused_as_the_engine_would(front: tuple[Eng
         assert answer.status == 400
         assert "no user message names a task" in (await answer.json())["message"]
     assert engine.asked == []
+
+
+async def test_counts_what_the_engine_had_in_memory(policy: Policy, tmp_path: Path) -> None:
+    log = tmp_path / "tokens.jsonl"
+    usages: list[dict[str, Any]] = [
+        {"prompt_tokens": 90, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 60}},
+        {"prompt_tokens": 90, "completion_tokens": 7, "prompt_tokens_details": None},
+    ]
+
+    async def answer(_request: web.Request) -> web.Response:
+        end = orjson.dumps({"choices": [], "usage": usages.pop(0)})
+        return web.Response(body=b"data: " + end + b"\n\ndata: [DONE]\n\n", content_type="text/event-stream")
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    below = web.AppRunner(app)
+    async with aiohttp.ClientSession() as http:
+        above = web.AppRunner(ScriptingFront(await listen(below), policy, http, str(log)).application())
+        url = await listen(above)
+        for _ in range(2):
+            request = {"messages": policy.opening(3), "stream": True}
+            await (await http.post(f"{url}/v1/chat/completions", json=request)).read()
+        await above.cleanup()
+        await below.cleanup()
+    counts = [msgspec.json.decode(line, type=TokenCount) for line in log.read_bytes().splitlines()]
+    assert counts == [TokenCount(3, 0, 90, 7, 60), TokenCount(3, 0, 90, 7, 0)]
