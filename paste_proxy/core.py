@@ -28,6 +28,7 @@ from paste_proxy.events import (
     Event,
     FailCall,
     FailTurn,
+    HitRefused,
     ProxyStopping,
     RunBegan,
     RunEnded,
@@ -126,6 +127,7 @@ class Core:
             SpeculationSwitched: lambda event, now: self.broker.switch(event.tool, now, on=event.on),
             ClientOffered: self._client_offered,
             ClientGone: self._client_gone,
+            HitRefused: lambda event, now: self.broker.hit_refused(event.client, event.run, now),
             ProxyStopping: lambda event, now: self._send_away(self.holds.stop()),
             TimePassed: self._time_passed,
         }

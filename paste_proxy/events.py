@@ -208,6 +208,13 @@ class ClientGone(msgspec.Struct, frozen=True):
     client: str
 
 
+class HitRefused(msgspec.Struct, frozen=True):
+    """A client did not give out the result that its call was to get: it was no hit."""
+
+    client: str
+    run: str
+
+
 class ProxyStopping(msgspec.Struct, frozen=True):
     """No turn may be held any more: what is not sent now won't be."""
 
@@ -238,6 +245,7 @@ Event: TypeAlias = (
     | ToolsOffered
     | ClientOffered
     | ClientGone
+    | HitRefused
     | ProxyStopping
     | TimePassed
 )

@@ -6,6 +6,7 @@ nothing that it read written since, and the same fingerprint where the tool has 
 """
 
 from paste_proxy.broker.ahead import RunsAhead
+from paste_proxy.broker.given import Given, GivenHits
 from paste_proxy.broker.lifecycle import State, Trigger
 from paste_proxy.broker.permits import Permits
 from paste_proxy.broker.sampling import Sampling
@@ -56,6 +57,7 @@ class Broker(RunsAhead):
         )
         self._queued_calls = queued_calls
         self._calls: dict[str, PendingCall] = {}
+        self._given = GivenHits()
 
     # -- authoritative calls ------------------------------------------------------------------------------
 
@@ -138,7 +140,7 @@ class Broker(RunsAhead):
                 self._queue.promote(speculation.id)
                 self._runs.out.append(PromoteRun(speculation.id))
         else:
-            call.outcome = "reused"
+            call.outcome, call.run = "reused", speculation.id
             service = speculation.completed - speculation.started
             if call.client:
                 self._tell_client(call, speculation.id)
@@ -235,6 +237,8 @@ class Broker(RunsAhead):
         elif output is not None:
             saved = max(0.0, call.issued - record.started) if record.joined is not None else 0.0
             self._answer(call, output, service, saved, now)
+            if record.refused:
+                self.hit_refused(record.client, record.id, now)
         else:
             nothing = ToolError("the run ended without a result", param=call.spec.name)
             self._fail(call, ended.error or nothing)
@@ -245,6 +249,24 @@ class Broker(RunsAhead):
         self._runs.out.append(AnswerCall(call.id, call.outcome, output, service_s, saved_s))
         if call.outcome in ("reused", "joined"):
             self._second_looks.hit(call, output, now)
+            if call.client:
+                self._gave(call, output, service_s, saved_s)
+
+    def _gave(self, call: PendingCall, output: Output, service_s: float, saved_s: float) -> None:
+        run_class = RunClass.DECIDED if call.decided else RunClass.SPECULATIVE
+        served, tenant = self.ledger.name_of(call), call.context.tenant
+        given = Given(call.client, call.spec, tenant, run_class, served, service_s, output.size, saved_s)
+        self._given.gave(call.run, given)
+
+    def hit_refused(self, client: str, run: str, now: float) -> None:
+        """The client did not give out the result that a call was to get, and the run served nobody."""
+        record = self._runs.find(run)
+        if record is not None:
+            record.refused |= record.client == client and record.call is not None and record.joined is not None
+        elif (given := self._given.refused(client, run)) is not None:
+            self.ledger.hit_refused(given.served, given.saved_s)
+            self.ledger.run_unused(given.spec, given.run_class, given.service_s, given.size)
+            self.permits.waste.unused(given.spec.name, given.tenant, now)
 
     def _fail(self, call: PendingCall, error: PasteError) -> None:
         self._settle(call)

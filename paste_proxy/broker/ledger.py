@@ -22,6 +22,10 @@ class Ledger:
     """Authoritative calls by how they were served: reused, joined, promoted, executed; warmed (executed, after
     what prepares it had run ahead); decided (a call whose run was started when it was sealed in the stream) is
     a category of its own; failed calls are apart."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Of `hits` those whose result the client did not give out after all, and ran the call itself."""
+    refused_s: float = 0.0
+    """Of `saved_s` what was theirs."""
     started: Counter[str] = field(default_factory=Counter)
     """Runs ahead that were started, by class: speculative, decided."""
     ended: Counter[str] = field(default_factory=Counter)
@@ -47,8 +51,28 @@ class Ledger:
     """Running mean of a tool's service time in seconds."""
 
     def call_answered(self, call: PendingCall, saved_s: float) -> None:
-        self.hits["decided" if call.decided else call.outcome] += 1
+        self.hits[self.name_of(call)] += 1
         self.saved_s += saved_s
+
+    def name_of(self, call: PendingCall) -> str:
+        """By which of `hits` it is counted."""
+        return "decided" if call.decided else call.outcome
+
+    def hit_refused(self, served: str, saved_s: float) -> None:
+        """`served`: by which of `hits` the call was counted. Counts only grow, so this is one of its own."""
+        self.refused[served] += 1
+        self.refused_s += saved_s
+
+    def served_by(self, name: str) -> int:
+        """Calls by how they were served in the end."""
+        if name == "executed":
+            return self.hits[name] + self.refused.total()
+        return self.hits[name] - self.refused[name]
+
+    @property
+    def used(self) -> int:
+        """Predicted runs whose result a call really got."""
+        return self.served_by("reused") + self.served_by("joined")
 
     def run_started(self, speculation: Speculation) -> None:
         if speculation.spec.effect.prepares:

@@ -156,6 +156,8 @@ class RunRecord:
     """When its function began."""
     joined: RunClass | None = None
     """The class of the speculation that it was, if a call joined it."""
+    refused: bool = False
+    """Its client, which knows of its end first, has not given its result to the call that joined it."""
     writing: frozenset[str] = field(default=frozenset())
     """Scopes of the write that this run has open."""
 

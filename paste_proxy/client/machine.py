@@ -28,6 +28,7 @@ from paste_proxy.client.protocol import (
     Leave,
     ProtocolError,
     RunAhead,
+    Unused,
     Welcome,
     decode_from_proxy,
     encode,
@@ -172,6 +173,8 @@ class Machine:
         if call is None:
             if answer.outcome in ("executed", "promoted"):
                 self._say(Ended(answer.run, "the caller left"))
+            else:
+                self._unused(answer.run)
             return
         if answer.session:
             self._host.answered(call, answer.session)
@@ -184,6 +187,8 @@ class Machine:
             if call.waits:
                 call.told(Joined.JOINED)
             return
+        if run is None:
+            self._unused(answer.run)
         if run is None and answer.outcome == "joined":
             self._settle(call, Alone.ALONE)  # it gave no result, and the proxy will say what the call is then
             return
@@ -212,7 +217,14 @@ class Machine:
             and run.mark == call.mark
             and alike(run.arguments, call.values, spec.inert)
         )
+        if not (call.waits and reads and fresh and same):
+            self._unused(run.id)
         self._settle(call, Kept(run.value) if reads and fresh and same else Alone.ALONE)
+
+    def _unused(self, run: str) -> None:
+        """By the proxy's books it was a hit. Without a connection there are none of this call any more."""
+        if self.is_up and run:
+            self._say(Unused(run))
 
     def _settle(self, call: Call, verdict: Verdict) -> None:
         if call.waits:

@@ -136,7 +136,14 @@ class Ended(msgspec.Struct, frozen=True, tag_field="say", tag="ended"):
     """The result as the model will see it, where the client shares it; nobody needs it but predictions."""
 
 
-FromClient: TypeAlias = Hello | Claim | Leave | Began | Ended
+class Unused(msgspec.Struct, frozen=True, tag_field="say", tag="unused"):
+    """A result that a call was to get was not given out: it was too old by the client's clock, what it read is
+    another now, or its caller had gone on without."""
+
+    run: Id
+
+
+FromClient: TypeAlias = Hello | Claim | Leave | Began | Ended | Unused
 
 # -- from the proxy ---------------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from paste_proxy.client.protocol import (
     OfferedTool,
     ProtocolError,
     RunAhead,
+    Unused,
     Welcome,
     decode_from_client,
     encode,
@@ -53,6 +54,10 @@ class Port(Protocol):
     def began(self, run: str) -> None: ...
 
     def ended(self, ended: Ended) -> None: ...
+
+    def unused(self, run: str) -> None:
+        """A call got its result by our books, and not by the client's."""
+        ...
 
     def gone(self) -> None:
         """Told once, of a client that came."""
@@ -89,6 +94,8 @@ class Desk:
                 self._port.leave(claimed.call)
         elif isinstance(message, Began):
             self._port.began(message.run)
+        elif isinstance(message, Unused):
+            self._port.unused(message.run)
         else:
             self._port.ended(message)
 

@@ -12,7 +12,7 @@ from paste_proxy.access.access import Access, Tenant
 from paste_proxy.access.limits import RateLimitedError
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, Claim, Ended, Hello, ProtocolError, RunAhead
 from paste_proxy.errors import PasteError, RequestError, openai_error
-from paste_proxy.events import ClientGone, ClientOffered, Identity
+from paste_proxy.events import ClientGone, ClientOffered, HitRefused, Identity
 from paste_proxy.guard import Guard
 from paste_proxy.leases.desk import Claimed, Desk
 from paste_proxy.leases.executor import LeaseExecutor
@@ -203,6 +203,9 @@ class _Connection:
 
     def ended(self, ended: Ended) -> None:
         self._executor.ended(self._name, ended)
+
+    def unused(self, run: str) -> None:
+        self._runtime.tell(HitRefused(self._name, run))
 
     def gone(self) -> None:
         self._executor.gone(self._name)

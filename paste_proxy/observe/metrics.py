@@ -24,14 +24,16 @@ OUTCOMES = ("reused", "joined", "promoted", "executed", "warmed", "decided")
 def stats(core: Core) -> dict[str, Any]:
     """The figures of `/paste/v1/stats`. Every authoritative call is in exactly one of `hits`, or failed.
 
+    What a client refused to give out is `executed` there, and its run unused.
     `used` = reused + joined of predicted runs; `unused` = predicted runs that were started and served
     nobody, those still staged not among them; sealed calls (`decided`) are counted apart.
     """
     ledger = core.broker.ledger
-    used = ledger.hits["reused"] + ledger.hits["joined"]
+    used = ledger.used
     unused = ledger.unused["speculative"]
     return {
-        "hits": {outcome: ledger.hits[outcome] for outcome in OUTCOMES},
+        "hits": {outcome: ledger.served_by(outcome) for outcome in OUTCOMES},
+        "hits_refused": ledger.refused.total(),
         "calls_failed": ledger.calls_failed,
         "speculations": {
             "started": ledger.started["speculative"],
@@ -51,7 +53,7 @@ def stats(core: Core) -> dict[str, Any]:
         "wasted_bytes": ledger.wasted_bytes,
         "wasted_price": round(ledger.wasted_price, 6),
         "tools": _by_tool(core),
-        "saved_s": round(ledger.saved_s, 3),
+        "saved_s": round(ledger.saved_s - ledger.refused_s, 3),
         "staged_bytes": core.broker.staging.total_bytes,
         "open_writes": core.broker.open_scopes,
         "turns": _turns(core),
@@ -167,6 +169,12 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
         "outcome",
         ((name, ledger.hits[name]) for name in OUTCOMES),
     )
+    yield _counters(
+        "paste_hits_refused",
+        "Of those, hits that a client did not give out, and ran the call itself",
+        "outcome",
+        ((name, ledger.refused[name]) for name in ("reused", "joined", "decided")),
+    )
     yield _counter("paste_tool_calls_failed", "Authoritative calls answered with an error", ledger.calls_failed)
     yield _counters(
         "paste_runs_ahead_started", "Runs started ahead, by class", "run_class", ledger.started.items()
@@ -187,6 +195,7 @@ def _broker_metrics(ledger: Ledger) -> Iterator[Metric]:
         ((fate, ledger.chained[fate]) for fate in ("started", "claimed")),
     )
     yield _counter("paste_saved_seconds", "Tool time that passed before the call came", ledger.saved_s)
+    yield _counter("paste_refused_seconds", "Of those, the ones of refused hits", ledger.refused_s)
     yield _counter("paste_wasted_worker_seconds", "Time of unused runs", ledger.wasted_worker_s)
     yield _counter("paste_wasted_bytes", "Bytes of unused results", ledger.wasted_bytes)
     yield _counter("paste_wasted_price", "What unused runs and second looks cost", ledger.wasted_price)

@@ -21,6 +21,7 @@ from paste_proxy.events import (
     Decision,
     DropResult,
     FailCall,
+    HitRefused,
     Identity,
     RunBegan,
     RunEnded,
@@ -34,6 +35,7 @@ from paste_proxy.events import (
 )
 from paste_proxy.grammar.events import CallSealed, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request
+from paste_proxy.observe.metrics import stats
 from paste_proxy.tools.ports import Output, RunContext
 from paste_proxy.tools.spec import ToolSpec
 from paste_proxy.tools.table import PLUGINS, ToolTable, client_source
@@ -184,6 +186,48 @@ def test_a_call_joins_a_run_and_is_told_so_and_again_if_that_fails() -> None:
     [afresh] = desk.begins(again)
     desk.ends(afresh)
     assert desk.core.broker.ledger.hits == {"executed": 1}
+
+
+def refused(desk: Desk, run: StartRun) -> None:
+    """By its client, in vain by another, and once however often."""
+    before = desk.core.broker.ledger.used
+    for client in ("two", "one", "one"):
+        desk.tell(HitRefused(client, run.run.run))
+    ledger = desk.core.broker.ledger
+    assert (before, ledger.used, ledger.served_by("executed")) == (1, 0, 1)
+    assert (ledger.unused, ledger.unused_of) == ({"speculative": 1}, {"read_a": 1})
+    assert (ledger.wasted_bytes, ledger.saved_s - ledger.refused_s) == (5, 0.0)
+    figures = stats(desk.core)
+    assert (figures["hits"]["executed"], figures["hits_refused"]) == (1, 1)
+    assert figures["saved_s"] == 0.0
+
+
+def test_a_reused_result_that_its_client_refuses_is_an_unused_run_and_no_hit() -> None:
+    desk = Desk(guess(1))
+    desk.comes("one")
+    [run] = desk.asks("s")
+    desk.ends(run)
+    desk.seals("s", "read_a", "c1")
+    assert told(desk.calls("one", "read_a", "c1")) == [("reused", run.run.run)]
+    refused(desk, run)
+    assert desk.core.broker.ledger.hits == {"reused": 1}, "counts only grow"
+
+
+def test_a_joined_run_that_its_client_refuses_before_its_end_is_heard_is_one_too() -> None:
+    for early in (False, True):
+        desk = Desk(guess(1))
+        desk.comes("one")
+        [run] = desk.asks("s")
+        desk.seals("s", "read_a", "c1")
+        assert told(desk.calls("one", "read_a", "c1")) == [("joined", run.run.run)]
+        if early:
+            desk.tell(HitRefused("two", run.run.run))
+            desk.tell(HitRefused("one", run.run.run))
+        desk.ends(run)
+        if early:
+            assert (desk.core.broker.ledger.used, desk.core.broker.ledger.unused) == (0, {"speculative": 1})
+        else:
+            refused(desk, run)
 
 
 def test_a_result_that_is_void_is_dropped_at_its_client() -> None:

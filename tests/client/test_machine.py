@@ -131,7 +131,8 @@ def test_an_answer_that_comes_too_late_changes_nothing_but_the_books() -> None:
     for one in (reused, executed):
         desk.machine.impatient(one.call)
     desk.said()
-    assert desk.hears("answer", call=1, outcome="reused", run="r1", session="s") == []
+    late = desk.hears("answer", call=1, outcome="reused", run="r1", session="s")
+    assert late == [{"say": "unused", "run": "r1"}]
     assert desk.hears("answer", call=2, outcome="executed", run="r2", session="s") == []
     desk.machine.finished(executed.call, None)
     assert [said["run"] for said in desk.said()] == ["r2"]
@@ -419,3 +420,42 @@ def test_a_result_that_tells_its_end_is_not_given_out_later() -> None:
         call = desk.calls()
         desk.hears("answer", now=asked, call=1, outcome="reused", run="r1", session="s")
         assert call.verdicts == [Kept("fleeting") if is_given else ALONE]
+
+
+def test_a_hit_that_is_not_given_out_is_told_to_have_been_none() -> None:
+    """Too old here, of another identity, or its caller has gone on without; and one that is given is not."""
+    for asked, identity, impatient, is_given in (
+        (1.0, FUNCTION, False, True),
+        (1e6, FUNCTION, False, False),
+        (1.0, "other", False, False),
+        (1.0, FUNCTION, True, False),
+    ):
+        desk = connected()
+        desk.ready()
+        call = desk.calls(identity=identity)
+        desk.said()
+        if impatient:
+            desk.machine.impatient(call.call)
+        said = desk.hears("answer", now=asked, call=1, outcome="reused", run="r1", session="s")
+        assert said == ([] if is_given else [{"say": "unused", "run": "r1"}])
+
+
+def test_a_joined_run_that_is_too_old_when_it_ends_is_told_to_have_been_no_hit() -> None:
+    desk = connected()
+    run, call = desk.runs(), desk.calls()
+    desk.hears("answer", call=1, outcome="joined", run="r1", session="s")
+    run.max_age = 1.0
+    desk.machine.ended(run, "late", None, now=5.0)
+    assert call.verdicts == [JOINED, ALONE]
+    assert [(one["say"], one["run"]) for one in desk.said()] == [("ended", "r1"), ("unused", "r1")]
+
+
+def test_a_hit_for_a_caller_that_has_left_is_told_to_have_been_none() -> None:
+    desk = connected()
+    desk.ready()
+    call = desk.calls()
+    desk.machine.leave(call.call)
+    desk.said()
+    assert desk.hears("answer", call=1, outcome="reused", run="r1", session="s") == [
+        {"say": "unused", "run": "r1"}
+    ]

@@ -39,6 +39,9 @@ class Port:
     def ended(self, ended: Ended) -> None:
         self.told.append(("ended", ended.run))
 
+    def unused(self, run: str) -> None:
+        self.told.append(("unused", run))
+
     def gone(self) -> None:
         self.told.append("gone")
 
@@ -65,13 +68,14 @@ def test_a_client_comes_calls_and_goes() -> None:
     hears(desk, "claim", call=1, tool="read", arguments="{}")
     hears(desk, "began", run="r1")
     hears(desk, "ended", run="r1")
+    hears(desk, "unused", run="r1")
     hears(desk, "leave", call=1)
     hears(desk, "leave", call=1)
     desk.close()
     desk.close()
     came, *rest = port.told
     assert came == ("came", ["read"])
-    assert rest == [("began", "r1"), ("ended", "r1"), ("leave", "call-1"), "gone"]
+    assert rest == [("began", "r1"), ("ended", "r1"), ("unused", "r1"), ("leave", "call-1"), "gone"]
 
 
 def test_calls_that_wait_are_left_when_their_client_is_lost() -> None:

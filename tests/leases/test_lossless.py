@@ -91,3 +91,13 @@ def test_the_simulation_does_use_what_ran_ahead() -> None:
         hits |= {kind for kind, count in simulation.core.broker.ledger.hits.items() if count}
         assert any(seen.outcome == "kept" for seen in simulation.seen)
     assert hits >= {"reused", "joined", "promoted", "executed"}
+
+
+def test_hits_of_the_ledger_are_those_that_callers_were_given() -> None:
+    """As long as no connection is lost: what a client has no time to refuse is counted as given."""
+    task = [[("read_a", 1)], [("read_b", 1), ("read_all", 1)], [("write_a", 1)], [("read_a", 1)]] * 3
+    for seed in range(30):
+        _, simulation = play_leased({"s": task}, Random(seed), _guesser(task, [], Random(seed)))
+        ledger = simulation.core.broker.ledger
+        given = sum(seen.outcome == "kept" for seen in simulation.seen)
+        assert ledger.used + ledger.served_by("decided") == given

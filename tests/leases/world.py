@@ -31,6 +31,7 @@ from paste_proxy.events import (
     Decision,
     DropResult,
     Event,
+    HitRefused,
     Identity,
     RunBegan,
     RunEnded,
@@ -264,6 +265,9 @@ class _Port:
         if ended.run in self._simulation.leases:
             output = Output(b"", kept=ended.size) if ended.error is None else None
             self._simulation.end_lease(ended.run, output)
+
+    def unused(self, run: str) -> None:
+        self._simulation.tell(HitRefused(self._name, run))
 
     def gone(self) -> None:
         """As `LeaseExecutor.gone` and the endpoint do it."""
