@@ -191,7 +191,8 @@ class BackendControl:
         self, session: aiohttp.ClientSession, path: str, told: dict[str, Any], authorization: str, what: str
     ) -> None:
         url = self.config.url.rstrip("/") + path
-        headers = {"Authorization": authorization} if authorization else {}
+        # A storm of aborts would leave a storm of connections: the polls would use each in turn, and keep them.
+        headers = {"Connection": "close"} | ({"Authorization": authorization} if authorization else {})
         timeout = aiohttp.ClientTimeout(total=TELL_S)
         try:
             async with session.post(

@@ -195,6 +195,7 @@ async def test_an_abort_carries_the_id_and_the_clients_key() -> None:
         assert bodies == [{"rid": "a" * 32}]
         abort = next(request for request in requests if request.path == "/abort_request")
         assert abort.headers["Authorization"] == "Bearer k"
+        assert abort.headers["Connection"] == "close", "many at once would leave as many connections"
 
 
 async def test_an_abort_is_not_sent_where_there_is_none() -> None:
