@@ -220,11 +220,14 @@ class Pacing:
     def closed(self, turn: str, now: float, *, complete: bool, final: bool = False) -> None:
         """After its slot was given back."""
         one = self._turns.pop(turn, None)
-        session = self._sessions.get(one.session) if one is not None else None
-        if one is None or session is None or not one.lane:
+        if one is None or not one.lane:
             return
         lane, backend = self._queue.turns(one.lane), self._backend(one.backend)
         self._queue.moved = True
+        session = self._sessions.get(one.session)
+        if session is None:  # so many came meanwhile that it was forgotten
+            lane.over(one.session)
+            return
         if not one.sent:
             lane.paused(one.session, 0.0, now)
             return
@@ -277,6 +280,9 @@ class Pacing:
     def facts(self) -> Mapping[str, Facts]:
         """By lane."""
         return {name: lane.facts for name, lane in self._queue.turn_lanes.items()}
+
+    def facts_of(self, backend: str) -> Facts:
+        return self._queue.turns(turn_lane(backend)).facts
 
     def _backend(self, name: str) -> _Backend:
         found = self._backends.get(name)

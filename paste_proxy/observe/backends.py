@@ -36,8 +36,10 @@ def all_backends(runtime: Runtime, lines: Lines) -> dict[str, Any]:
 
 
 def _standing(runtime: Runtime, line: Line) -> dict[str, Any]:
-    """`live`: turns that wait for it or run there. `sessions`: those whose next turn goes there."""
+    """`live`: turns that wait for it or run there, `waiting` of them. `sessions`: those whose next turn goes
+    there; `leased` of them keep their part of its memory, `leased_tokens` together, of `budget` (0: any)."""
     placing, sessions = runtime.core.placing, runtime.core.turns.sessions.values()
+    facts = runtime.core.pacing.facts_of(line.name)
     return {
         "url": line.control.config.url,
         "kind": line.control.current.name,
@@ -45,6 +47,10 @@ def _standing(runtime: Runtime, line: Line) -> dict[str, Any]:
         "reason": line.health.reason,
         "draining": line.draining,
         "live": placing.live(line.name),
+        "waiting": facts.waiting,
+        "leased": facts.leased,
+        "leased_tokens": facts.leased_tokens,
+        "budget": facts.budget,
         "sessions": sum(session.home == line.name for session in sessions),
         **msgspec.structs.asdict(placing.counts.get(line.name, Counts())),
     }
