@@ -132,7 +132,8 @@ class Pacing:
             return Asked(turn, place=one.place, born=one.place.at)
         known, application = self._backend(backend), session.application
         one.held = known.memory.holds(one.session)
-        cold = max(0, one.context - one.held) if known.memory.tokens else 0
+        shared = min(one.context, round(application.shared.value))
+        cold = max(0, one.context - max(one.held, shared)) if known.memory.tokens else 0
         return Asked(
             turn,
             session=one.session,
@@ -140,7 +141,7 @@ class Pacing:
             place=one.place,
             born=session.born,
             served_s=session.served_s,
-            context=one.context,
+            context=one.context - shared,
             cold=cold,
             growth=application.growth,
             seconds=known.rates.seconds(one.context - one.held, application.output.value),
@@ -205,7 +206,10 @@ class Pacing:
         lane = self._queue.turns(one.lane)
         lane.prefill_rate = backend.rates.prefill
         lost = self._lost(one, session, backend, usage)
-        lane.used(turn, prompt, usage.completion_tokens, lost, now)
+        if one.first and backend.says_cached:
+            application.shared.add(usage.cached_tokens)
+        own = max(0, prompt - round(application.shared.value))
+        lane.used(turn, own, usage.completion_tokens, lost, now)
 
     @staticmethod
     def _lost(one: _Turn, session: _Session, backend: _Backend, usage: Usage) -> int | None:

@@ -26,7 +26,7 @@ class Asked(msgspec.Struct, frozen=True):
     served_s: float = 0.0
     """What the engine has worked for the session."""
     context: int = 0
-    """Of its prompt."""
+    """Of its prompt, but for what all sessions of its application begin with: memory has that once."""
     cold: int = 0
     """Of those, what the engine will have to read: they are not in its memory any more, or never were."""
     growth: int = 0

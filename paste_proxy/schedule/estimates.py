@@ -50,6 +50,8 @@ class Application:
         self.opening_ratio = Mean(TOKENS_PER_CHARACTER)
         self.fresh_ratio = Mean(TOKENS_PER_CHARACTER)
         """Tokens per character, of first requests and of what later ones bring."""
+        self.shared = Mean()
+        """Tokens of a first prompt that the engine had in memory: other sessions began with the same."""
         self._followed = Mean()
         """1 for each turn that came after another of its session, 0 for each first one."""
         self._went_on = Mean()

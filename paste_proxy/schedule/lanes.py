@@ -135,7 +135,8 @@ class Lane:
         """The first of the reply is there: the engine has read the prompt."""
 
     def used(self, turn: str, prompt: int, output: int, lost: int | None, now: float) -> None:
-        """What the backend has counted; `lost` of the prompt had been in its memory, None: nobody knows."""
+        """What the backend has counted, `prompt` as `Asked.context`; `lost` of it had been in its memory, None:
+        nobody knows."""
 
     def paused(self, session: str, away_s: float, now: float) -> None:
         """The session's turn is over, and it will come again in about so long."""
