@@ -1,9 +1,10 @@
 """The lab's order of cells, found again: a real SGLang, real proxies and real agents over HTTP, in real time.
 
 `python -m benchmarks.live [--json] [--loads 2,8] [--cells "A,A',B,E,F,semaphore:3"] [--repeats 1]
-[--noise 0]`, some ten minutes on two cores; needs SGLang (`python -m tests.conformance.install_sglang`). Short
-research tasks at the workload's `live` scales, as many at once as the load says; the engine runs a tiny model
-on the CPU with so little memory (`--kv`) that at the higher load sessions drive each other out of it.
+[--noise 0]`, up to twenty minutes on two busy cores; needs SGLang (`python -m
+tests.conformance.install_sglang`). Short research tasks at the workload's `live` scales, as many at once as the
+load says; the engine runs a tiny model on the CPU with so little memory (`--kv`) that at the higher load
+sessions drive each other out of it.
 
 A and A' are native: the agents ask the engine, and no proxy stands between. P is a proxy with everything off,
 B runs ahead, E orders turns (`schedule.policy: joint`), F does both, `semaphore:N` lets N sessions at a time
