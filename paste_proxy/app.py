@@ -337,6 +337,37 @@ def _listen_advice(error: OSError) -> str:
     return "listen.host (--host) must be an address of this machine, listen.port (--port) one that you may use"
 
 
+async def _built_unless(stop: asyncio.Event, config: Config) -> Proxy | None:
+    """Once a backend is there; None where `stop` was earlier."""
+    tasks = TaskSet()
+    try:
+        async with asyncio.timeout(None) as until:
+            tasks.spawn(_end(until, stop), name="a stop before the start")
+            return await _built(config)
+    except TimeoutError:
+        if not until.expired():
+            raise
+        return None
+    finally:
+        await tasks.close()
+
+
+async def _end(until: asyncio.Timeout, stop: asyncio.Event) -> None:
+    await stop.wait()
+    until.reschedule(0.0)
+
+
+async def _built(config: Config) -> Proxy:
+    documents = await fetched_documents(config)
+    proxy = build(config, documents=documents)
+    try:
+        await reach_backends(config)
+    except BaseException:
+        await proxy.runtime.close()
+        raise
+    return proxy
+
+
 async def serve(
     config: Config, on_listening: Callable[[str], None], read_again: Callable[[], Config] | None = None
 ) -> None:
@@ -348,12 +379,14 @@ async def serve(
         raise ConfigError(
             "backend.url: no backend; name one with --backend URL or in the configuration", param="backend.url"
         )
-    documents = await fetched_documents(config)
-    proxy = build(config, documents=documents)
-    await reach_backends(config)
+    # First of all: process 1 of a container hears no signal that it does not handle.
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    proxy = await _built_unless(stop, config)
+    if proxy is None:
+        log.info("stopping before the backend was there")
+        return
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _reload, proxy.reloader, read_again)
     async with listening(proxy) as url:
         on_listening(url)

@@ -1,11 +1,14 @@
 """Is there anybody at the backends\' addresses? Asked at the start, and by `/paste/ready`."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from paste_proxy.config import BackendConfig, Config
 from paste_proxy.errors import BackendUnreachableError
+
+log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 """Between attempts while waiting: an engine loads its model for minutes."""
@@ -19,13 +22,19 @@ async def reach_backends(config: Config) -> None:
     """Returns once one of them accepts a connection: others may come later. Raises `BackendUnreachableError`
     where none has after the longest `wait_s`."""
     backends = {config.key_of(name): one for name, one in config.all_backends.items()}
-    give_up = asyncio.get_running_loop().time() + max(one.wait_s for one in backends.values())
+    longest = max(one.wait_s for one in backends.values())
+    give_up = asyncio.get_running_loop().time() + longest
+    is_told = False
     while True:
         failures = await asyncio.gather(*(_failure(one, where) for where, one in backends.items()))
         if None in failures:
             return
         if asyncio.get_running_loop().time() >= give_up:
             raise next(filter(None, failures))
+        if not is_told:
+            is_told = True
+            addresses = ", ".join(one.url for one in backends.values())
+            log.info("waiting for %s for up to %g s", addresses, longest)
         await asyncio.sleep(RETRY_S)
 
 
