@@ -21,7 +21,7 @@ import aiohttp
 from paste_proxy.client.bound import Origin
 from paste_proxy.client.calls import Ahead, Call
 from paste_proxy.client.machine import Machine
-from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, ProtocolError
+from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, UNUSABLE, ProtocolError
 from paste_proxy.client.runner import Runner
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.moments import age_limit
@@ -181,6 +181,7 @@ class Carrier:
             async for message in socket:
                 self._machine.received(message.data, time.monotonic())
                 self._wake.set()
+                self._tell_unusable()
                 if self._machine.is_up and self._is_down:
                     self._is_down = False
                     log.info("connected to %s again", self._proxy)
@@ -201,6 +202,13 @@ class Carrier:
     async def _flush(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         for frame in self._machine.unsent():
             await socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+
+    def _tell_unusable(self) -> None:
+        """Of each tool once: it is for whoever wrote its schema."""
+        for tool, reason in self._machine.refused.items():
+            if reason.startswith(UNUSABLE) and tool not in self._left_out:
+                self._left_out.add(tool)
+                log.warning("wrapped tool %s runs as if unwrapped, since %s", tool, reason)
 
     def _tell_down(self, reason: str) -> None:
         """Once, until it is there again."""

@@ -18,6 +18,8 @@ MESSAGE_LIMIT = 4 * 1024 * 1024
 """Bytes of a message: the arguments of a call (`limits.arguments_bytes`) quoted once more, or 256 tools."""
 TOOLS_LIMIT = 256
 """Tools of one client: twice as many as an API lets a request offer."""
+UNUSABLE = "its parameters can't be used"
+"""Begins why a tool is refused whose schema the proxy can't read; its client logs it."""
 ID_LIMIT = 256
 """Characters of names and ids; UUIDs with a prefix have fifty."""
 

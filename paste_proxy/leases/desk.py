@@ -8,7 +8,10 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
+import msgspec
+
 from paste_proxy.client.protocol import (
+    UNUSABLE,
     VERSION,
     Answer,
     Began,
@@ -75,6 +78,8 @@ class Desk:
         self._port = port
         self._out: deque[bytes] = deque()
         self._calls: dict[int, Claimed] = {}
+        self._unusable: dict[str, str] = {}
+        """Tools that are left out here, since nobody can read their schemas, and why."""
         self._refused: dict[str, str] | None = None
         self._closed = False
 
@@ -105,12 +110,11 @@ class Desk:
         names = [tool.name for tool in hello.tools]
         if len(set(names)) < len(names):
             raise ProtocolError("two tools have one name")
-        for tool in hello.tools:
-            if reason := check_schema(tool.parameters):
-                raise ProtocolError(f"tool {tool.name}: parameters: {reason}")
-        self.tools = hello.tools
+        reasons = {tool.name: check_schema(tool.parameters) for tool in hello.tools}
+        self._unusable = {name: f"{UNUSABLE}: {reason}" for name, reason in reasons.items() if reason}
+        self.tools = tuple(tool for tool in hello.tools if tool.name not in self._unusable)
         self.has_come = True
-        self._port.came(hello)
+        self._port.came(msgspec.structs.replace(hello, tools=self.tools))
 
     def _claim(self, claim: Claim) -> None:
         if claim.call in self._calls:
@@ -138,7 +142,8 @@ class Desk:
     # -- to the client ------------------------------------------------------------------------------------
 
     def welcome(self, refused: dict[str, str]) -> None:
-        """Told where it is news."""
+        """Told where it is news, with what is left out here."""
+        refused = refused | self._unusable
         if refused != self._refused:
             self._refused = refused
             self._send(Welcome(VERSION, refused))

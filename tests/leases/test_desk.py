@@ -116,7 +116,6 @@ def test_what_becomes_of_a_call_is_told_by_its_number() -> None:
         ({"say": "hello", "version": 1, "tools": [{**TOOL, "name": "a b"}]}, "name"),
         ({"say": "hello", "version": 1, "tools": [{**TOOL, "effect": "write"}]}, "effect"),
         ({"say": "hello", "version": 1, "tools": [{**TOOL, "max_age": -1}]}, "max_age"),
-        ({"say": "hello", "version": 1, "tools": [{**TOOL, "parameters": {"type": 1}}]}, "parameters"),
         ({"say": "welcome", "version": 1, "refused": {}}, "welcome"),
     ],
 )
@@ -159,6 +158,20 @@ def test_schemas_that_would_trip_the_core_are_refused() -> None:
     ):
         assert check_schema(schema)
     assert check_schema({}) == check_schema(TOOL["parameters"]) == ""  # type: ignore[arg-type]
+
+
+def test_a_tool_whose_schema_can_t_be_read_is_left_out_alone_and_told_so() -> None:
+    odd = {"name": "odd", "parameters": {"type": "array"}}
+    desk, port = greeted(TOOL, odd)
+    assert port.told == [("came", ["read"])]
+    assert [tool.name for tool in desk.tools] == ["read"]
+    desk.welcome({"read": "not allowed"})
+    [welcome] = said(desk)
+    reason = "its parameters can't be used: not the schema of an object"
+    assert welcome["refused"] == {"read": "not allowed", "odd": reason}
+    hears(desk, "hello", version=1, tools=[TOOL])
+    desk.welcome({})
+    assert said(desk)[-1]["refused"] == {}
 
 
 def test_a_call_that_is_one_too_many_is_run_without_the_proxy() -> None:

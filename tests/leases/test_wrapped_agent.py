@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from paste_proxy.client.calling import Calling
 from paste_proxy.client.protocol import PATH, VERSION, Welcome, encode
 from paste_proxy.client.wrapping import close, wrap
-from tests.leases.wrapped_agent import Library, agent, connected, running
+from tests.leases.wrapped_agent import READS, Library, agent, connected, running
 from tests.test_app import stats
 
 
@@ -71,6 +71,25 @@ async def test_without_a_proxy_wrapped_tools_are_as_unwrapped_ones(caplog: Any) 
     await asyncio.sleep(0.5)  # a second attempt
     assert caplog.text.count("no proxy at http://127.0.0.1:9") == 1
     await asyncio.to_thread(close)
+
+
+async def test_a_tool_that_the_proxy_can_t_read_is_named_in_the_client_s_log_and_the_others_work(
+    caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "paste_proxy.leases.desk.check_schema", lambda schema: "odd" if "book" in str(schema) else ""
+    )
+    library = Library()
+    async with running("find", "read") as (url, proxy):
+        find, read = wrap(library.tools(), proxy=url, effects=READS)
+        async with asyncio.timeout(10):
+            while "wrapped tool read" not in caplog.text:  # noqa: ASYNC110 - another thread's log
+                await asyncio.sleep(0.01)
+        told = "wrapped tool read runs as if unwrapped, since its parameters can't be used: odd"
+        assert caplog.text.count(told) == 1
+        assert list(proxy.runtime.core.tools) == ["find"]
+        assert await find("emma") == ["emma-1", "emma-2"]
+        assert await read(book="b") == "text of b"
 
 
 def descriptors_open() -> int:
