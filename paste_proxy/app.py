@@ -125,6 +125,7 @@ def build(
     reachability = Reachability(config, clock.now)
     plane = LlmPlane(runtime, config, counters, access)
     runtime.session_over = plane.session_over
+    runtime.warm = plane.warmer.carry_out
     ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
     plane.add_routes(app)
     reloader = Reloader(config, runtime, access, plane.lines, reachability)

@@ -1,5 +1,7 @@
 """The configuration of the joint queue: in which order turns go, and what clients see of those held back."""
 
+from typing import Literal
+
 import msgspec
 
 from paste_proxy.config_bounds import PolicyName, Seconds, SecondsOrNone
@@ -15,3 +17,6 @@ class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keepalive_s: SecondsOrNone = 0.0
     """How often a streaming client is told that its turn is held. 0: never, since its reply then begins before
     the backend's, and with another head."""
+    warm_up: Literal["off", "on"] = "off"
+    """Whether what a session's next request begins with is read ahead while its agent runs tools, where the
+    engine has forgotten it and has little else to do. Off: nobody asked for that work, and it seldom pays."""

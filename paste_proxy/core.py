@@ -33,6 +33,7 @@ from paste_proxy.events import (
     RunBegan,
     RunEnded,
     RunProgressed,
+    SessionOver,
     SpeculationSwitched,
     TimePassed,
     ToolsOffered,
@@ -42,13 +43,14 @@ from paste_proxy.events import (
     TurnRequested,
     TurnSent,
     TurnStreamed,
+    WarmEnded,
 )
 from paste_proxy.holds import Holds
 from paste_proxy.pacing import Pacing
 from paste_proxy.placing import Placing
 from paste_proxy.predict.model import Predictor
 from paste_proxy.schedule.policies import lanes_of
-from paste_proxy.schedule.queue import JointQueue, is_turns, turn_lane
+from paste_proxy.schedule.queue import TURNS, JointQueue, is_turns, turn_lane
 from paste_proxy.schedule.runs import Waiting
 from paste_proxy.sessions.table import SessionTable
 from paste_proxy.succession import Hold, Same
@@ -58,6 +60,7 @@ from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable, client_source, is_client
 from paste_proxy.turns import Turns
+from paste_proxy.warming import Warming
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -92,6 +95,9 @@ class Core:
         )
         self.pacing = Pacing(self.queue, config.limits.sessions)
         self.placing = Placing(config.all_backends, self.queue, self.pacing, self.broker.decide)
+        self.warming = Warming(
+            config, self.pacing, self.placing.placement, self.broker.permits, self.deadlines, self.broker.decide
+        )
         self._limit_turns(config)
         self._network = frozenset(config.speculation.network)
         """Tools that reach a network, as the operator says, whoever offers them."""
@@ -124,7 +130,8 @@ class Core:
             RunBegan: lambda event, now: self.broker.began(event.run, now),
             RunProgressed: lambda event, now: self.broker.progressed(event.run, event.progress),
             ToolsOffered: self._tools_offered,
-            SpeculationSwitched: lambda event, now: self.broker.switch(event.tool, now, on=event.on),
+            SpeculationSwitched: self._speculation_switched,
+            WarmEnded: lambda event, now: self.warming.ended(event),
             ClientOffered: self._client_offered,
             ClientGone: self._client_gone,
             HitRefused: lambda event, now: self.broker.hit_refused(event.client, event.run, now),
@@ -141,10 +148,13 @@ class Core:
             self._handlers[type(event)](event, now)
         self._fill_slots(now)
         self._settle(now)
+        self.warming.settle(now)
         out = self.broker.take_decisions()
         for decision in out:
             if isinstance(decision, AnswerCall | FailCall):
                 self._served(decision, now)
+            elif isinstance(decision, SessionOver):
+                self.warming.over(decision.session)
         return out
 
     @property
@@ -171,6 +181,7 @@ class Core:
         first = self._first_of(event, same, now)
         self.turns.requested(event.turn, event.identity, event.request, now)
         session = self.turns.session_of_turn(event.turn)
+        self.warming.came(event.turn, session)
         request = self.turns.request_of_turn(event.turn)
         self.pacing.requested(event.turn, session, request, event.identity.priority, now)
         parent = self.turns.sessions.get(session.parent) if session is not None else None
@@ -214,8 +225,16 @@ class Core:
     def _turn_closed(self, event: TurnClosed, now: float) -> None:
         self.holds.closed(event.turn, now, self.queue.arrived(event.turn))
         self.placing.closed(event.turn)
+        self.warming.closed(event.turn)
         self.pacing.closed(event.turn, now, complete=event.complete)
+        if self.warming.on and event.complete:
+            self._leaves(event.turn, now)
         self.turns.closed(event.turn, now, complete=event.complete, unread=event.unread)
+
+    def _leaves(self, turn: str, now: float) -> None:
+        session, said = self.turns.session_of_turn(turn), self.turns.calls_of_turn(turn)
+        if session is not None and said is not None:
+            self.warming.left(turn, session, said, now)
 
     def _overdue(self, turn: str, now: float) -> None:
         if self.queue.arrived(turn) is not None:
@@ -223,6 +242,7 @@ class Core:
             self._admit(self.queue.start(turn), now, overdue=True)
 
     def _admit(self, item: Waiting, now: float, *, overdue: bool = False) -> None:
+        self.warming.preempt(item.lane.removeprefix(TURNS))
         held_s = self.holds.admitted(item.id, now)
         if held_s is not None:
             self.turns.note(item.id, now, "admitted", held_s=round(held_s, 3), overdue=overdue)
@@ -252,6 +272,10 @@ class Core:
         self._max_turns.clear()
         for name, backend in config.all_backends.items():
             self._max_turns[turn_lane(name)] = backend.max_turns
+
+    def _speculation_switched(self, event: SpeculationSwitched, now: float) -> None:
+        self.broker.switch(event.tool, now, on=event.on)
+        self.warming.switched()
 
     def _config_changed(self, event: ConfigChanged, now: float) -> None:
         self._config = event.config

@@ -9,8 +9,8 @@ import msgspec
 
 from paste_proxy.config import Config
 from paste_proxy.errors import PasteError
-from paste_proxy.grammar.events import GrammarEvent
-from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.grammar.events import GrammarEvent, Usage
+from paste_proxy.grammar.requests import ChatRequest, MessageCall
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.tools.ports import Output, Progress, Run
 from paste_proxy.tools.spec import ToolSpec
@@ -215,6 +215,15 @@ class HitRefused(msgspec.Struct, frozen=True):
     run: str
 
 
+class WarmEnded(msgspec.Struct, frozen=True):
+    """A prefix was read ahead, or could not be (`ok` is false)."""
+
+    warm_up: str
+    ok: bool
+    usage: Usage | None = None
+    """As the backend counts it, where it does."""
+
+
 class ProxyStopping(msgspec.Struct, frozen=True):
     """No turn may be held any more: what is not sent now won't be."""
 
@@ -246,6 +255,7 @@ Event: TypeAlias = (
     | ClientOffered
     | ClientGone
     | HitRefused
+    | WarmEnded
     | ProxyStopping
     | TimePassed
 )
@@ -278,6 +288,24 @@ class FailTurn(msgspec.Struct, frozen=True):
 
     turn: str
     error: PasteError
+
+
+class WarmPrefix(msgspec.Struct, frozen=True):
+    """Have the backend read what the session's next request begins with: the request of `turn`, and the reply
+    to it as clients send it back."""
+
+    warm_up: str
+    turn: str
+    backend: str
+    session: str
+    text: str
+    calls: tuple[MessageCall, ...]
+    priority: int | None = None
+    """As the backend counts; None: say nothing of it."""
+
+
+class CancelWarm(msgspec.Struct, frozen=True):
+    warm_up: str
 
 
 class StartRun(msgspec.Struct, frozen=True):
@@ -343,6 +371,8 @@ Decision: TypeAlias = (
     AdmitTurn
     | FailTurn
     | SessionOver
+    | WarmPrefix
+    | CancelWarm
     | StartRun
     | PromoteRun
     | CancelRun

@@ -7,6 +7,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded, Usage, UsageReported
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.schedule.asked import Asked, Place
@@ -56,6 +58,18 @@ class _Turn:
     written: int = 0
     """Characters of the reply's text."""
     usage: Usage | None = None
+
+
+class Prefix(msgspec.Struct, frozen=True):
+    """What a session's next request begins with, in tokens and seconds, by our own account."""
+
+    tokens: int
+    gone: int
+    """Of those, what is not in the backend's memory any more."""
+    read_s: float
+    """What it takes to read all; 0: nobody knows."""
+    away_s: float
+    """How long the session is expected to be away, from the end of its last turn on; 0: nobody knows."""
 
 
 class _Backend:
@@ -260,6 +274,35 @@ class Pacing:
         session.served_s += now - one.sent
         session.ended = now
         backend.memory.used(one.session, session.tokens)
+
+    # -- while a session is away --------------------------------------------------------------------------
+
+    def prefix(self, session: str, backend: str) -> Prefix | None:
+        """None where it has none, or where nobody knows what the backend's memory holds."""
+        known, one = self._backend(backend), self._sessions.get(session)
+        if one is None or not known.memory.tokens:
+            return None
+        gone = max(0, one.tokens - known.memory.holds(session))
+        read_s = one.tokens / known.rates.prefill if known.rates.prefill else 0.0
+        return Prefix(one.tokens, gone, read_s, one.application.away_s(one.called))
+
+    def has_slack(self, session: str, backend: str, tokens: int) -> bool:
+        return self._queue.turns(turn_lane(backend)).has_slack(session, tokens)
+
+    def waits(self, backend: str) -> bool:
+        """Turns are held that will go there."""
+        return self._queue.turns(turn_lane(backend)).waiting > 0
+
+    def warmed(self, session: str, backend: str, tokens: int) -> None:
+        """So many tokens of the session are in the backend's memory now."""
+        self._backend(backend).memory.used(session, tokens)
+
+    def cached(self, turn: str) -> int | None:
+        """Of the turn's prompt, as its backend counts; None where it does not."""
+        one = self._turns.get(turn)
+        if one is None or one.usage is None or not self._backend(one.backend).says_cached:
+            return None
+        return one.usage.cached_tokens
 
     # -- backends -----------------------------------------------------------------------------------------
 

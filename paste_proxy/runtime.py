@@ -26,6 +26,7 @@ from paste_proxy.events import (
     CallAbandoned,
     CallRequested,
     CancelRun,
+    CancelWarm,
     Decision,
     Event,
     FailCall,
@@ -42,6 +43,7 @@ from paste_proxy.events import (
     TurnClosed,
     TurnRefused,
     TurnRequested,
+    WarmPrefix,
 )
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.tasks import TaskSet
@@ -94,6 +96,8 @@ class Runtime:
         self.claims = Claims()
         self.session_over: Callable[[str], None] = lambda _: None
         """Hears of sessions of which no turn will come any more."""
+        self.warm: Callable[[WarmPrefix | CancelWarm], None] = lambda _: None
+        """Has backends read prefixes ahead."""
         self._executor = executor
         self._clock = clock
         self._ids = itertools.count(1)
@@ -234,7 +238,7 @@ class Runtime:
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
-            case AdmitTurn() | FailTurn() | SessionOver():
+            case AdmitTurn() | FailTurn() | SessionOver() | WarmPrefix() | CancelWarm():
                 self._tell_plane(decision)
             case StartRun(run):
                 self._start(run)
@@ -251,7 +255,7 @@ class Runtime:
             case FailCall(call, _, error):
                 _refuse(self._answers.get(call), error)
 
-    def _tell_plane(self, decision: AdmitTurn | FailTurn | SessionOver) -> None:
+    def _tell_plane(self, decision: AdmitTurn | FailTurn | SessionOver | WarmPrefix | CancelWarm) -> None:
         match decision:
             case AdmitTurn(turn):
                 _settle(self._admissions.get(turn), decision)
@@ -259,6 +263,8 @@ class Runtime:
                 _refuse(self._admissions.get(turn), error)
             case SessionOver(session):
                 self.session_over(session)
+            case WarmPrefix() | CancelWarm():
+                self.warm(decision)
 
     def _set_timer(self) -> None:
         deadline = self.core.next_deadline()

@@ -16,7 +16,7 @@ from paste_proxy.expectations import Expectations
 from paste_proxy.grammar.events import (
     GrammarEvent,
 )
-from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.grammar.requests import ChatRequest, MessageCall
 from paste_proxy.predict.model import Predictor
 from paste_proxy.replies import Replies
 from paste_proxy.sessions.state import SessionState
@@ -129,6 +129,14 @@ class Turns:
         """With all that it leaves out."""
         turn = self._turns.get(turn_id)
         return turn.request if turn is not None else None
+
+    def calls_of_turn(self, turn_id: str) -> tuple[str, tuple[MessageCall, ...]] | None:
+        """What its reply says, and those calls that are no part of the text; None where it asks for none, or
+        where nobody can say what its client will send back."""
+        turn = self._turns.get(turn_id)
+        if turn is None or not (turn.ended and turn.one_reply and turn.sealed) or turn.unreadable:
+            return None
+        return "".join(turn.text), tuple(turn.told_calls)
 
     def session_of_turn(self, turn_id: str) -> SessionState | None:
         turn = self._turns.get(turn_id)

@@ -69,6 +69,7 @@ ALLOWED: dict[str, set[str]] = {
         "tools",
         "turn_writes",
     },
+    "warming": {*LEAVES, "broker", "events", "grammar", "pacing", "schedule", "sessions", "tools"},
     "succession": {*LEAVES, "events", "schedule"},
     "holds": {*LEAVES, "events", "schedule", "succession"},
     "assembling": {*LEAVES, "broker", "schedule", "tools"},
@@ -87,6 +88,7 @@ ALLOWED: dict[str, set[str]] = {
         "succession",
         "tools",
         "turns",
+        "warming",
     },
     "claims": {*LEAVES, "events"},
     "turn_handle": {"core", "events", "grammar"},
@@ -109,6 +111,7 @@ ALLOWED: dict[str, set[str]] = {
         "sessions",
         "tools",
         "proxy",
+        "warming",
     },
 }
 """What each part may import of the package, beside itself. `app`, `cli`, `lab` are above everything."""
@@ -134,6 +137,7 @@ PURE = (
     "expecting.py",
     "pacing.py",
     "placing.py",
+    "warming.py",
     "events.py",
     "deadlines.py",
 )

@@ -102,6 +102,11 @@ _NOT_COMPARED = "A is not among --cells: nothing is compared with it (no / A, no
     help=f"The order of turns in E, F and XF: {', '.join(NAMED)}, or semaphore:N for N sessions at a time.",
 )
 @click.option(
+    "--warm-up",
+    is_flag=True,
+    help="In E, F and XF, read ahead what the engine has forgotten of sessions that run tools.",
+)
+@click.option(
     "--tasks",
     type=click.IntRange(2, 1_000_000),
     default=_TASKS,
@@ -180,6 +185,7 @@ def run(
     arrivals: Arrivals,
     cells: tuple[CellName, ...],
     policy: str,
+    warm_up: bool,
     tasks: int,
     tenants: tuple[Tenant, ...],
     chat_per_s: float,
@@ -208,6 +214,7 @@ def run(
         arrivals=arrivals,
         engines=engines,
         policy=policy,
+        warm_up=warm_up,
         tenants=tenants,
         chat_per_s=chat_per_s,
         tools_per_s=tools_per_s,

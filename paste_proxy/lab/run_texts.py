@@ -74,7 +74,7 @@ def command(
         "seed": plan.seed,
     }
     written = (f"--{name} {_quoted(str(value))}" for name, value in options.items())
-    return " ".join(["paste-proxy lab run", *written])
+    return " ".join(["paste-proxy lab run", *written, *(["--warm-up"] if plan.warm_up else [])])
 
 
 def _quoted(text: str) -> str:

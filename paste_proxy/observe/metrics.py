@@ -1,6 +1,7 @@
 """What the proxy counts, as Prometheus metrics and as JSON. Read on demand: nothing is updated per event."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from itertools import accumulate
 from typing import Any
 
@@ -17,6 +18,7 @@ from paste_proxy.placing import Placing
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
+from paste_proxy.warming import WarmLedger
 
 OUTCOMES = ("reused", "joined", "promoted", "executed", "warmed", "decided")
 
@@ -57,6 +59,7 @@ def stats(core: Core) -> dict[str, Any]:
         "staged_bytes": core.broker.staging.total_bytes,
         "open_writes": core.broker.open_scopes,
         "turns": _turns(core),
+        "warm_ups": asdict(core.warming.ledger),
         "sessions": len(core.turns.sessions),
         "predictor_failures": core.turns.expectations.failures,
         "kept_back": core.turns.expectations.kept_back,
@@ -112,6 +115,7 @@ class ProxyCollector(Collector):
         yield _gauge("paste_open_writes", "Scopes with a write open on them", core.broker.open_scopes)
         yield _gauge("paste_turns_held", "Turns that wait for the backend now", core.holds.held)
         yield from _hold_metrics(core.holds.ledger)
+        yield from _warm_metrics(core.warming.ledger)
         yield _gauge("paste_sessions", "Sessions remembered", len(core.turns.sessions))
         yield _gauge(
             "paste_core_failed", "1 after a bug in the core: all is served without it", self._runtime.failed
@@ -138,6 +142,22 @@ def _hold_metrics(ledger: HoldLedger) -> Iterator[Metric]:
     yield _counter("paste_turns_superseded", "Held turns whose client asked again", ledger.superseded)
     yield _counter("paste_turns_withdrawn", "Held turns whose client left", ledger.withdrawn)
     yield _counter("paste_turns_refused", "Turns that could not be held any more", ledger.refused)
+
+
+def _warm_metrics(ledger: WarmLedger) -> Iterator[Metric]:
+    fates = ("started", "cancelled", "failed", "used", "unused")
+    yield _counters(
+        "paste_warm_ups",
+        "Prefixes read ahead, and what became of them",
+        "fate",
+        ((fate, getattr(ledger, fate)) for fate in fates),
+    )
+    yield _counters(
+        "paste_warm_up_tokens",
+        "Tokens read ahead, and those of them that served nobody",
+        "fate",
+        (("read", ledger.read_tokens), ("unused", ledger.unused_tokens)),
+    )
 
 
 def _shadow_metrics(core: Core) -> Iterator[Metric]:

@@ -38,6 +38,11 @@ class RequestHead(msgspec.Struct, frozen=True):
     upgrade: bytes = b""
     """The protocol asked for, where the connection is to become a tunnel."""
 
+    @property
+    def authorization(self) -> str:
+        values = (value for name, value in self.fields if name.lower() == b"authorization")
+        return next(values, b"").decode("utf-8", "surrogateescape")
+
 
 def end_to_end(fields: Fields) -> Iterable[tuple[bytes, bytes]]:
     """The fields that are not for this hop alone."""

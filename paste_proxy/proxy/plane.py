@@ -30,6 +30,7 @@ from paste_proxy.proxy.session_tags import SessionTags
 from paste_proxy.proxy.tap import OFF_LOOP_BYTES, Failures, Tap, Turn
 from paste_proxy.proxy.transfer import Transfer, refusal
 from paste_proxy.proxy.upstream import Outgoing, uncompressed
+from paste_proxy.proxy.warmer import Kept, Warmer
 from paste_proxy.sessions.hints import priority_of
 from paste_proxy.sessions.identity import identify
 from paste_proxy.tasks import TaskSet
@@ -79,6 +80,7 @@ class LlmPlane:
         self.lines = Lines(config, access, runtime.tell)
         self._tasks = TaskSet()
         self._tags = SessionTags()
+        self.warmer = Warmer(self.lines, self._tags, runtime.tell, on=config.schedule.warm_up == "on")
         self._failures = Failures(counters)
         self.counters = counters
 
@@ -91,6 +93,7 @@ class LlmPlane:
     async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         await self.lines.start()
         yield
+        await self.warmer.close()
         await self._tasks.close()
         await self.lines.close()
 
@@ -162,6 +165,10 @@ class LlmPlane:
         try:
             return await transfer.run()
         finally:
+            if turn is not None and asked.read is not None and asked.api is Api.CHAT:
+                admission = turn.admission
+                kept = Kept(admission.turn, asked.tenant, asked.head, asked.body, asked.read)
+                self.warmer.keep(admission.session, kept)
             self._over(asked.api, route.sending, transfer, tap)
 
     def _sending(self, line: Line, asked: Asked, turn: Turn | None, tap: Tap) -> Sending:
@@ -188,6 +195,7 @@ class LlmPlane:
     def session_over(self, session: str) -> None:
         """The core expects no turn of it any more."""
         self._tags.over(session)
+        self.warmer.over(session)
 
     def _added(self, line: Line, api: Api, read: ChatRequest | None, turn: Turn | None, plain: Added) -> Added:
         """The request with what its engine is to know of it. One that is not read stays as it is."""
@@ -220,7 +228,7 @@ class LlmPlane:
 
     def _abort(self, api: Api, sending: Sending) -> None:
         self.counters.aborts_sent += 1
-        sending.line.control.abort(api, sending.rid, _authorization(sending.outgoing.head))
+        sending.line.control.abort(api, sending.rid, sending.outgoing.head.authorization)
 
     async def _read_body(self, request: web.Request) -> bytes:
         """Raises `RequestTooLargeError`, or `RequestError` where the body can't be read."""
@@ -305,11 +313,6 @@ def _head(request: web.Request) -> RequestHead:
         # Other protocols, as h2c, are offers that may be ignored (RFC 9110 section 7.8).
         upgrade=b"websocket" if upgrade == "websocket" and "upgrade" in options else b"",
     )
-
-
-def _authorization(head: RequestHead) -> str:
-    values = (value for name, value in head.fields if name.lower() == b"authorization")
-    return next(values, b"").decode("utf-8", "surrogateescape")
 
 
 def _origin_form(target: str) -> str:

@@ -13,7 +13,7 @@ from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.schedule.lanes import Facts, Line
 from paste_proxy.schedule.leases import AWAY_S, Lease, LeaseLane
-from paste_proxy.schedule.thrash import Budget
+from paste_proxy.schedule.thrash import LOW, Budget
 
 AHEAD_TURNS = 1.5
 """Turns for whose growth a new lease leaves room, its own and that of all others: with less, leases are taken
@@ -27,6 +27,8 @@ PASSES_SHARE = 0.1
 COLD_TOKENS = 8192
 """A prompt of which more than one batch of an engine's has to be read is cold: such prompts go one by one, so
 that others are read between two of them. The engine would read them one after another, too."""
+IDLE_SHARE = 0.5
+"""Of the turns that the engine runs at once: beside no more than these there is time to read ahead."""
 DISAGREES = 3
 """Reports in a row, after which the backend is believed to have other users: one may have crossed our turns."""
 SLACK, SLACK_SHARE = 2, 0.2
@@ -181,6 +183,15 @@ class JointLane(LeaseLane):
         meanwhile, than it would cost all to read the session's part again."""
         memory, rate = self.capacity.kv_tokens, self.prefill_rate
         return memory / rate if memory and rate else AWAY_S
+
+    def has_slack(self, session: str, tokens: int) -> bool:
+        """What is read again drives nothing out that a lease holds."""
+        at_once = self._limit() or self.capacity.running
+        if self.waiting or self.under_way >= IDLE_SHARE * at_once or self._limit_tokens is None:
+            return False
+        beside = 0 if session in self._leases else tokens
+        used = self._tokens + self._passing_tokens + beside
+        return used <= self._limit_tokens and self._budget.thrash < LOW
 
     # -- what the backend says ----------------------------------------------------------------------------
 

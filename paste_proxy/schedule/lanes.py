@@ -147,6 +147,11 @@ class Lane:
     def told(self, load: BackendLoad) -> None:
         """What the backend says of itself."""
 
+    def has_slack(self, session: str, tokens: int) -> bool:
+        """The engine has time and memory left for so many tokens of the session, and nobody to give them to.
+        Where no account is kept of both, it has none."""
+        return False
+
     def expire(self, now: float) -> bool:
         """Whether something may go now that could not before."""
         return False

@@ -67,6 +67,10 @@ class Placement:
     def remove(self, backend: str) -> None:
         self._known.pop(backend, None)
 
+    def serves(self, backend: str) -> bool:
+        known = self._known.get(backend)
+        return known is not None and known.up
+
     # -- sessions -----------------------------------------------------------------------------------------
 
     def choose(

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from paste_proxy.access.access import Access
 from paste_proxy.config import BackendConfig, Config, LimitsConfig, TenantConfig
+from paste_proxy.config_schedule import ScheduleConfig
 from paste_proxy.events import UNSAID, AdmitTurn, Attempt, Event, Identity
 from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
@@ -120,6 +121,7 @@ async def proxy(
     backend: Mapping[str, Any] | None = None,
     tenants: Mapping[str, TenantConfig] | None = None,
     environment: Mapping[str, str] | None = None,
+    warm_up: str = "off",
 ) -> AsyncIterator[Proxy]:
     """`backend` are more of its settings."""
     config = Config(
@@ -131,6 +133,7 @@ async def proxy(
             **(backend or {}),
         ),
         limits=LimitsConfig(body_bytes=body_bytes),
+        schedule=ScheduleConfig(warm_up=warm_up),  # type: ignore[arg-type]
         tenants=dict(tenants or {}),
     )
     runtime = runtime or FakeRuntime()

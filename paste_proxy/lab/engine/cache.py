@@ -140,13 +140,26 @@ class RadixCache:
             node = self._oldest()
             if node is None:
                 return False
-            del self._nodes[node.key]
-            self.held -= node.tokens
+            self._remove(node)
             self.evicted += node.tokens
-            if node.parent is not None:
-                node.parent.children -= 1
-                self._offer(node.parent)
         return True
+
+    def drop_unread(self, prompt: Sequence[Message], read: int) -> None:
+        """Of a prompt that its request holds no more, what was never computed: all behind `read` tokens."""
+        end = sum(message.tokens for message in prompt)
+        for message in reversed(prompt):
+            node = self._nodes.get(message.key)
+            if end <= read or node is None or node.locks or node.children:
+                return
+            self._remove(node)
+            end -= message.tokens
+
+    def _remove(self, node: _Node) -> None:
+        del self._nodes[node.key]
+        self.held -= node.tokens
+        if node.parent is not None:
+            node.parent.children -= 1
+            self._offer(node.parent)
 
     def _add(self, message: Message, parent: _Node | None) -> _Node:
         node = self._nodes[message.key] = _Node(message.key, parent, message.tokens)

@@ -101,7 +101,10 @@ class EngineModel:
         if one.state == "waiting":
             self._waiting.remove(one)
         elif one.state in ("prefill", "decode"):
+            unread = one.left if one.state == "prefill" else 0
             self._leave(one)
+            if unread > 1:  # the last token is computed in any case, cached or not
+                self.cache.drop_unread(one.request.prompt, one.tokens - unread)
         one.state = "over"
         self._schedule()
 

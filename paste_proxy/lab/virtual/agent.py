@@ -195,6 +195,7 @@ class Agent:
         self._add(reply, saying.kept or saying.tokens)
         self._door.replied(self._script.task, self._tokens)
         if saying.calls:
+            self._site.shell.warmer.left(self._script.task, self._prompt)
             self._site.time.after(0.0, lambda: _Calls(self, saying.calls, self._turns).begin())
         else:
             self.answered([])

@@ -7,6 +7,7 @@ another order, so that its distance from A is what order alone does. Everything 
 import itertools
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Literal, Protocol, get_args
 
 import msgspec
@@ -31,6 +32,9 @@ CellName = Literal["A", "A'", "B", "E", "F", "O", "O∞", "X", "XF", "E*", "T", 
 CELLS: tuple[CellName, ...] = get_args(CellName)
 ORDERS: Mapping[CellName, PolicyName] = {"lpm": "lpm", "hrrn": "hrrn", "spf": "shortest-prefill-first"}
 """The cells in which the engine orders by itself."""
+
+SCHEDULED: tuple[CellName, ...] = ("E", "F", "XF")
+"""Those with our scheduling."""
 
 FILLERS = 10_000_000
 """Tasks from here on keep the load up before, beside and behind those that are measured."""
@@ -72,6 +76,8 @@ class Plan(msgspec.Struct, frozen=True):
     engines: int = 1
     policy: str = "joint"
     """Of the joint queue, in E, F and XF."""
+    warm_up: bool = False
+    """There, prefixes are read ahead (`schedule.warm_up`)."""
     chat_per_s: float = 0.0
     """Plain chat requests beside the tasks."""
     tools_per_s: float = 0.0
@@ -127,6 +133,8 @@ class Run(msgspec.Struct):
     prefilled_tokens: int
     chat_ttft_s: list[float]
     """Times to the first token of plain chat requests beside the tasks."""
+    warm_ups: dict[str, int] = {}
+    """See `warming.WarmLedger`."""
 
     @property
     def mean_s(self) -> float:
@@ -142,11 +150,14 @@ def run_cell(workload: LabWorkload, plan: Plan, cell: CellName, load: int) -> Ru
 
 
 def _policy(plan: Plan, cell: CellName) -> str:
-    return plan.policy if cell in ("E", "F", "XF") else "fcfs"
+    return plan.policy if cell in SCHEDULED else "fcfs"
 
 
-def _settings(cell: CellName, policy: str) -> dict[str, Any]:
+def _settings(cell: CellName, policy: str, *, warm_up: bool) -> dict[str, Any]:
     settings: dict[str, Any] = {"schedule": {"policy": policy}}
+    if warm_up and cell in SCHEDULED:
+        settings["schedule"]["warm_up"] = "on"
+        settings["speculation"] = {"mode": "on"}  # in E, too: there is nothing else that may run ahead
     if cell == "O":  # it knows: it is believed whatever it says
         settings["speculation"] = {"candidates": 16, "min_probability": 0.0}
     return settings
@@ -198,7 +209,7 @@ class Cell:
             engines=plan.engines,
             hides_tools=cell == "O∞",
             limits=ToolLimits(plan.tools_per_s, plan.tool_failures, plan.seed),
-            settings=_settings(cell, ours),
+            settings=_settings(cell, ours, warm_up=plan.warm_up),
         )
         self._chat = Chat(self.site, plan.chat_per_s, plan.seed)
         self._doors = [Pausing(engine.kv_tokens, self.site.time) for _ in self.site.fleet.engines]
@@ -308,6 +319,7 @@ class Cell:
             started=dict(ledger.started),
             unused=dict(ledger.unused),
             wasted_worker_s=ledger.wasted_worker_s,
+            warm_ups=asdict(self.site.shell.core.warming.ledger),
             virtual_s=self.site.time.now,
             prompt_tokens=sum(engine.prompted for engine in self.site.fleet.engines),
             prefilled_tokens=sum(engine.prefilled for engine in self.site.fleet.engines),

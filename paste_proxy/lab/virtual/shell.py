@@ -18,6 +18,7 @@ from paste_proxy.events import (
     Attempt,
     CallRequested,
     CancelRun,
+    CancelWarm,
     Decision,
     Event,
     FailCall,
@@ -28,9 +29,12 @@ from paste_proxy.events import (
     StartRun,
     TimePassed,
     TurnRequested,
+    WarmPrefix,
 )
 from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.lab.virtual.fleet import Fleet
 from paste_proxy.lab.virtual.time import Timer, VirtualTime
+from paste_proxy.lab.virtual.warmer import Warmer
 from paste_proxy.lab.virtual.world import World
 from paste_proxy.tools.ports import Run, RunClass
 
@@ -60,12 +64,15 @@ def arguments_text(arguments: dict[str, Any]) -> str:
 class Shell:
     """One core, and the world that its runs happen in."""
 
-    def __init__(self, core: Core, world: World, time: VirtualTime, *, hides_tools: bool = False) -> None:
+    def __init__(
+        self, core: Core, world: World, time: VirtualTime, fleet: Fleet, *, hides_tools: bool = False
+    ) -> None:
         """`hides_tools`: every run takes no time (cell O∞)."""
         self.core = core
         self._world = world
         self._time = time
         self._hides_tools = hides_tools
+        self.warmer = Warmer(fleet, time, self.tell)
         self._admitted: dict[str, Callable[[], None]] = {}
         self._answers: dict[str, Answer] = {}
         self._runs: dict[str, tuple[Timer, RunSpan]] = {}
@@ -109,6 +116,10 @@ class Shell:
                 self._start(run)
             case CancelRun(run_id):
                 self._cancel(run_id)
+            case WarmPrefix(session=session):
+                self.warmer.carry_out(decision, self._task(session))
+            case CancelWarm():
+                self.warmer.carry_out(decision, "")
             case AnswerCall(call) | FailCall(call):
                 answered = self._answers.pop(call)
                 self._time.after(0.0, lambda: answered(decision))

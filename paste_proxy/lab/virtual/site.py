@@ -43,7 +43,7 @@ class VirtualSite:
         specs = _scaled(world.specs, engines)
         config = _config(specs, settings or {}, speculates=predictor is not None)
         core = Core(ToolTable(specs), config, predictor or Silent())
-        self.shell = Shell(core, self.world, self.time, hides_tools=hides_tools)
+        self.shell = Shell(core, self.world, self.time, self.fleet, hides_tools=hides_tools)
         self.shell.tell(BackendUp("", _capacity(engine, engines)))
 
 

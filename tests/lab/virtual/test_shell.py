@@ -23,6 +23,7 @@ from paste_proxy.lab.virtual.predictors import AlwaysWrong
 from paste_proxy.lab.virtual.research import Research
 from paste_proxy.lab.virtual.shell import BY_SDK, RunSpan
 from paste_proxy.lab.virtual.site import VirtualSite
+from paste_proxy.lab.virtual.warmer import Warmer
 from paste_proxy.lab.virtual.world import Script, World
 from paste_proxy.predict.model import Predictor
 from paste_proxy.runtime import Runtime, ToolCall
@@ -103,8 +104,9 @@ class WorldExecutor:
 class ProductionShell:
     """What an agent of the lab asks of its shell, done by a `Runtime`."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, warmer: Warmer) -> None:
         self.core = runtime.core
+        self.warmer = warmer
         self._runtime = runtime
         self._turns: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -147,7 +149,7 @@ class ProductionSite:
         self.world = world
         self.fleet = Fleet(ENGINE, 1, time)
         self.runtime = Runtime(core, WorldExecutor(world, core), time)
-        self.shell: Any = ProductionShell(self.runtime)
+        self.shell: Any = ProductionShell(self.runtime, Warmer(self.fleet, time, self.runtime.tell))
 
 
 Heard = list[tuple[float, str, Any]]
