@@ -70,10 +70,21 @@ class CallSealed(msgspec.Struct, frozen=True):
     """As in `CallOpened`."""
 
 
+MOST_TOKENS = 10**12
+"""In one request: more than any engine holds, so that a larger number is a slip."""
+
+
 class Usage(msgspec.Struct, frozen=True):
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+
+    @classmethod
+    def told(cls, prompt: int | None, completion: int | None, cached: int | None) -> "Usage":
+        """As a backend says it, which may be anything: what is no plausible count is not known."""
+        return cls(
+            *(one if one is not None and 0 <= one <= MOST_TOKENS else 0 for one in (prompt, completion, cached))
+        )
 
 
 class UsageReported(msgspec.Struct, frozen=True):

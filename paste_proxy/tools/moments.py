@@ -21,6 +21,8 @@ FIELDS = 1000
 
 _MILLISECONDS = 1e11
 """A larger number is a time in milliseconds: in seconds it were in the year 5138."""
+_NO_TIME = 1e15
+"""Nor is this or more: in milliseconds it were in the year 33658. JSON has integers that no float holds."""
 _SINCE = 1e9
 """A smaller number is none of the calendar but a count or a duration: it were before September 2001."""
 
@@ -91,6 +93,8 @@ def _fields(value: Any) -> Iterator[tuple[str, Any]]:
 def moment_of(value: object) -> float | None:
     """Seconds of the calendar, from a number or a text; None where it is no time."""
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < _NO_TIME:
+            return None
         return value / 1000 if abs(value) > _MILLISECONDS else float(value)
     if not isinstance(value, str):
         return None

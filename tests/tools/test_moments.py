@@ -38,6 +38,8 @@ def _iso(seconds: float) -> str:
         ({"as_of": "2023-11-01"}, None),
         ({"as_of": _iso(50)}, None),
         ({"expires": 3600}, None),
+        ({"expires_at": 10**400}, None),
+        ({"as_of": -(10**400)}, None),
         ({"expires": True}, None),
         ({"date": _iso(-50), "created_at": _iso(-50), "updated_at": _iso(-50)}, None),
         ({"a": {"b": {"expires_at": _iso(5)}}}, None),

@@ -70,11 +70,8 @@ class TokenCounts(msgspec.Struct, gc=False):
 
     def told(self) -> Usage:
         details = self.prompt_tokens_details
-        return Usage(
-            self.prompt_tokens or 0,
-            self.completion_tokens or 0,
-            (details.cached_tokens or 0) if details is not None else 0,
-        )
+        cached = details.cached_tokens if details is not None else None
+        return Usage.told(self.prompt_tokens, self.completion_tokens, cached)
 
 
 class _Reply(msgspec.Struct, gc=False):

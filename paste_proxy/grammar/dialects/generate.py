@@ -107,5 +107,4 @@ class GenerateDialect:
             return
         reason = meta.finish_reason.type or "stop"
         self._reply.end(reason, at, finished=reason in FINISHED)
-        counts = (meta.prompt_tokens or 0, meta.completion_tokens or 0, meta.cached_tokens or 0)
-        self._reply.usage(Usage(*counts))
+        self._reply.usage(Usage.told(meta.prompt_tokens, meta.completion_tokens, meta.cached_tokens))

@@ -203,4 +203,4 @@ def _told(usage: _Usage) -> Usage:
     """`prompt_tokens` counts the whole prompt, as the other APIs do."""
     cached = usage.cache_read_input_tokens or 0
     prompt = (usage.input_tokens or 0) + cached + (usage.cache_creation_input_tokens or 0)
-    return Usage(prompt, usage.output_tokens or 0, cached)
+    return Usage.told(prompt, usage.output_tokens, cached)

@@ -308,8 +308,5 @@ class ResponsesDialect:
 
 def _told(usage: _Usage) -> Usage:
     details = usage.input_tokens_details
-    return Usage(
-        usage.input_tokens or 0,
-        usage.output_tokens or 0,
-        (details.cached_tokens or 0) if details is not None else 0,
-    )
+    cached = details.cached_tokens if details is not None else None
+    return Usage.told(usage.input_tokens, usage.output_tokens, cached)
