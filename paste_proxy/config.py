@@ -260,6 +260,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return known.share if known is not None else 1.0
 
     def permits(self, tenant: str, tool: str) -> bool:
-        """Whether there is such a tool for the tenant, if there is one."""
+        """Whether there is such a tool for the tenant. For one that is gone, though its client may be connected
+        still, there is none."""
         known = self.tenants.get(tenant)
-        return known is None or known.permits(tool)
+        return known.permits(tool) if known is not None else not self.tenants

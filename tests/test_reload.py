@@ -27,7 +27,9 @@ from paste_proxy.config import (
     TenantConfig,
 )
 from paste_proxy.errors import ConfigError
+from paste_proxy.events import BackendDown, BackendTold
 from paste_proxy.reload import HOT, Changes
+from paste_proxy.schedule.backends import BackendLoad
 from paste_proxy.tasks import TaskSet
 from tests.gateway.servers import serving
 from tests.test_several_backends import Backend, World
@@ -134,6 +136,25 @@ async def test_tenants_come_and_go_with_what_they_have_used() -> None:
         assert (await at.ask("s"))[0] == 429
         changed(proxy, tenants={"a": msgspec.structs.replace(tenant, requests_per_minute=3)})
         assert (await at.ask("s"))[0] == 200
+
+
+async def test_a_tenant_that_is_gone_may_call_nothing_though_its_client_is_still_connected() -> None:
+    tenant = TenantConfig(keys=(written_digest(KEY),), tools=("read",))
+    other = TenantConfig(keys=(written_digest(KEY[::-1]),))
+    async with world(Backend("one"), tenants={"a": tenant, "b": other}) as (_, proxy, _configs):
+        assert [proxy.reloader.config.permits("a", tool) for tool in ("read", "delete")] == [True, False]
+        changed(proxy, tenants={"b": other})
+        assert [proxy.reloader.config.permits("a", tool) for tool in ("read", "delete")] == [False, False]
+
+
+async def test_a_backend_that_was_down_is_tried_at_its_new_address() -> None:
+    async with world(Backend("one"), Backend("two")) as (at, proxy, configs):
+        changed(proxy, backends={"one": configs["one"], "two": BackendConfig(url="http://127.0.0.1:9")})
+        proxy.runtime.tell(BackendDown("two"))
+        proxy.runtime.tell(BackendTold("two", BackendLoad(running=1000)))
+        assert {await at.by(f"s{number}") for number in range(12)} == {"one"}
+        changed(proxy, backends=configs)
+        assert {await at.by(f"new{number}") for number in range(12)} == {"one", "two"}
 
 
 async def test_what_may_run_ahead_changes_and_what_is_kept_of_it_goes() -> None:

@@ -111,6 +111,14 @@ class Line:
         """The core knows of one alone, too, and goes on trying it."""
         self._core(BackendUp(self.name, self.capacity) if self.health.up else BackendDown(self.name))
 
+    def replaces(self, other: "Line") -> None:
+        """It has the name of another, and begins anew: the core may know that one as down, or as busy."""
+        self.draining = other.draining
+        if other.control.config.url == self.control.config.url:
+            self.capacity = other.capacity
+        self._core(BackendTold(self.name, None))
+        self._tell_core()
+
     def retire(self) -> None:
         """Nothing new goes there, and nothing is told of it any more; what runs there comes to its end."""
         self._core = lambda _: None
@@ -167,7 +175,8 @@ class Lines:
             old, self._lines = self._lines, lines
             for name, line in lines.items():
                 if line is not old.get(name):
-                    line.draining = name in old and old[name].draining
+                    if name in old:
+                        line.replaces(old[name])
                     if self._started:
                         self._tasks.spawn(line.control.start(), name=f"start of backend {name}")
             for name, line in old.items():
