@@ -8,7 +8,7 @@ import argparse
 import asyncio
 import random
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -62,21 +62,16 @@ class Engine:
         self._remembered: set[str] = set()
 
     def application(self) -> web.Application:
-        app = self.without_turns()
-        app.router.add_get("/model_info", self.model_info)
-        app.router.add_get("/ready", self.ready)
-        app.router.add_post("/v1/chat/completions", self.chat)
-        app.router.add_post("/abort_request", self.abort)
-        return app
-
-    def without_turns(self) -> web.Application:
-        """For another engine's."""
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.middlewares.append(self._count)
         app.router.add_get("/chaos", self.tell)
         app.router.add_post("/chaos", self.be_told)
         app.router.add_get("/server_info", self.server_info)
         app.router.add_get("/v1/loads", self.loads)
+        app.router.add_get("/model_info", self.model_info)
+        app.router.add_get("/ready", self.ready)
+        app.router.add_post("/v1/chat/completions", self.chat)
+        app.router.add_post("/abort_request", self.abort)
         return app
 
     @web.middleware
@@ -234,13 +229,13 @@ async def serve(app: web.Application, port: int) -> None:
     await asyncio.to_thread(sys.stdin.read)
 
 
-def main(application: Callable[[Engine], web.Application] = Engine.application) -> None:
+def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("--kv-tokens", type=int, default=0)
     parser.add_argument("--running", type=int, default=0)
     given = parser.parse_args()
-    uvloop.run(serve(application(Engine(given.kv_tokens, given.running)), given.port))
+    uvloop.run(serve(Engine(given.kv_tokens, given.running).application(), given.port))
 
 
 if __name__ == "__main__":

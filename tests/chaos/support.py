@@ -91,9 +91,9 @@ class Process:
 
 
 class Engine(Process):
-    def __init__(self, name: str, folder: Path, *options: str, module: str = "tests.chaos.engine") -> None:
+    def __init__(self, name: str, folder: Path, *options: str) -> None:
         self.name = name
-        super().__init__((module, str(free_port()), *options), folder / f"{name}.log")
+        super().__init__(("tests.chaos.engine", str(free_port()), *options), folder / f"{name}.log")
 
     async def goes_wrong(self, **wrongs: Any) -> None:
         """From now on so and not otherwise; without any, all is well."""
@@ -236,12 +236,11 @@ async def world(
     folder: Path,
     *names: str,
     options: tuple[str, ...] = ("--kv-tokens", str(KV_TOKENS)),
-    module: str = "tests.chaos.engine",
     **keys: Any,
 ) -> AsyncIterator[World]:
     """`names`: of several backends; without any there is one. `keys`: of the configuration."""
     async with AsyncExitStack() as stack:
-        engines = {name: Engine(name, folder, *options, module=module) for name in names or ("engine",)}
+        engines = {name: Engine(name, folder, *options) for name in names or ("engine",)}
         async with asyncio.TaskGroup() as starts:
             for engine in engines.values():
                 stack.push_async_callback(engine.stop)

@@ -16,7 +16,7 @@ from tests.chaos.support import LARGE, World, backend, undisturbed, until, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="package")]
 
-AGENTS, TURNS = 16, 4
+AGENTS, TURNS = 12, 3
 TOOL: Any = {
     "type": "function",
     "function": {"name": "look", "parameters": {"type": "object", "properties": {}}},
