@@ -282,7 +282,8 @@ class Pacing:
         known, one = self._backend(backend), self._sessions.get(session)
         if one is None or not known.memory.tokens:
             return None
-        gone = max(0, one.tokens - known.memory.holds(session))
+        shared = round(one.application.shared.value)
+        gone = max(0, one.tokens - max(known.memory.holds(session), shared))
         read_s = one.tokens / known.rates.prefill if known.rates.prefill else 0.0
         return Prefix(one.tokens, gone, read_s, one.application.away_s(one.called))
 
