@@ -2,6 +2,7 @@
 
 from paste_proxy.lab.virtual.predictors import Silent
 from paste_proxy.lab.virtual.site import VirtualSite
+from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.queue import turn_lane
 from tests.lab.virtual.small import ENGINE, SmallWorld
 
@@ -29,5 +30,5 @@ def test_settings_are_laid_over_the_site_s_own() -> None:
     assert core.broker.may_run_ahead("break")
     assert core.turns.expectations.speculation.candidates == 7
     for turn in ("a", "b", "c"):
-        core.queue.add(turn, turn_lane(""), 0)  # type: ignore[arg-type]
+        core.queue.ask(Asked(turn), turn_lane(""))
     assert len(core.queue.startable()) == 2
