@@ -277,6 +277,16 @@ class AdmitTurn(msgspec.Struct, frozen=True):
     """Whose turn it is, as far as that is known."""
 
 
+class AccountOverruled(msgspec.Struct, frozen=True):
+    """A backend tells of so many more requests than ours that what we know of its memory is not all, and
+    nothing is held for that; or it does no longer."""
+
+    backend: str
+    overruled: bool
+    load: BackendLoad | None
+    """What it says; None: nothing any more."""
+
+
 class SessionOver(msgspec.Struct, frozen=True):
     """No turn of the session will come any more: its last one was, or it was silent for too long."""
 
@@ -370,6 +380,7 @@ class FailCall(msgspec.Struct, frozen=True):
 Decision: TypeAlias = (
     AdmitTurn
     | FailTurn
+    | AccountOverruled
     | SessionOver
     | WarmPrefix
     | CancelWarm

@@ -14,7 +14,7 @@ from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.schedule.asked import Asked, Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.schedule.estimates import Application, Applications, Rates
-from paste_proxy.schedule.lanes import Facts
+from paste_proxy.schedule.lanes import Facts, Lane
 from paste_proxy.schedule.memory import Memory
 from paste_proxy.schedule.queue import JointQueue, turn_lane
 from paste_proxy.sessions.state import SessionState
@@ -47,8 +47,9 @@ class _Turn:
     fresh: int
     """Of the request's characters, those that are new."""
     first: bool
-    backend: str = ""
-    lane: str = ""
+    backend: "_Backend | None" = None
+    lane: Lane | None = None
+    """Of its backend; both are kept where that is removed meanwhile."""
     held: int = 0
     """What was in the backend's memory of its session when it was placed, by our account."""
     sent: float = 0.0
@@ -140,11 +141,12 @@ class Pacing:
         """As it waits for that backend. `arrived`: the place of another, which it takes over."""
         one = self._turns[turn]
         one.place = one.place if arrived is None else arrived
-        one.backend, one.lane = backend, turn_lane(backend)
+        known = one.backend = self._backend(backend)
+        one.lane = self._queue.turns(turn_lane(backend))
         session = self._sessions.get(one.session)
         if session is None:
             return Asked(turn, place=one.place, born=one.place.at)
-        known, application = self._backend(backend), session.application
+        application = session.application
         one.held = known.memory.holds(one.session)
         shared = min(one.context, round(application.shared.value))
         cold = max(0, one.context - max(one.held, shared)) if known.memory.tokens else 0
@@ -167,22 +169,24 @@ class Pacing:
     def moved(self, turn: str) -> None:
         """Its backend did not take it: its session goes elsewhere."""
         one = self._turns[turn]
-        self._queue.turns(one.lane).over(one.session)
-        self._backend(one.backend).memory.drop(one.session)
+        if one.lane is not None and one.backend is not None:
+            one.lane.over(one.session)
+            one.backend.memory.drop(one.session)
 
     # -- while it is under way ----------------------------------------------------------------------------
 
     def sent(self, turn: str, now: float) -> None:
-        if (one := self._turns.get(turn)) is not None:
+        one = self._turns.get(turn)
+        if one is not None and one.backend is not None:
             one.sent = now
-            self._backend(one.backend).memory.touched(one.session)
+            one.backend.memory.touched(one.session)
 
     def began(self, turn: str, now: float) -> None:
         """The reply's first bytes are there."""
         one = self._turns.get(turn)
-        if one is not None and one.lane:
+        if one is not None and one.lane is not None:
             one.read = now
-            self._queue.turns(one.lane).read(turn)
+            one.lane.read(turn)
             self._queue.moved = True
 
     def streamed(self, turn: str, event: GrammarEvent, now: float) -> None:
@@ -201,10 +205,9 @@ class Pacing:
                 self._used(turn, one, usage, now)
 
     def _used(self, turn: str, one: _Turn, usage: Usage, now: float) -> None:
-        session = self._sessions.get(one.session)
-        if session is None or not usage.prompt_tokens:
+        session, backend, lane = self._sessions.get(one.session), one.backend, one.lane
+        if session is None or backend is None or lane is None or not usage.prompt_tokens:
             return
-        backend = self._backend(one.backend)
         backend.says_cached |= usage.cached_tokens > 0
         application, prompt = session.application, usage.prompt_tokens
         if one.fresh > 0:
@@ -217,7 +220,6 @@ class Pacing:
             backend.rates.read(prompt - usage.cached_tokens, one.read - one.sent)
         backend.rates.wrote(usage.completion_tokens, now - one.read)
         application.output.add(usage.completion_tokens)
-        lane = self._queue.turns(one.lane)
         lane.prefill_rate = backend.rates.prefill
         lost = self._lost(one, session, backend, usage)
         if one.first and backend.says_cached:
@@ -238,9 +240,9 @@ class Pacing:
     def closed(self, turn: str, now: float, *, complete: bool, final: bool = False) -> None:
         """After its slot was given back."""
         one = self._turns.pop(turn, None)
-        if one is None or not one.lane:
+        if one is None or one.lane is None or one.backend is None:
             return
-        lane, backend = self._queue.turns(one.lane), self._backend(one.backend)
+        lane, backend = one.lane, one.backend
         self._queue.moved = True
         session = self._sessions.get(one.session)
         if session is None:  # so many came meanwhile that it was forgotten
@@ -312,9 +314,25 @@ class Pacing:
         self._queue.turns(turn_lane(backend)).knows(capacity)
         self._queue.moved = True
 
-    def told(self, backend: str, load: BackendLoad) -> None:
-        self._queue.turns(turn_lane(backend)).told(load)
+    def told(self, backend: str, load: BackendLoad | None) -> bool | None:
+        """Whether its word overrules our account from now on, or does no longer; None: as before."""
+        lane = self._queue.turns(turn_lane(backend))
+        before = lane.facts.overruled
+        lane.told(load)
         self._queue.moved = True
+        after = lane.facts.overruled
+        return after if after != before else None
+
+    def down(self, backend: str) -> None:
+        """When it is back, it may be another process: what it had in memory is nobody's any more."""
+        self._backend(backend).memory.clear()
+        self._queue.turns(turn_lane(backend)).lost()
+        self._queue.moved = True
+
+    def removed(self, backend: str) -> None:
+        """After all that waited for it has left."""
+        self._backends.pop(backend, None)
+        self._queue.retire(turn_lane(backend))
 
     def expire(self, now: float) -> None:
         for lane in self._queue.turn_lanes.values():
@@ -330,7 +348,8 @@ class Pacing:
         return {name: lane.facts for name, lane in self._queue.turn_lanes.items()}
 
     def facts_of(self, backend: str) -> Facts:
-        return self._queue.turns(turn_lane(backend)).facts
+        lane = self._queue.turn_lanes.get(turn_lane(backend))
+        return lane.facts if lane is not None else Facts(0, 0)
 
     def _backend(self, name: str) -> _Backend:
         found = self._backends.get(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from paste_proxy.errors import BackendUnreachableError
-from paste_proxy.events import AdmitTurn, Decision, FailTurn
+from paste_proxy.events import AccountOverruled, AdmitTurn, Decision, FailTurn
 from paste_proxy.pacing import Pacing
 from paste_proxy.schedule.asked import Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
@@ -146,6 +146,7 @@ class Placing:
 
     def down(self, backend: str) -> None:
         self.placement.down(backend)
+        self._pacing.down(backend)
         if self.placement.any_up:
             self._move_waiting(backend)
 
@@ -168,12 +169,15 @@ class Placing:
         self._others.pop(backend, None)
         self.counts.pop(backend, None)
         self._move_waiting(backend)
+        self._pacing.removed(backend)
 
     def told(self, backend: str, load: BackendLoad | None) -> None:
+        overrules = self._pacing.told(backend, load)
+        if overrules is not None:
+            self._decide(AccountOverruled(backend, overrules, load))
         if load is None:
             self._others.pop(backend, None)
             return
-        self._pacing.told(backend, load)
         self._others[backend] = max(0, load.running + load.waiting - self._queue.under_way(turn_lane(backend)))
 
     def _move_waiting(self, backend: str) -> None:

@@ -10,7 +10,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -20,6 +20,7 @@ from paste_proxy.core import Core
 from paste_proxy.errors import InvalidArgumentsError, PasteError, ToolError, UnknownToolError
 from paste_proxy.events import (
     UNSAID,
+    AccountOverruled,
     AdmitTurn,
     AnswerCall,
     Attempt,
@@ -56,6 +57,7 @@ from paste_proxy.turn_handle import TurnHandle
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+PlaneDecision: TypeAlias = AdmitTurn | FailTurn | SessionOver | WarmPrefix | CancelWarm | AccountOverruled
 
 CORE_FAILED = ToolError("the proxy's core failed, its log says why: the tool is run without it")
 
@@ -238,7 +240,7 @@ class Runtime:
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
-            case AdmitTurn() | FailTurn() | SessionOver() | WarmPrefix() | CancelWarm():
+            case AdmitTurn() | FailTurn() | SessionOver() | WarmPrefix() | CancelWarm() | AccountOverruled():
                 self._tell_plane(decision)
             case StartRun(run):
                 self._start(run)
@@ -255,7 +257,7 @@ class Runtime:
             case FailCall(call, _, error):
                 _refuse(self._answers.get(call), error)
 
-    def _tell_plane(self, decision: AdmitTurn | FailTurn | SessionOver | WarmPrefix | CancelWarm) -> None:
+    def _tell_plane(self, decision: PlaneDecision) -> None:
         match decision:
             case AdmitTurn(turn):
                 _settle(self._admissions.get(turn), decision)
@@ -265,6 +267,8 @@ class Runtime:
                 self.session_over(session)
             case WarmPrefix() | CancelWarm():
                 self.warm(decision)
+            case AccountOverruled():
+                _report(decision)
 
     def _set_timer(self) -> None:
         deadline = self.core.next_deadline()
@@ -360,6 +364,20 @@ def _settle(future: asyncio.Future[T] | None, value: T) -> None:
     """Waiters that have left meanwhile are passed over."""
     if future is not None and not future.done():
         future.set_result(value)
+
+
+def _report(said: AccountOverruled) -> None:
+    where = f"backend {said.backend}" if said.backend else "the backend"
+    if said.overruled and said.load is not None:
+        requests = said.load.running + said.load.waiting
+        log.warning(
+            "%s tells of %d requests, clearly more than ours: it has other users, so no turn is held for its "
+            "memory until it tells otherwise",
+            where,
+            requests,
+        )
+    else:
+        log.info("%s has no other users that it tells of: turns are held for its memory again", where)
 
 
 def _refuse(future: asyncio.Future[T] | None, error: Exception) -> None:

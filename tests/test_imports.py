@@ -105,6 +105,7 @@ ALLOWED: dict[str, set[str]] = {
         "broker",
         "core",
         "holds",
+        "pacing",
         "placing",
         "predict",
         "runtime",

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from paste_proxy.config import BackendConfig, Config
 from paste_proxy.core import Core
 from paste_proxy.events import (
+    AccountOverruled,
     AdmitTurn,
     BackendDown,
     BackendDraining,
@@ -21,7 +22,10 @@ from paste_proxy.events import (
     TurnClosed,
     TurnRefused,
     TurnRequested,
+    TurnSent,
+    TurnStreamed,
 )
+from paste_proxy.grammar.events import Usage, UsageReported
 from paste_proxy.grammar.requests.chat import parse_chat_request
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.tools.table import ToolTable
@@ -235,3 +239,45 @@ def test_a_turn_is_at_one_backend_at_a_time_and_leaves_nothing_behind(tale: list
     core = story.bench.core
     assert [core.placing.live(one) for one in BACKENDS] == [0, 0, 0]
     assert [core.queue.under_way(f"turns:{one}") for one in BACKENDS] == [0, 0, 0]
+
+
+def overruled(decisions: list[Decision]) -> list[tuple[str, bool]]:
+    return [(one.backend, one.overruled) for one in decisions if isinstance(one, AccountOverruled)]
+
+
+def test_a_backend_with_other_users_overrules_the_account_and_both_moments_are_told() -> None:
+    bench = Bench("one", "two")
+    lies = BackendTold("one", BackendLoad(running=9))
+    assert [overruled(bench.tell(lies)) for _ in range(4)] == [[], [], [("one", True)], []]
+    assert bench.core.pacing.facts_of("one").overruled
+    assert not bench.core.pacing.facts_of("two").overruled
+    assert overruled(bench.tell(BackendTold("one", None))) == [("one", False)], "it tells nothing any more"
+    assert overruled(bench.tell(BackendTold("one", None))) == []
+
+
+def test_with_a_backend_that_is_down_leases_on_its_memory_end() -> None:
+    bench = Bench("one", "two")
+    one = bench.at("one")
+    bench.ask("a", one)
+    bench.tell(TurnClosed("a", complete=False))
+    bench.tell(BackendUp("one", BackendCapacity(kv_tokens=1000)))
+    bench.ask("b", one)
+    bench.tell(TurnSent("b"))
+    bench.tell(TurnClosed("b", complete=False))
+    assert bench.core.pacing.facts_of("one").leased
+    bench.tell(BackendDown("one"))
+    assert not bench.core.pacing.facts_of("one").leased
+    assert bench.ask("c", one) == ["c to two"]
+
+
+def test_of_a_backend_that_is_removed_no_lane_is_left_when_its_last_turn_has_ended() -> None:
+    bench = Bench("one", "two", max_turns=1)
+    one = bench.at("one")
+    assert bench.ask("a", one) == ["a to one"]
+    assert bench.ask("b", one) == []
+    bench.tell(TurnSent("a"))
+    assert said(bench.tell(BackendRemoved("one"))) == ["b to two"]
+    assert "turns:one" not in bench.core.pacing.facts
+    bench.tell(TurnStreamed("a", UsageReported(Usage(100, 10))))
+    bench.tell(TurnClosed("a", complete=True))
+    assert set(bench.core.pacing.facts) == {"turns:two"}

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,12 @@ from paste_proxy.clock import SystemClock
 from paste_proxy.config import BackendConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.errors import InvalidArgumentsError, ToolError, ToolTimeoutError, UnknownToolError
-from paste_proxy.events import Identity, TurnBegan, TurnStreamed
+from paste_proxy.events import BackendTold, Identity, TurnBegan, TurnStreamed
 from paste_proxy.grammar.events import ArgumentText, CallSealed, ContentText, Foreseen, GrammarEvent, TurnEnded
 from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
 from paste_proxy.predict.model import Call, Candidate, Fixed, History, TurnPredictor
 from paste_proxy.runtime import Runtime, ToolCall
+from paste_proxy.schedule.backends import BackendLoad
 from paste_proxy.tools.ports import Output, Run
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable
@@ -299,3 +301,17 @@ async def test_a_result_of_a_run_ahead_that_says_how_old_it_is_is_kept_no_longer
     assert len(bench.executor.started) > 1, "what ran ahead is too old by its own word"
     bench.executor.finish(-1, "fresh")
     assert (await asked).output.body == b"fresh"
+
+
+async def test_the_log_says_when_a_backend_overrules_the_account_and_when_it_does_no_longer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "paste_proxy.runtime")
+    bench = Bench()
+    for _ in range(4):
+        bench.runtime.tell(BackendTold("", BackendLoad(running=9)))
+    bench.runtime.tell(BackendTold("", None))
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == [
+        "the backend tells of 9 requests, clearly more than ours",
+        "the backend has no other users that it tells of",
+    ]

@@ -37,7 +37,8 @@ def all_backends(runtime: Runtime, lines: Lines) -> dict[str, Any]:
 
 def _standing(runtime: Runtime, line: Line) -> dict[str, Any]:
     """`live`: turns that wait for it or run there, `waiting` of them. `sessions`: those whose next turn goes
-    there; `leased` of them keep their part of its memory, `leased_tokens` together, of `budget` (0: any)."""
+    there; `leased` of them keep their part of its memory, `leased_tokens` together, of `budget` (0: any), and
+    `lost` ones were taken back. `thrash`: of prompts of late, read again. `overruled`: it has other users."""
     placing, sessions = runtime.core.placing, runtime.core.turns.sessions.values()
     facts = runtime.core.pacing.facts_of(line.name)
     return {
@@ -51,6 +52,9 @@ def _standing(runtime: Runtime, line: Line) -> dict[str, Any]:
         "leased": facts.leased,
         "leased_tokens": facts.leased_tokens,
         "budget": facts.budget,
+        "lost": facts.parked,
+        "thrash": round(facts.thrash, 3),
+        "overruled": facts.overruled,
         "sessions": sum(session.home == line.name for session in sessions),
         **msgspec.structs.asdict(placing.counts.get(line.name, Counts())),
     }

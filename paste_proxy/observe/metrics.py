@@ -14,6 +14,7 @@ from paste_proxy.broker.ledger import Ledger
 from paste_proxy.core import Core
 from paste_proxy.holds import BUCKETS, HoldLedger
 from paste_proxy.observe.shadow import level_rows
+from paste_proxy.pacing import Pacing
 from paste_proxy.placing import Placing
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.lines import Lines
@@ -128,6 +129,7 @@ class ProxyCollector(Collector):
         yield from _relay_metrics(self._relay)
         yield _refusals(self._access)
         yield from _backend_metrics(core.placing, self._lines)
+        yield from _lease_metrics(core.pacing, self._lines)
 
 
 def _hold_metrics(ledger: HoldLedger) -> Iterator[Metric]:
@@ -274,6 +276,24 @@ def _backend_metrics(placing: Placing, lines: Lines) -> Iterator[Metric]:
         ("paste_backend_spills", "Sessions sent on to it", ((name, one.spills) for name, one in counts)),
     ):
         yield _counters(name, help_text, "backend", values)
+
+
+def _lease_metrics(pacing: Pacing, lines: Lines) -> Iterator[Metric]:
+    """Of the policy `joint`; 0 under others."""
+    facts = [(line.name, pacing.facts_of(line.name)) for line in lines]
+    for name, help_text, values in (
+        ("paste_leases", "Sessions with a lease", ((name, one.leased) for name, one in facts)),
+        ("paste_leased_tokens", "What these hold", ((name, one.leased_tokens) for name, one in facts)),
+        ("paste_lease_budget_tokens", "What they may hold", ((name, one.budget) for name, one in facts)),
+        ("paste_thrash", "Share of prompts read again", ((name, one.thrash) for name, one in facts)),
+        ("paste_account_overruled", "1 while it has others", ((name, one.overruled) for name, one in facts)),
+    ):
+        family = GaugeMetricFamily(name, help_text, labels=["backend"])
+        for backend, value in values:
+            family.add_metric([backend], float(value))
+        yield family
+    parked = ((name, one.parked) for name, one in facts)
+    yield _counters("paste_leases_lost", "Leases lost to other sessions", "backend", parked)
 
 
 def _told_metrics(lines: Lines) -> Iterator[Metric]:

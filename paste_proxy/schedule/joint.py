@@ -206,8 +206,12 @@ class JointLane(LeaseLane):
             sizes = [one.tokens for one in self._leases.values()] if self._budget.is_due(now) else []
             self._budget.adjust(sizes, now, holds=bool(self._lines))
 
-    def told(self, load: BackendLoad) -> None:
-        """It may serve others beside us: then what we know of its memory is not all."""
+    def told(self, load: BackendLoad | None) -> None:
+        """It may serve others beside us: then what we know of its memory is not all. Where it tells nothing,
+        our account is all there is."""
+        if load is None:
+            self._doubts, self._overruled = 0, False
+            return
         ours = self.under_way
         beyond = load.running + load.waiting - ours
         doubts = beyond > max(SLACK, SLACK_SHARE * ours)

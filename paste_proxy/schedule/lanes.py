@@ -144,8 +144,11 @@ class Lane:
     def over(self, session: str) -> None:
         """It will hardly come again."""
 
-    def told(self, load: BackendLoad) -> None:
-        """What the backend says of itself."""
+    def told(self, load: BackendLoad | None) -> None:
+        """What the backend says of itself; None: nothing any more."""
+
+    def lost(self) -> None:
+        """What the backend had in memory may be gone: nobody has a claim on it any more."""
 
     def has_slack(self, session: str, tokens: int) -> bool:
         """The engine has time and memory left for so many tokens of the session, and nobody to give them to.

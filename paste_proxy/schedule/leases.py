@@ -190,6 +190,13 @@ class LeaseLane(Lane):
         if lease is not None and not lease.turns:
             self._end(lease)
 
+    def lost(self) -> None:
+        for lease in list(self._leases.values()):
+            if lease.turns:
+                lease.kept = False
+            else:
+                self._end(lease)
+
     def expire(self, now: float) -> bool:
         if now < self._soonest:
             return False

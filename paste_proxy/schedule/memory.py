@@ -29,5 +29,9 @@ class Memory:
         if session in self._held:
             self._held.move_to_end(session)
 
+    def clear(self) -> None:
+        self._held.clear()
+        self._total = 0
+
     def drop(self, session: str) -> None:
         self._total -= self._held.pop(session, 0)

@@ -54,8 +54,8 @@ class JointQueue:
         self._capacity = capacity
         self._new_lane = new_lane or lanes_of("fcfs", _everybody)
         self._turn_lanes: dict[str, Lane] = {}
-        self._lane_of: dict[str, str] = {}
-        """Of each turn that waits or is under way."""
+        self._lane_of: dict[str, tuple[str, Lane]] = {}
+        """Of each turn that waits or is under way, with its name."""
         self._runs = RunQueue(
             RunSlots(capacity.runs, capacity.reserve, capacity.speculative, capacity.per_tool)
         )
@@ -74,24 +74,29 @@ class JointQueue:
         """By name, as far as there were turns."""
         return self._turn_lanes
 
+    def retire(self, lane: str) -> None:
+        """Nothing waits there any more, nor ever will; what is under way ends with the lane that it has."""
+        self._turn_lanes.pop(lane, None)
+
     def ask(self, asked: Asked, lane: str) -> None:
         """A turn wants to go to its backend."""
         self.moved = True
-        self._lane_of[asked.id] = lane
-        self.turns(lane).add(asked)
+        found = self.turns(lane)
+        self._lane_of[asked.id] = (lane, found)
+        found.add(asked)
 
     def arrived(self, turn: str) -> Place | None:
         """Its place in the order of arrival; None if it does not wait."""
-        lane = self._lane_of.get(turn)
-        asked = self.turns(lane).find(turn) if lane is not None else None
+        known = self._lane_of.get(turn)
+        asked = known[1].find(turn) if known is not None else None
         return asked.place if asked is not None else None
 
     def start(self, turn: str) -> Waiting:
         """It goes now, whether there is a slot or not, and whatever the policy says."""
         self.moved = True
-        lane = self._lane_of[turn]
-        self.turns(lane).start(turn)
-        return Waiting(turn, lane)
+        name, lane = self._lane_of[turn]
+        lane.start(turn)
+        return Waiting(turn, name)
 
     # -- runs ---------------------------------------------------------------------------------------------
 
@@ -136,16 +141,16 @@ class JointQueue:
     def remove(self, item_id: str) -> None:
         """`item_id` does not want to start any more."""
         self.moved = True
-        if (lane := self._lane_of.pop(item_id, None)) is not None:
-            self.turns(lane).remove(item_id)
+        if (known := self._lane_of.pop(item_id, None)) is not None:
+            known[1].remove(item_id)
         else:
             self._runs.remove(item_id)
 
     def release(self, item_id: str) -> None:
         """`item_id` has ended: its slot is free."""
         self.moved = True
-        if (lane := self._lane_of.pop(item_id, None)) is not None:
-            self.turns(lane).release(item_id)
+        if (known := self._lane_of.pop(item_id, None)) is not None:
+            known[1].release(item_id)
         else:
             self._runs.release(item_id)
 

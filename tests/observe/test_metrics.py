@@ -4,12 +4,14 @@ from typing import Any
 
 from paste_proxy.access.access import Access
 from paste_proxy.broker.lifecycle import State
-from paste_proxy.config import Config
+from paste_proxy.config import BackendConfig, Config
 from paste_proxy.core import Core
+from paste_proxy.events import BackendTold, BackendUp
 from paste_proxy.observe.metrics import OUTCOMES, exposition, stats
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
+from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.tools.table import ToolTable
 from tests.broker.world import SPECS
 from tests.test_runtime import FakeExecutor, Guesses
@@ -62,3 +64,19 @@ def test_states_of_the_ledger_are_those_of_the_life_cycle() -> None:
     one = core()
     one.broker.ledger.ended[State.EXPIRED.value] += 1
     assert stats(one)["speculations"]["ended"] == {"expired": 1}
+
+
+def test_the_exposition_tells_of_each_backends_leases() -> None:
+    config = Config(backends={name: BackendConfig(url=f"http://{name}") for name in "ab"})
+    one = Core(ToolTable(SPECS), config, Guesses())
+    clock: Any = None
+    runtime = Runtime(one, FakeExecutor(), clock)
+    one.handle(BackendUp("a", BackendCapacity(kv_tokens=1000)), 0.0)
+    for _ in range(3):
+        one.handle(BackendTold("b", BackendLoad(running=9)), 0.0)
+    access = Access(config, {}, lambda: 0.0)
+    lines = Lines(config, access, runtime.tell)
+    text = exposition(runtime, RelayCounters(), access, lines).decode()
+    assert 'paste_lease_budget_tokens{backend="a"} 920.0' in text
+    assert 'paste_account_overruled{backend="b"} 1.0' in text
+    assert 'paste_leases_lost_total{backend="a"} 0.0' in text
