@@ -12,8 +12,9 @@ class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     policy: PolicyName = "joint"
     """Holds nothing while what sessions have in the engine's memory fits there, and is the fastest beyond."""
-    max_hold_s: Seconds = 300.0
-    """How long a turn may be held back at most: half of the 600 s that the OpenAI and Anthropic SDKs wait."""
+    max_hold_s: Seconds = 1800.0
+    """How long a turn may be held back at most. What its client says that it waits is nearer, nearly always: an
+    hour is the longest that is seen, and who says nothing is held for 150 s."""
     keepalive_s: SecondsOrNone = 0.0
     """How often a streaming client is told that its turn is held. 0: never, since its reply then begins before
     the backend's, and with another head."""

@@ -189,7 +189,8 @@ class Core:
         arrived = first.arrived if first is not None else None
         self.placing.requested(event.turn, session, near, arrived, event.identity.priority)
         if self.queue.arrived(event.turn) is not None:
-            self.holds.requested(event.turn, event.attempt, same, now, first)
+            takes_s = self.pacing.takes_s(event.turn)
+            self.holds.requested(event.turn, event.attempt, same, now, first, takes_s)
 
     def _first_of(self, event: TurnRequested, same: Same | None, now: float) -> Hold | None:
         """The held request that this one is again, which is over now."""

@@ -17,10 +17,20 @@ from paste_proxy.succession import Hold, Same, Succession
 
 UNSAID_PATIENCE_S = 300.0
 """Of clients that don't say how long they wait: `fetch` of Node.js and aiohttp give up then, others later."""
-HOLD_SHARE = 0.5
-"""Of a client's patience. The other half is the engine's: a reply that is not streamed must be whole then."""
-BUCKETS = (0.0, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
-"""Seconds, from not held at all to the longest hold by default."""
+REPLY_S, REPLY_SHARE, MOST_SHARE = 60.0, 0.1, 0.5
+"""What of a client's patience is left to the engine: a reply that is not streamed must be whole then. So much,
+that share, or twice what the turn is expected to take, whichever is most; but no more than half. A turn that is
+sent before it has a place in memory costs all others theirs, so the wait is as long as it can be."""
+BUCKETS = (0.0, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Seconds, from not held at all to more than SDKs wait by themselves."""
+
+
+def longest_hold_s(patience_s: float, takes_s: float) -> float:
+    """`patience_s`: as the client says; 0: it says nothing, and half of what is guessed is all one dares."""
+    if not patience_s:
+        return MOST_SHARE * UNSAID_PATIENCE_S
+    reply_s = max(REPLY_S, REPLY_SHARE * patience_s, 2 * takes_s)
+    return patience_s - min(reply_s, MOST_SHARE * patience_s)
 
 
 @dataclass(slots=True)
@@ -63,11 +73,17 @@ class Holds:
     # -- turns --------------------------------------------------------------------------------------------
 
     def requested(
-        self, turn: str, attempt: Attempt, same: Same | None, now: float, first: Hold | None = None
+        self,
+        turn: str,
+        attempt: Attempt,
+        same: Same | None,
+        now: float,
+        first: Hold | None = None,
+        takes_s: float = 0.0,
     ) -> None:
-        """`first`: the request that this one is again. How long it was held counts for both."""
-        patience = attempt.patience_s or UNSAID_PATIENCE_S
-        deadline = now + min(self._max_hold_s, HOLD_SHARE * patience)
+        """`first`: the request that this one is again. How long it was held counts for both. `takes_s`: what
+        the engine is expected to need for it; 0: nobody knows."""
+        deadline = now + min(self._max_hold_s, longest_hold_s(attempt.patience_s, takes_s))
         if first is not None:
             deadline = min(first.deadline, deadline)
         hold = self._turns[turn] = Hold(turn, now, deadline, attempt, same)

@@ -52,6 +52,8 @@ class _Turn:
     """Of its backend; both are kept where that is removed meanwhile."""
     held: int = 0
     """What was in the backend's memory of its session when it was placed, by our account."""
+    takes_s: float = 0.0
+    """What that is expected to need for it."""
     sent: float = 0.0
     read: float = 0.0
     called: str = ""
@@ -148,6 +150,7 @@ class Pacing:
             return Asked(turn, place=one.place, born=one.place.at)
         application = session.application
         one.held = known.memory.holds(one.session)
+        one.takes_s = known.rates.seconds(one.context - one.held, application.output.value)
         shared = min(one.context, round(application.shared.value))
         cold = max(0, one.context - max(one.held, shared)) if known.memory.tokens else 0
         return Asked(
@@ -160,11 +163,15 @@ class Pacing:
             context=one.context - shared,
             cold=cold,
             growth=application.growth,
-            seconds=known.rates.seconds(one.context - one.held, application.output.value),
+            seconds=one.takes_s,
             gain_s=application.mean_away_s,
             returns=application.returns,
             priority=one.priority,
         )
+
+    def takes_s(self, turn: str) -> float:
+        """What its backend is expected to need for it; 0: nobody knows."""
+        return self._turns[turn].takes_s
 
     def moved(self, turn: str) -> None:
         """Its backend did not take it: its session goes elsewhere."""

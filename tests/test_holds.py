@@ -28,6 +28,7 @@ from paste_proxy.events import (
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, TurnEnded
 from paste_proxy.grammar.requests import ChatRequest, parse_chat_request, parse_request
+from paste_proxy.holds import longest_hold_s
 from paste_proxy.tools.table import ToolTable
 from tests.broker.world import OFFERED, SPECS
 from tests.talk import NoPredictor
@@ -102,9 +103,17 @@ class Site:
 
 @pytest.mark.parametrize(
     ("patience_s", "max_hold_s", "held_s"),
-    [(0.0, 300.0, 150.0), (600.0, 300.0, 300.0), (30.0, 300.0, 15.0), (1e9, 20.0, 20.0), (0.001, 9.0, 0.0005)],
+    [
+        (0.0, 300.0, 150.0),
+        (600.0, 300.0, 300.0),
+        (600.0, 1800.0, 540.0),
+        (1000.0, 1800.0, 900.0),
+        (30.0, 300.0, 15.0),
+        (1e9, 20.0, 20.0),
+        (0.001, 9.0, 0.0005),
+    ],
 )
-def test_a_turn_is_held_for_half_of_what_its_client_waits(
+def test_a_turn_is_held_for_what_its_client_waits_less_what_the_reply_needs(
     patience_s: float, max_hold_s: float, held_s: float
 ) -> None:
     site = Site(max_hold_s=max_hold_s)
@@ -116,6 +125,11 @@ def test_a_turn_is_held_for_half_of_what_its_client_waits(
     assert site.tell(TimePassed(), 5.0 + held_s) == ["held goes"]
     assert (site.ledger.overdue, site.core.holds.held) == (1, 0)
     assert site.notes("held") == ["turn", "held", "admitted"]
+
+
+@pytest.mark.parametrize(("takes_s", "held_s"), [(0.0, 540.0), (20.0, 540.0), (100.0, 400.0), (900.0, 300.0)])
+def test_what_takes_long_is_held_for_less(takes_s: float, held_s: float) -> None:
+    assert longest_hold_s(600.0, takes_s) == held_s
 
 
 def test_an_overdue_turn_takes_a_slot_that_there_is_not() -> None:

@@ -1,7 +1,7 @@
 """How much of what leases hold the engine has lost, and what they may hold together by that.
 
-No thrash, no holding: the budget falls while leased sessions find their prompts gone, and rises while they
-don't.
+No thrash, no holding: until some was seen, leases may fill the whole memory and a little more. Then there is
+a budget, which falls while leased sessions find their prompts gone, and rises while they don't.
 """
 
 from collections.abc import Sequence
@@ -19,18 +19,26 @@ lab 0.9 to 0.97 are alike, at 1.0 thrash begins: sessions that are over are ther
 LEAST = 0.75
 """Of that size: the budget never falls below. What thrashes beyond is not the leases' doing but that of turns
 without one, and to lease less would only make more of those."""
+CALM = 1.05
+"""Of that size: where leases may grow to before there was thrash. Sessions away for long make room for others,
+so that a little more than fits costs nothing, while to hold somebody back at once costs him his wait."""
+QUIET = 6
+"""Windows without a session that waits, after which it is as if there had been no thrash."""
 STEP, PROBE = 0.5, 0.02
 """Of a session's tokens in a window: how fast the budget rises below that, and above. Sessions may share a long
 beginning, or the size be another than it was, and then more fits; but to find the edge costs thrash."""
 
 
 class Budget:
-    """`tokens`: what leases may hold together; None: any number."""
-
     def __init__(self) -> None:
-        self.tokens: float | None = None
         self.thrash = 0.0
         """Of the last window."""
+        self._tokens: float | None = None
+        """Once there was thrash; None: nobody knows."""
+        self._tight = False
+        """There was, of late."""
+        self._quiet = 0
+        """Windows in a row without a session that waits."""
         self._overflows = 0.0
         """About where; 0: nobody knows."""
         self._memory = 0
@@ -42,7 +50,12 @@ class Budget:
         """The engine's memory has so many tokens; 0: nobody knows."""
         if memory != self._memory:
             self._memory, self._overflows = memory, memory
-            self.tokens = FULL * memory if memory else None
+            self._tokens = FULL * memory if memory else None
+
+    @property
+    def tokens(self) -> float | None:
+        """What leases may hold together; None: any number."""
+        return CALM * self._memory if self._memory and not self._tight else self._tokens
 
     def used(self, prompt: int, lost: int) -> None:
         self._prompts += prompt
@@ -62,13 +75,15 @@ class Budget:
         self._ends = now + WINDOW_S
 
     def _change(self, leases: Sequence[int], *, holds: bool) -> None:
+        self._quiet = 0 if holds else self._quiet + 1
+        self._tight = self.thrash > HIGH or (self._tight and self._quiet < QUIET)
         held = sum(leases)
         if not held:
             return
         if self.thrash > HIGH:
-            top = min(held, self.tokens or held)
+            top = min(held, self._tokens or held)
             self._overflows = self._memory or self._overflows or top
-            self.tokens = max(LESS * top, LEAST * self._overflows)
-        elif self.thrash < LOW and self.tokens is not None and holds:
-            step = STEP if self.tokens < FULL * self._overflows else PROBE
-            self.tokens += step * held / len(leases)
+            self._tokens = max(LESS * top, LEAST * self._overflows)
+        elif self.thrash < LOW and self._tokens is not None and holds and self._tight:
+            step = STEP if self._tokens < FULL * self._overflows else PROBE
+            self._tokens += step * held / len(leases)

@@ -77,6 +77,6 @@ def test_the_exposition_tells_of_each_backends_leases() -> None:
     access = Access(config, {}, lambda: 0.0)
     lines = Lines(config, access, runtime.tell)
     text = exposition(runtime, RelayCounters(), access, lines).decode()
-    assert 'paste_lease_budget_tokens{backend="a"} 920.0' in text
+    assert 'paste_lease_budget_tokens{backend="a"} 1050.0' in text
     assert 'paste_account_overruled{backend="b"} 1.0' in text
     assert 'paste_leases_lost_total{backend="a"} 0.0' in text
