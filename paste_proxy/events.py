@@ -278,13 +278,10 @@ class AdmitTurn(msgspec.Struct, frozen=True):
 
 
 class AccountOverruled(msgspec.Struct, frozen=True):
-    """A backend tells of so many more requests than ours that what we know of its memory is not all, and
-    nothing is held for that; or it does no longer."""
+    """A backend tells of other users, so nothing is held for its memory; or it does no longer."""
 
     backend: str
     overruled: bool
-    load: BackendLoad | None
-    """What it says; None: nothing any more."""
 
 
 class SessionOver(msgspec.Struct, frozen=True):

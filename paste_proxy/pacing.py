@@ -310,7 +310,7 @@ class Pacing:
     def cached(self, turn: str) -> int | None:
         """Of the turn's prompt, as its backend counts; None where it does not."""
         one = self._turns.get(turn)
-        if one is None or one.usage is None or not self._backend(one.backend).says_cached:
+        if one is None or one.usage is None or one.backend is None or not one.backend.says_cached:
             return None
         return one.usage.cached_tokens
 

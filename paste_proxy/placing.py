@@ -174,7 +174,7 @@ class Placing:
     def told(self, backend: str, load: BackendLoad | None) -> None:
         overrules = self._pacing.told(backend, load)
         if overrules is not None:
-            self._decide(AccountOverruled(backend, overrules, load))
+            self._decide(AccountOverruled(backend, overrules))
         if load is None:
             self._others.pop(backend, None)
             return

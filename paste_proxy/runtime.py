@@ -368,13 +368,11 @@ def _settle(future: asyncio.Future[T] | None, value: T) -> None:
 
 def _report(said: AccountOverruled) -> None:
     where = f"backend {said.backend}" if said.backend else "the backend"
-    if said.overruled and said.load is not None:
-        requests = said.load.running + said.load.waiting
+    if said.overruled:
         log.warning(
-            "%s tells of %d requests, clearly more than ours: it has other users, so no turn is held for its "
-            "memory until it tells otherwise",
+            "%s tells of clearly more requests than ours: it has other users, so nothing is held for its "
+            "memory until it tells otherwise (paste_backend_load: what it tells)",
             where,
-            requests,
         )
     else:
         log.info("%s has no other users that it tells of: turns are held for its memory again", where)

@@ -149,7 +149,7 @@ def test_who_asks_for_no_call_may_never_come_back() -> None:
 
 
 def test_its_own_turn_and_any_other_calls_it_off() -> None:
-    for comes, goes in (("a", [AdmitTurn]), ("d", [])):  # d waits until a's lease is over
+    for comes, goes in (("a", [AdmitTurn]), ("d", [AdmitTurn])):
         site = Site()
         site.one_is_forgotten()
         [warm] = site.warmed

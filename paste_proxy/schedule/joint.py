@@ -187,11 +187,12 @@ class JointLane(LeaseLane):
     def has_slack(self, session: str, tokens: int) -> bool:
         """What is read again drives nothing out that a lease holds."""
         at_once = self._limit() or self.capacity.running
-        if self.waiting or self.under_way >= IDLE_SHARE * at_once or self._limit_tokens is None:
+        safe = None if self._overruled else self._budget.safe
+        if self.waiting or self.under_way >= IDLE_SHARE * at_once or safe is None:
             return False
         beside = 0 if session in self._leases else tokens
         used = self._tokens + self._passing_tokens + beside
-        return used <= self._limit_tokens and self._budget.thrash < LOW
+        return used <= safe and self._budget.thrash < LOW
 
     # -- what the backend says ----------------------------------------------------------------------------
 

@@ -57,6 +57,11 @@ class Budget:
         """What leases may hold together; None: any number."""
         return CALM * self._memory if self._memory and not self._tight else self._tokens
 
+    @property
+    def safe(self) -> float | None:
+        """What they may hold without risk: what nobody waits for is not worth any. None: nobody knows."""
+        return self._tokens
+
     def used(self, prompt: int, lost: int) -> None:
         self._prompts += prompt
         self._lost += lost
