@@ -47,6 +47,8 @@ class _Turn:
     fresh: int
     """Of the request's characters, those that are new."""
     first: bool
+    streams: bool = True
+    """See `Asked`."""
     backend: "_Backend | None" = None
     lane: Lane | None = None
     """Of its backend; both are kept where that is removed meanwhile."""
@@ -109,7 +111,8 @@ class Pacing:
         session = self._sessions.get(state.id)
         first = session is None
         if session is None:
-            application = self._applications.of((request.model, tuple(tool.name for tool in request.tools)))
+            tools = [tool.name for tool in request.tools]
+            application = self._applications.of(state.tenant, request.model, tools)
             session = self._sessions[state.id] = _Session(application, now)
             if len(self._sessions) > self._limit:
                 self._sessions.popitem(last=False)
@@ -128,6 +131,7 @@ class Pacing:
             context=context,
             fresh=characters if whole else fresh,
             first=whole,
+            streams=request.stream,
         )
 
     def _came(self, session: _Session, now: float, *, first: bool) -> None:
@@ -162,6 +166,7 @@ class Pacing:
             served_s=session.served_s,
             context=one.context - shared,
             cold=cold,
+            streams=one.streams,
             growth=application.growth,
             seconds=one.takes_s,
             gain_s=application.mean_away_s,
@@ -223,9 +228,10 @@ class Pacing:
             ratio.add(max(0, fresh) / one.fresh)
             if not one.first:
                 application.fresh.add(max(0, fresh))
-        if backend.says_cached or one.first:
-            backend.rates.read(prompt - usage.cached_tokens, one.read - one.sent)
-        backend.rates.wrote(usage.completion_tokens, now - one.read)
+        if one.streams:
+            if backend.says_cached or one.first:
+                backend.rates.read(prompt - usage.cached_tokens, one.read - one.sent)
+            backend.rates.wrote(usage.completion_tokens, now - one.read)
         application.output.add(usage.completion_tokens)
         lane.prefill_rate = backend.rates.prefill
         lost = self._lost(one, session, backend, usage)

@@ -66,7 +66,7 @@ class Site:
         turn = f"{name}/{self.turns}"
         history = self.histories.setdefault(name, [{"role": "user", "content": f"{name} " * 2000}])
         tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
-        body = json.dumps({"messages": history, "tools": tools}).encode()
+        body = json.dumps({"messages": history, "tools": tools, "stream": True}).encode()
         return turn, self.tell(TurnRequested(turn, Identity(session=name), parse_chat_request(body)))
 
     def reply(

@@ -120,6 +120,8 @@ class Tap:
         self._failures = failures
         self._limit = limit
         self._reader: _Reader | None = None
+        self._begins = False
+        """A stream of which nothing has come yet."""
         self._unread = False
         """The client got a reply that was not read, or not to its end."""
         self.ended = False
@@ -149,6 +151,7 @@ class Tap:
         try:
             if media == EVENT_STREAM:
                 self._reader = stream_reader(self._api, self._new_text(), tools=self._tools)
+                self._begins = True
             elif media == JSON:
                 self._reader = _WholeReply(self._api, self._new_text(), self._tools, self._limit)
             else:
@@ -161,7 +164,8 @@ class Tap:
         reader = self._reader
         if reader is not None:
             try:
-                if events := reader.feed(data):
+                if (events := reader.feed(data)) or self._begins:
+                    self._begins = False
                     self._tell(events)
             except Exception as error:  # noqa: BLE001 - the boundary
                 self._reader = None
@@ -201,7 +205,7 @@ class Tap:
         for event in events:
             if type(event) is TurnEnded:
                 self.ended = True
-        if events and self._turn is not None:
+        if self._turn is not None:
             self._turn.feed(events)
         if events and self.heard is not None:
             self.heard(events)

@@ -29,6 +29,8 @@ class Asked(msgspec.Struct, frozen=True):
     """Of its prompt, but for what all sessions of its application begin with: memory has that once."""
     cold: int = 0
     """Of those, what the engine will have to read: they are not in its memory any more, or never were."""
+    streams: bool = True
+    """Its reply tells when the engine has read the prompt; else it comes in one piece, long after."""
     growth: int = 0
     """What its session is expected to hold more when its next turn is asked for: the reply, and results."""
     seconds: float = 0.0

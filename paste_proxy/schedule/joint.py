@@ -26,7 +26,8 @@ PASSES_SHARE = 0.1
 """...and what all of these may."""
 COLD_TOKENS = 8192
 """A prompt of which more than one batch of an engine's has to be read is cold: such prompts go one by one, so
-that others are read between two of them. The engine would read them one after another, too."""
+that others are read between two of them. The engine would read them one after another, too. Only such as tell
+when they have been read: for others the engine would wait until they are answered."""
 IDLE_SHARE = 0.5
 """Of the turns that the engine runs at once: beside no more than these there is time to read ahead."""
 DISAGREES = 3
@@ -106,7 +107,8 @@ class JointLane(LeaseLane):
         return small and self._passing_tokens + asked.context <= PASSES_SHARE * self._limit_tokens
 
     def _line_of_ready(self, asked: Asked) -> Line:
-        return self._cold if asked.cold > COLD_TOKENS and not self._overruled else self._ready
+        one_by_one = asked.cold > COLD_TOKENS and asked.streams and not self._overruled
+        return self._cold if one_by_one else self._ready
 
     def _came_back(self, lease: Lease, asked: Asked) -> None:
         self._resize(lease, asked.context, asked.growth)
