@@ -9,12 +9,16 @@ import msgspec
 _STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
 """Of a path as msgspec tells it: `$.plugins[0].path`, `$.client_tools[...].writes`."""
 _MISNAMED = re.compile(r"Expected `str` matching regex '(.*)' - at `key` in `\$\.(.*)`")
+_UNLIKE = re.compile(r"Expected `str` matching regex '.*'")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
 def advised(reason: str, where: str, root: type[msgspec.Struct]) -> str:
     """The error's text, and what fits at that place; `where` is the path below `root`, without the `$`."""
     node = _node_at(where, root)
+    if isinstance(node, msgspec.inspect.Metadata):
+        described = (node.extra_json_schema or {}).get("description")
+        return f"{_UNLIKE.sub('not one of the choices', reason)}: choose {described}" if described else reason
     if isinstance(node, msgspec.inspect.LiteralType):
         return f"{reason}: choose one of {', '.join(sorted(map(str, node.values)))}"
     unknown = _UNKNOWN.fullmatch(reason)
@@ -79,13 +83,11 @@ def _node_at(where: str, root: type[msgspec.Struct]) -> msgspec.inspect.Type | N
 
 def _below(node: msgspec.inspect.Type | None, key: str | None) -> msgspec.inspect.Type | None:
     """The type one step further down: a struct's field, or (None) what is in a list or mapping."""
-    match node:
-        case msgspec.inspect.StructType():
-            node = next((field.type for field in node.fields if field.encode_name == key), None)
-        case msgspec.inspect.VarTupleType():
-            node = node.item_type
-        case msgspec.inspect.DictType():
-            node = node.value_type
-        case _:
-            node = None
-    return node.type if isinstance(node, msgspec.inspect.Metadata) else node
+    match node.type if isinstance(node, msgspec.inspect.Metadata) else node:
+        case msgspec.inspect.StructType() as struct:
+            return next((field.type for field in struct.fields if field.encode_name == key), None)
+        case msgspec.inspect.VarTupleType() as items:
+            return items.item_type
+        case msgspec.inspect.DictType() as mapping:
+            return mapping.value_type
+    return None

@@ -20,7 +20,11 @@ Money = Annotated[float, msgspec.Meta(ge=0, le=1_000_000_000)]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1000)]
 """Weights of each against the others; one of 0 would never be served."""
 PolicyName = Annotated[
-    str, msgspec.Meta(pattern=r"^(fcfs|length|plas|paste|joint|semaphore:[1-9][0-9]{0,5})\Z")
+    str,
+    msgspec.Meta(
+        pattern=r"^(fcfs|length|plas|paste|joint|semaphore:[1-9][0-9]{0,5})\Z",
+        description="fcfs, joint, length, paste, plas, or semaphore:N with N from 1 to 999999",
+    ),
 ]
 """As `schedule/policies.py` has them."""
 HostName = Annotated[str, msgspec.Meta(min_length=1)]

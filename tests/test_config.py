@@ -63,6 +63,10 @@ def test_a_bad_key_is_named_by_file_and_path_in_one_line(tmp_path: Path, text: s
         ),
         ("speculation: {mode: true}", "Expected `str`, got `bool`: choose one of off, on, shadow"),
         (
+            "schedule: {policy: fifo}",
+            "schedule.policy: not one of the choices: choose fcfs, joint, length, paste, plas, or semaphore:N ",
+        ),
+        (
             "backend: {ur: y}",
             "unknown field `ur`: did you mean `url`? The keys here are url, kind, key, wait_s, ",
         ),
