@@ -203,7 +203,11 @@ async def test_the_timeline_of_a_session_explains_what_happened(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("path", "status", "code"),
-    [("/paste/v1/sessions/nix", 404, "unknown_session"), ("/paste/nix", 404, "unknown_page")],
+    [
+        ("/paste/v1/sessions/nix", 404, "unknown_session"),
+        ("/paste/nix", 404, "unknown_page"),
+        ("/paste/v1/stats%0A", 404, "unknown_page"),
+    ],
 )
 async def test_own_pages_that_are_not_there(tmp_path: Path, path: str, status: int, code: str) -> None:
     async with running(tmp_path, Engine()) as (url, _), ClientSession(url) as http, http.get(path) as reply:

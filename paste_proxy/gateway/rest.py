@@ -33,7 +33,8 @@ from paste_proxy.tools.table import ToolTable
 log = logging.getLogger(__name__)
 
 LIST_PATH = "/v1/tools"
-TOOL_PATH = "/v1/tools/{name:.*}"
+TOOL_PATH = r"/v1/tools/{name:[\s\S]*}"
+"""With line ends: `.` stops at them, and the backend would get what was meant for a tool."""
 
 Handler = Callable[[web.Request, Tenant], Awaitable[web.Response]]
 

@@ -84,7 +84,7 @@ class ObserveRoutes:
         app.router.add_post("/paste/v1/backends/{name}", self._guarded(self._for_all(self.drain)))
         app.router.add_get("/paste/v1/sessions", self._guarded(self.sessions))
         app.router.add_get("/paste/v1/sessions/{id}", self._guarded(self.session))
-        app.router.add_route("*", "/paste/{rest:.*}", self._guarded(self.unknown))
+        app.router.add_route("*", r"/paste/{rest:[\s\S]*}", self._guarded(self.unknown))
 
     def _guarded(self, handler: Handler) -> Handler:
         async def handle(request: web.Request) -> web.Response:

@@ -3,6 +3,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote
 
 import aiohttp
 import pytest
@@ -65,11 +66,10 @@ async def test_one_tool_is_an_element_of_the_list(client: aiohttp.ClientSession)
         assert await reply.json() == tools[0]
 
 
-@pytest.mark.parametrize("name", ["nothing", "a/b", "", "%00"])
+@pytest.mark.parametrize("name", ["nothing", "a/b", "", "%00", "a%0D%0Ab"])
 async def test_an_unknown_tool_is_described_as_unknown(client: aiohttp.ClientSession, name: str) -> None:
     async with client.get(f"/v1/tools/{name}") as reply:
-        decoded = "\0" if name == "%00" else name
-        message = await refusal(reply, 404, "unknown_tool", decoded)
+        message = await refusal(reply, 404, "unknown_tool", unquote(name))
     assert "GET /v1/tools lists them" in message
 
 
