@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import os
+import selectors
 import signal
+import stat
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp.shared.message import ClientMessageMetadata, SessionMessage
@@ -48,13 +50,26 @@ class AgentWire:
 
 
 async def agent_wire() -> AgentWire:
+    """Raises `ServerFailedError` where nobody can be at the other ends."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE_LIMIT)
+    if not _waits(sys.stdin.buffer) or stat.S_ISREG(os.fstat(sys.stdout.fileno()).st_mode):
+        raise ServerFailedError("stdin and stdout are no pipes: an agent starts this command, as a server's")
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
     transport, protocol = await loop.connect_write_pipe(
         lambda: asyncio.streams.FlowControlMixin(loop=loop), sys.stdout.buffer
     )
     return AgentWire(reader, asyncio.StreamWriter(transport, protocol, None, loop))
+
+
+def _waits(stream: BinaryIO) -> bool:
+    """Whether its next bytes can be waited for: not those of a file, nor of /dev/null."""
+    with selectors.DefaultSelector() as selector:
+        try:
+            selector.register(stream, selectors.EVENT_READ)
+        except PermissionError:
+            return False
+    return True
 
 
 class ChildWire:

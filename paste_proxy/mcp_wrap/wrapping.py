@@ -20,7 +20,11 @@ log = logging.getLogger(__name__)
 
 async def wrapped(proxy: str, settings: McpServerConfig, stop: asyncio.Event) -> int:
     """The server's exit status; 0 for one at a URL, 1 where there is none."""
-    agent = await agent_wire()
+    try:
+        agent = await agent_wire()
+    except ServerFailedError as error:
+        log.error("%s", error)
+        return 1
     tools = WrappedTools(Link(proxy), settings, _second(settings))
     try:
         if settings.url:

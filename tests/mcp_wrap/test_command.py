@@ -255,3 +255,13 @@ async def test_a_scope_that_says_nothing_is_an_error(scope: str) -> None:
     _, said = await process.communicate()
     assert process.returncode == 2
     assert b"--scope" in said
+
+
+async def test_without_an_agent_at_its_ends_it_says_so_in_a_line() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *wrapping(), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 1
+    assert b"stdin and stdout are no pipes" in said
+    assert b"Traceback" not in said
