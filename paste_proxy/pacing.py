@@ -192,6 +192,8 @@ class Pacing:
         if one is not None and one.backend is not None:
             one.sent = now
             one.backend.memory.touched(one.session)
+            if one.lane is not None:
+                one.lane.sent(turn, now)
 
     def began(self, turn: str, now: float) -> None:
         """The reply's first bytes are there."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.schedule.lanes import Facts, Line
-from paste_proxy.schedule.leases import AWAY_S, Lease, LeaseLane
+from paste_proxy.schedule.leases import AWAY_S, NEVER, Lease, LeaseLane
 from paste_proxy.schedule.thrash import LOW, Budget
 
 AHEAD_TURNS = 1.5
@@ -30,6 +30,9 @@ that others are read between two of them. The engine would read them one after a
 when they have been read: for others the engine would wait until they are answered."""
 IDLE_SHARE = 0.5
 """Of the turns that the engine runs at once: beside no more than these there is time to read ahead."""
+READ_S = 10.0
+"""A cold turn that is not read after so long holds the next one up no longer: it may hang, and an engine that
+needs more for one prompt has none to spare for an order either."""
 DISAGREES = 3
 """Reports in a row, after which the backend is believed to have other users: one may have crossed our turns."""
 SLACK, SLACK_SHARE = 2, 0.2
@@ -53,7 +56,9 @@ class JointLane(LeaseLane):
         self._cold = Line()
         """Ready, but to be read one by one."""
         self._reading = ""
-        """The cold turn that is being read."""
+        """The cold turn that is being read, and..."""
+        self._read_by = NEVER
+        """...until when the next one waits for that."""
         self._budget = Budget()
         self._parked = 0
         self._doubts = 0
@@ -132,13 +137,29 @@ class JointLane(LeaseLane):
     def _some_ready(self) -> bool:
         """The first cold one joins the others when none is being read."""
         if not self._reading and (head := self._cold.head()) is not None:
-            self._reading = head.id
+            self._reading, self._read_by = head.id, NEVER
             self._ready.add(self._cold.remove(head.id), self._key(head))
         return super()._some_ready()
+
+    def sent(self, turn: str, now: float) -> None:
+        if self._reading == turn:
+            self._read_by = now + READ_S
 
     def read(self, turn: str) -> None:
         if self._reading == turn:
             self._reading = ""
+
+    def expire(self, now: float) -> bool:
+        slow = bool(self._reading) and self._read_by <= now
+        if slow:
+            self._reading, self._read_by = "", NEVER
+        return super().expire(now) or slow
+
+    def next_deadline(self) -> float | None:
+        leases = super().next_deadline()
+        if not self._reading or not self._cold.waiting or self._read_by == NEVER:
+            return leases
+        return self._read_by if leases is None else min(leases, self._read_by)
 
     def _left(self, asked: Asked) -> None:
         self.read(asked.id)
@@ -207,7 +228,8 @@ class JointLane(LeaseLane):
         if lost is not None:
             self._budget.used(prompt, lost if lease.kept else 0)
             sizes = [one.tokens for one in self._leases.values()] if self._budget.is_due(now) else []
-            self._budget.adjust(sizes, now, holds=bool(self._lines))
+            crowd = (len(sizes) + self._waits) / len(sizes) if sizes else 1.0
+            self._budget.adjust(sizes, now, holds=bool(self._lines), rate=self.prefill_rate, crowd=crowd)
 
     def told(self, load: BackendLoad | None) -> None:
         """It may serve others beside us: then what we know of its memory is not all. Where it tells nothing,

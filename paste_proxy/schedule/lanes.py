@@ -131,6 +131,9 @@ class Lane:
 
     # -- what becomes of them -----------------------------------------------------------------------------
 
+    def sent(self, turn: str, now: float) -> None:
+        """It is on its way to the backend."""
+
     def read(self, turn: str) -> None:
         """The first of the reply is there: the engine has read the prompt."""
 

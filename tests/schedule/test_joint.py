@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from paste_proxy.schedule.asked import Asked, Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
-from paste_proxy.schedule.joint import COLD_TOKENS, JointLane
+from paste_proxy.schedule.joint import COLD_TOKENS, READ_S, JointLane
 from paste_proxy.schedule.thrash import CALM
 
 BUDGET = 92_000
@@ -323,3 +323,23 @@ def test_no_turn_is_lost_or_doubled_and_none_waits_beside_an_idle_engine(
     assert not traffic.waits
     traffic.expire(2e9, 0, 0, returns=False)
     assert (traffic.lane.facts.leased, traffic.lane.facts.leased_tokens) == (0, 0)
+
+
+def test_a_cold_prompt_that_is_not_read_in_time_holds_up_the_next_no_longer() -> None:
+    bench = Bench()
+    first = bench.ask("a", 20_000, cold=COLD_TOKENS + 1)
+    bench.ask("b", 20_000, cold=COLD_TOKENS + 1)
+    assert bench.go() == ["a"]
+    assert bench.lane.next_deadline() is None, "it is not even sent"
+    bench.lane.sent(first, 100.0)
+    assert bench.lane.next_deadline() == 100.0 + READ_S
+    assert not bench.lane.expire(99.0 + READ_S)
+    assert bench.lane.expire(100.0 + READ_S)
+    assert bench.go() == ["b"]
+
+
+def test_a_reply_that_does_not_stream_says_nothing_of_its_prompt_so_nobody_waits_for_that() -> None:
+    bench = Bench()
+    for name in "ab":
+        bench.ask(name, 20_000, cold=COLD_TOKENS + 1, streams=False)
+    assert bench.go() == ["a", "b"]
