@@ -93,7 +93,8 @@ def _identity(found: Found, abilities: Abilities, models: tuple[str, ...]) -> It
     if models:
         yield Row("models", "yes", " ".join(models), MODELS_PATH)
     else:
-        yield Row("models", "unknown", "", MODELS_PATH, "clients must know the model's name")
+        advice = "is it an LLM server? Then clients must know the model's name"
+        yield Row("models", "unknown", "", MODELS_PATH, advice)
     if found.info is None:
         advice = "set backend.tool_format if agents read calls out of the text"
         yield Row("parsers", "unknown", "", "it does not say", advice)
