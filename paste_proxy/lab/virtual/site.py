@@ -64,7 +64,12 @@ def _config(specs: Mapping[str, ToolSpec], settings: Mapping[str, Any], *, specu
     readers = [spec.name for spec in specs.values() if spec.effect is Effect.READ]
     slots = sum(spec.concurrency for spec in specs.values())
     base: dict[str, Any] = {
-        "limits": {"tool_runs": slots, "sessions": 1_000_000, "queued_calls": 1_000_000},
+        "limits": {
+            "tool_runs": slots,
+            "sessions": 1_000_000,
+            "queued_calls": 1_000_000,
+            "queued_turns": 1_000_000,
+        },
         # No hit is looked at again: the lab's tools give the same result each time.
         "speculation": {"mode": "on", "allow": readers, "slots": slots, "sample": 0.0}
         if speculates
