@@ -93,12 +93,13 @@ class Driver:
     # -- arrivals -----------------------------------------------------------------------------------------
 
     def closed(self, orders: Sequence[Iterator[int]], spread_s: float, rng: random.Random) -> None:
-        """A worker for each of `orders`, which may share one, with its next task when the last is over. They
-        begin spread over `spread_s`, so that they do not march in step."""
+        """A worker for each of `orders`, which may share one, with its next task when the last is over, until
+        it ends. They begin spread over `spread_s`, so that they do not march in step."""
 
         def work(order: Iterator[int]) -> None:
-            if not self.done:
-                self.start(next(order), lambda: work(order))
+            task = None if self.done else next(order, None)
+            if task is not None:
+                self.start(task, lambda: work(order))
 
         for order in orders:
             self._site.time.at(rng.random() * spread_s, partial(work, order))

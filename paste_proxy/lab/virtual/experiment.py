@@ -42,6 +42,9 @@ ALONE = 8
 """Tasks from which it is known how long one takes alone."""
 WARM_UP = 1
 """Fillers per place of a closed loop before the first task that is measured: one task each fills memory."""
+BEHIND = 4
+"""Fillers behind the measured tasks of a closed loop: for each task and place so many. Other cells need two at
+most; where an order lets a task starve (`shortest-prefill-first`) as long as others come, they must end."""
 
 
 class LabWorkload(Protocol):
@@ -264,7 +267,8 @@ class Cell:
         tasks = list(range(self._plan.tasks))
         if self._cell == "A'":
             random.Random(f"{self._plan.seed}/order").shuffle(tasks)
-        fillers = filter(is_theirs, itertools.count(FILLERS))
+        most = warm_up + BEHIND * (self._plan.tasks + self._load)
+        fillers = itertools.islice(filter(is_theirs, itertools.count(FILLERS)), most)
         return itertools.chain(itertools.islice(fillers, warm_up), filter(is_theirs, tasks), fillers)
 
     def _new_agent(self, task: int, over: Callable[[TaskTrack], None]) -> Agent:

@@ -51,6 +51,13 @@ def test_a_closed_loop_keeps_its_load_until_the_measured_tasks_are_over() -> Non
     assert len(bench.driver.tracks) == 12
 
 
+def test_a_closed_loop_whose_tasks_end_lets_those_finish_that_are_under_way() -> None:
+    bench = Bench(measured=4)
+    bench.driver.closed([iter(range(4))] * 3, 5.0, Random(1))
+    bench.run()
+    assert [task for _, task in bench.begun] == [0, 1, 2, 3]
+
+
 def test_a_closed_loop_does_not_begin_in_step() -> None:
     bench = Bench(measured=3)
     bench.driver.closed([itertools.count()] * 3, 5.0, Random(1))
