@@ -121,14 +121,15 @@ def build(
     guard = Guard(config.listen.host)
     ToolPlane(runtime, tools, config, access).add_routes(app)
     limit = config.limits.clients
-    LeaseEndpoint(runtime, leases, guard=guard, access=access, limit=limit).add_routes(app)
+    endpoint = LeaseEndpoint(runtime, leases, guard=guard, access=access, limit=limit)
+    endpoint.add_routes(app)
     reachability = Reachability(config, clock.now)
     plane = LlmPlane(runtime, config, counters, access)
     runtime.session_over = plane.session_over
     runtime.warm = plane.warmer.carry_out
     ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
     plane.add_routes(app)
-    reloader = Reloader(config, runtime, access, plane.lines, reachability)
+    reloader = Reloader(config, runtime, access, plane.lines, reachability, endpoint.tell_all)
     return Proxy(app, runtime, counters, config, reloader)
 
 

@@ -4,7 +4,7 @@ What can't change without a start keeps its value, and is named: the operator mu
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -36,14 +36,22 @@ class Changes(msgspec.Struct, frozen=True):
 
 class Reloader:
     def __init__(
-        self, config: Config, runtime: Runtime, access: Access, lines: Lines, reachability: Reachability
+        self,
+        config: Config,
+        runtime: Runtime,
+        access: Access,
+        lines: Lines,
+        reachability: Reachability,
+        changed: Callable[[], None],
     ) -> None:
+        """`changed` is called when all has changed: clients are told which of their tools may run ahead now."""
         self.config = config
         """What is in force."""
         self._runtime = runtime
         self._access = access
         self._lines = lines
         self._reachability = reachability
+        self._changed = changed
 
     def reload(self, wanted: Config) -> Changes:
         """Raises `ConfigError`, and then nothing has changed."""
@@ -59,6 +67,7 @@ class Reloader:
         connect()
         self._reachability.take(config)
         self._runtime.tell(ConfigChanged(config))
+        self._changed()
         _tell(changes)
         return changes
 

@@ -67,7 +67,7 @@ class LeaseEndpoint:
         await socket.prepare(request)
         name = f"client-{next(self._numbers)}"
         connection = self._open[name] = _Connection(
-            name, tenant, self._access, self._runtime, self._executor, socket, self._tell_all
+            name, tenant, self._access, self._runtime, self._executor, socket, self.tell_all
         )
         connection.cut_off = lambda: _abort(request)
         try:
@@ -77,7 +77,7 @@ class LeaseEndpoint:
             connection.desk.close()
         return socket
 
-    def _tell_all(self) -> None:
+    def tell_all(self) -> None:
         """Whose tools may run ahead has changed: who comes or goes may change it for others."""
         for connection in self._open.values():
             connection.tell_standing()

@@ -17,6 +17,8 @@ Key: TypeAlias = Callable[[Asked], float]
 """Lowest first. It never changes while a turn waits: ageing that is linear in time is the same for all, so that
 what a turn costs plus when it was asked orders them as their ages would."""
 
+SWEEP_FROM = 64
+"""Entries, from which those of turns that left are swept out once they are the larger half: a constant each."""
 ENGINE_QUEUE = 2
 """Turns that wait in the engine beside those that it runs: it never idles between two, and the order of all
 others is still ours."""
@@ -62,8 +64,12 @@ class Line:
         heapq.heappush(self._heap, (key, asked.place.number, self._entries, asked))
 
     def remove(self, turn: str) -> Asked:
-        """Its entry is passed over when it comes up."""
-        return self.waiting.pop(turn)
+        """Its entry is passed over when it comes up, or swept out with others."""
+        asked, heap = self.waiting.pop(turn), self._heap
+        if len(heap) >= SWEEP_FROM and len(heap) > 2 * len(self.waiting):
+            self._heap = [entry for entry in heap if self.waiting.get(entry[3].id) is entry[3]]
+            heapq.heapify(self._heap)
+        return asked
 
     def head(self) -> Asked | None:
         heap = self._heap

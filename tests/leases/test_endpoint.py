@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, WSServerHandshakeError
+from msgspec.structs import replace
 
 from paste_proxy.app import Proxy, build, listening
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH
@@ -101,6 +102,16 @@ async def test_a_claim_is_answered_and_what_can_t_run_ahead_is_told() -> None:
             assert "two clients say different things" in (await said(second))["refused"]["find"]
             assert "find" in (await said(socket))["refused"]
         assert "find" not in (await said(socket))["refused"]
+
+
+async def test_a_client_is_told_what_may_run_ahead_when_the_operator_has_changed_it() -> None:
+    async with served() as (url, proxy), ClientSession() as http, http.ws_connect(f"{url}{PATH}") as socket:
+        await socket.send_str(json.dumps({**HELLO, "tools": [{**TOOL, "name": "other"}]}))
+        assert "other" in (await said(socket))["refused"]
+        config = proxy.reloader.config
+        speculation = replace(config.speculation, allow=("find", "other"))
+        proxy.reloader.reload(replace(config, speculation=speculation))
+        assert (await said(socket))["refused"] == {}
 
 
 async def test_web_pages_and_plain_requests_are_refused() -> None:
