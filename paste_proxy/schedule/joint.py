@@ -228,8 +228,7 @@ class JointLane(LeaseLane):
         if lost is not None:
             self._budget.used(prompt, lost if lease.kept else 0)
             sizes = [one.tokens for one in self._leases.values()] if self._budget.is_due(now) else []
-            crowd = (len(sizes) + self._waits) / len(sizes) if sizes else 1.0
-            self._budget.adjust(sizes, now, holds=bool(self._lines), rate=self.prefill_rate, crowd=crowd)
+            self._budget.adjust(sizes, now, holds=bool(self._lines))
 
     def told(self, load: BackendLoad | None) -> None:
         """It may serve others beside us: then what we know of its memory is not all. Where it tells nothing,

@@ -1,8 +1,7 @@
 """How much of what leases hold the engine has lost, and what they may hold together by that.
 
 No thrash, no holding: until some was seen, leases may fill the whole memory and a little more. Then there is
-a budget, which falls while leased sessions find their prompts gone, and rises while they don't. Where reading
-them again takes the engine next to no time there is none: to hold sessions back would cost more.
+a budget, which falls while leased sessions find their prompts gone, and rises while they don't.
 """
 
 from collections.abc import Sequence
@@ -12,9 +11,6 @@ WINDOW_S = 10.0
 HIGH, LOW = 0.10, 0.03
 """Shares of the prompts that were lost. Below 3 % memory is not the bottleneck: a tenth of a session's prompt
 is new each turn anyway. Above 10 % reading again costs more than the sessions beyond the budget bring."""
-COSTS = 0.1
-"""Of the time, what reading lost prompts again must take before anybody is held for it. A small model on much
-compute reads fast and writes slowly: fewer sessions at once leave it idle, which costs more than a tenth."""
 LESS = 0.92
 """Falls faster than it rises: each window above costs everybody."""
 FULL = 0.92
@@ -41,8 +37,6 @@ class Budget:
         """Once there was thrash; None: nobody knows."""
         self._tight = False
         """There was, of late."""
-        self._cheap = False
-        """To read again what gets lost takes little."""
         self._quiet = 0
         """Windows in a row without a session that waits."""
         self._overflows = 0.0
@@ -61,8 +55,6 @@ class Budget:
     @property
     def tokens(self) -> float | None:
         """What leases may hold together; None: any number."""
-        if self._cheap:
-            return None
         return CALM * self._memory if self._memory and not self._tight else self._tokens
 
     @property
@@ -77,33 +69,23 @@ class Budget:
     def is_due(self, now: float) -> bool:
         return now >= self._ends
 
-    def adjust(
-        self, leases: Sequence[int], now: float, *, holds: bool, rate: float = 0.0, crowd: float = 1.0
-    ) -> None:
-        """`leases`: what each holds. `holds`: sessions wait for one. `rate`: tokens a second that the engine
-        reads; 0: nobody knows. `crowd`: sessions there are, for each with a lease."""
+    def adjust(self, leases: Sequence[int], now: float, *, holds: bool) -> None:
+        """`leases`: what each holds. `holds`: sessions wait for one."""
         if not self.is_due(now):
             return
         if self._ends and self._prompts:
             self.thrash = self._lost / self._prompts
-            self._cheap = self._costs_little(rate, now - self._ends + WINDOW_S, crowd)
             self._change(leases, holds=holds)
         self._prompts = self._lost = 0
         self._ends = now + WINDOW_S
 
-    def _costs_little(self, rate: float, passed: float, crowd: float) -> bool:
-        """What was lost; or all that could be if nobody were held, which can't be seen while somebody is."""
-        bearable = COSTS * rate * passed
-        return crowd * self._prompts < bearable or (self.thrash > HIGH and self._lost < bearable)
-
     def _change(self, leases: Sequence[int], *, holds: bool) -> None:
         self._quiet = 0 if holds else self._quiet + 1
-        high = self.thrash > HIGH and not self._cheap
-        self._tight = high or (self._tight and self._quiet < QUIET)
+        self._tight = self.thrash > HIGH or (self._tight and self._quiet < QUIET)
         held = sum(leases)
-        if not held or self._cheap:
+        if not held:
             return
-        if high:
+        if self.thrash > HIGH:
             top = min(held, self._tokens or held)
             self._overflows = self._memory or self._overflows or top
             self._tokens = max(LESS * top, LEAST * self._overflows)

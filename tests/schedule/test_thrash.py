@@ -5,12 +5,10 @@ from paste_proxy.schedule.thrash import CALM, FULL, LEAST, QUIET, WINDOW_S, Budg
 SIZES = [40_000] * 20
 
 
-def windows(
-    budget: Budget, lost: float, count: int, *, holds: bool = True, start: int = 0, rate: float = 0.0
-) -> None:
+def windows(budget: Budget, lost: float, count: int, *, holds: bool = True, start: int = 0) -> None:
     """So many windows in which this share of all prompts is lost."""
     for number in range(start, start + count + 1):
-        budget.adjust(SIZES, number * WINDOW_S, holds=holds, rate=rate)
+        budget.adjust(SIZES, number * WINDOW_S, holds=holds)
         budget.used(100_000, round(lost * 100_000))
 
 
@@ -60,29 +58,3 @@ def test_it_recovers_at_once_up_to_what_fits_and_probes_slowly_beyond() -> None:
     assert fell > FULL * 900_000
     windows(budget, 0.0, 10, start=62)
     assert 0 < budget.tokens - fell < 10_000
-
-
-def test_nobody_is_held_for_what_the_engine_reads_again_in_no_time() -> None:
-    budget = Budget()
-    budget.knows(900_000)
-    windows(budget, 0.9, 5, rate=100_000)
-    assert budget.tokens is None, "90,000 tokens in ten seconds are less than a second's work"
-    windows(budget, 0.9, 2, start=6, rate=20_000)
-    assert budget.tokens is not None, "half of the time is not"
-
-
-def test_once_it_fits_again_there_is_no_talk_of_cheap() -> None:
-    budget = Budget()
-    budget.knows(900_000)
-    windows(budget, 0.9, 5, rate=100_000)
-    windows(budget, 0.0, 2, start=6, rate=100_000)
-    assert budget.tokens == CALM * 900_000
-
-
-def test_who_is_held_counts_too_where_it_is_said_to_be_cheap() -> None:
-    budget = Budget()
-    budget.knows(900_000)
-    for number, crowd in enumerate((1.0, 1.0, 20.0, 20.0)):
-        budget.adjust(SIZES, number * WINDOW_S, holds=crowd > 1, rate=200_000, crowd=crowd)
-        budget.used(100_000, 0)
-        assert (budget.tokens is None) == (number == 1), number
