@@ -16,10 +16,12 @@ from paste_proxy.backends.asking import Asker
 from paste_proxy.config import BackendConfig
 from paste_proxy.lab.sglang_server import INSTALL_COMMAND, SglangServer, find_install, venv_folder
 from paste_proxy.schedule.backends import PriorityBand
-from tests.conformance.support import ENGINE_TEST, MODEL, SEARCH, serving
+from tests.conformance.support import ENGINE_TEST, MODEL, SEARCH, serving, until
 
 pytestmark = ENGINE_TEST
 
+WITHIN_S = 60.0
+"""On a busy machine."""
 FLAGS = (
     "--enable-priority-scheduling",
     "--schedule-policy=fcfs",
@@ -72,9 +74,19 @@ async def test_every_endpoint_that_may_tell_the_load(able: SglangServer) -> None
         asker = Asker(session, BackendConfig(url=able.url))
         found = await find_abilities(asker, SGLANG, BackendConfig())
         assert found.band == PriorityBand(soonest=4, latest=-4)
+        hello = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 2}
+        async with session.post(f"{able.url}/v1/chat/completions", json=hello) as reply:
+            assert reply.status == 200
+        await until(lambda: are_told(asker), WITHIN_S, "the metrics are there")
         readings = {source.path: source.read((await asker.get(source.path)).body) for source in SGLANG.loads}
     assert [path for path, reading in readings.items() if reading is None] == ["/get_load"]
     assert {reading.kv_tokens for reading in readings.values() if reading is not None} == {65536}
+
+
+async def are_told(asker: Asker) -> bool:
+    """An engine's metrics begin after its first request."""
+    [metrics] = [source for source in SGLANG.loads if source.path == "/metrics"]
+    return metrics.read((await asker.get("/metrics")).body) is not None
 
 
 async def test_requests_carry_a_priority_and_their_session(

@@ -63,18 +63,54 @@ class Agent:
 
     async def turn(self, says: str) -> int:
         """The tokens of its prompt that the engine had."""
-        body = {"model": MODEL, "messages": self._messages, "tools": [SEARCH], **saying(says)}
+        body = {
+            "model": MODEL,
+            "messages": self._messages,
+            "tools": [SEARCH],
+            "stream": True,  # only streams tell how fast the engine reads
+            "stream_options": {"include_usage": True},
+            **saying(says),
+        }
+        reply = Streamed()
         async with self._http.post(self._url, json=body, headers=self._headers) as response:
-            told = await response.json()
-            assert response.status == 200, told
-        message = told["choices"][0]["message"]
-        self._messages.append(
-            {key: message[key] for key in ("role", "content", "tool_calls") if message.get(key)}
-        )
-        for call in message.get("tool_calls") or ():
-            self._messages.append({"role": "tool", "tool_call_id": call["id"], "content": "a page"})
-        cached: int = (told["usage"]["prompt_tokens_details"] or {}).get("cached_tokens", 0)
-        return cached
+            assert response.status == 200, await response.text()
+            async for line in response.content:
+                reply.take(line)
+        self._messages += reply.messages
+        return reply.cached
+
+
+class Streamed:
+    """A reply, put together from its stream."""
+
+    def __init__(self) -> None:
+        self.cached = 0
+        self._content = ""
+        self._calls: list[dict[str, Any]] = []
+
+    def take(self, line: bytes) -> None:
+        if not line.startswith(b"data: {"):
+            return
+        chunk = msgspec.json.decode(line[6:])
+        details = (chunk.get("usage") or {}).get("prompt_tokens_details") or {}
+        self.cached = details.get("cached_tokens", self.cached)
+        for choice in chunk["choices"]:
+            self._content += choice["delta"].get("content") or ""
+            for part in choice["delta"].get("tool_calls") or ():
+                self._take_call(part["function"], part.get("id"))
+
+    def _take_call(self, function: dict[str, Any], call_id: str | None) -> None:
+        if call_id:
+            call = {"name": function["name"], "arguments": ""}
+            self._calls.append({"id": call_id, "type": "function", "function": call})
+        self._calls[-1]["function"]["arguments"] += function.get("arguments") or ""
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        """With its calls' results."""
+        said: dict[str, Any] = {"role": "assistant", "content": self._content}
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "a page"} for call in self._calls]
+        return [said | ({"tool_calls": self._calls} if self._calls else {}), *results]
 
 
 async def warm_ups(http: aiohttp.ClientSession, base: str) -> dict[str, int]:
