@@ -112,7 +112,10 @@ class Core:
         )
         self._callers: dict[str, Caller] = {}
         """Of the calls that wait for their answer."""
-        self._handlers: dict[type[Any], Callable[[Any, float], None]] = {
+        self._handlers = self._handlers_by_event()
+
+    def _handlers_by_event(self) -> dict[type[Any], Callable[[Any, float], None]]:
+        return {
             TurnRequested: self._turn_requested,
             TurnSent: self._turn_sent,
             TurnBegan: lambda event, now: self.pacing.began(event.turn, now),

@@ -4,6 +4,7 @@ Turns of sessions with a lease go at once; the others wait for one, in the order
 with its session, or when the session stays away for longer than its memory is worth.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Lease:
     until: float = NEVER
 
 
-class LeaseLane(Lane):
+class LeaseLane(Lane, ABC):
     """`_fits` says whether one more may have a lease; the rest is the same for all limits."""
 
     def __init__(self, key: Key, limit: Callable[[], int]) -> None:
@@ -47,8 +48,8 @@ class LeaseLane(Lane):
         self._soonest = NEVER
         """No lease ends by itself before."""
 
-    def _fits(self, asked: Asked) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _fits(self, asked: Asked) -> bool: ...
 
     def _passes(self, asked: Asked) -> bool:
         """It needs no lease."""
