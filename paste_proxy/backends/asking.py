@@ -1,6 +1,7 @@
 """Questions to a backend on our own account: short, of bounded answers, and never raising."""
 
 import logging
+import os
 from typing import Any
 
 import aiohttp
@@ -58,7 +59,7 @@ class Asker:
             ) as reply:
                 return Answer(reply.status, await _bounded(reply.content))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            why = str(error) or type(error).__name__
+            why = _reason(error)
             log.debug("%s%s does not answer: %s", self._base, path, why)
             return Answer(0, why=why)
 
@@ -73,3 +74,11 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
             raise ValueError(f"longer than {ANSWER_BYTES} bytes")
         parts.append(part)
     return b"".join(parts)
+
+
+def _reason(error: Exception) -> str:
+    """aiohttp names TLS settings where a connection was refused; the system's own words say what happened."""
+    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
+        number, words = error.os_error.errno or 0, error.os_error.strerror
+        return os.strerror(number) if number > 0 else words or str(error)
+    return str(error) or type(error).__name__

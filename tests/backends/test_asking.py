@@ -22,7 +22,10 @@ async def test_nobody_there() -> None:
     async with aiohttp.ClientSession() as session:
         answer = await Asker(session, BackendConfig(url="http://127.0.0.1:1")).get("/a")
         assert (answer.status, answer.down) == (0, True)
-        assert "Cannot connect" in answer.why
+        assert answer.why == "Connection refused"
+        nobody = await Asker(session, BackendConfig(url="http://nobody.invalid")).get("/a")
+        assert nobody.down
+        assert "ssl" not in nobody.why
 
 
 async def test_one_that_hangs(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
