@@ -41,6 +41,7 @@ class Abilities(msgspec.Struct, frozen=True):
             kv_tokens=(reading.kv_tokens if reading else 0) or self.info.kv_tokens,
             running=(reading.running if reading else 0) or self.info.running,
             priority=self.band,
+            ranks=self.info.ranks,
         )
 
 

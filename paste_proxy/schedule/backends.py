@@ -17,6 +17,8 @@ class BackendCapacity(msgspec.Struct, frozen=True):
     running: int = 0
     """Requests that it runs at once."""
     priority: PriorityBand | None = None
+    ranks: int = 1
+    """Engines of data parallelism behind its address: each reads prompts, and holds its part of the memory."""
 
 
 class BackendLoad(msgspec.Struct, frozen=True):

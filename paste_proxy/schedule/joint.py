@@ -26,8 +26,9 @@ PASSES_SHARE = 0.1
 """...and what all of these may."""
 COLD_TOKENS = 8192
 """A prompt of which more than one batch of an engine's has to be read is cold: such prompts go one by one, so
-that others are read between two of them. The engine would read them one after another, too. Only such as tell
-when they have been read: for others the engine would wait until they are answered."""
+that others are read between two of them. The engine would read them one after another, too; one with several
+ranks as many at once. Only such as tell when they have been read: for others the engine would wait until they
+are answered."""
 IDLE_SHARE = 0.5
 """Of the turns that the engine runs at once: beside no more than these there is time to read ahead."""
 READ_S = 10.0
@@ -55,10 +56,8 @@ class JointLane(LeaseLane):
         """Of all leases."""
         self._cold = Line()
         """Ready, but to be read one by one."""
-        self._reading = ""
-        """The cold turn that is being read, and..."""
-        self._read_by = NEVER
-        """...until when the next one waits for that."""
+        self._reading: dict[str, float] = {}
+        """The cold turns that are being read, and until when the next one waits for each."""
         self._budget = Budget()
         self._parked = 0
         self._doubts = 0
@@ -135,31 +134,31 @@ class JointLane(LeaseLane):
         return max(away, key=lambda one: (self._level(one.tenant), one.born, one.session)) is lease
 
     def _some_ready(self) -> bool:
-        """The first cold one joins the others when none is being read."""
-        if not self._reading and (head := self._cold.head()) is not None:
-            self._reading, self._read_by = head.id, NEVER
+        """The first cold one joins the others when a rank has none to read."""
+        while len(self._reading) < self.capacity.ranks and (head := self._cold.head()) is not None:
+            self._reading[head.id] = NEVER
             self._ready.add(self._cold.remove(head.id), self._key(head))
         return super()._some_ready()
 
     def sent(self, turn: str, now: float) -> None:
-        if self._reading == turn:
-            self._read_by = now + READ_S
+        if turn in self._reading:
+            self._reading[turn] = now + READ_S
 
     def read(self, turn: str) -> None:
-        if self._reading == turn:
-            self._reading = ""
+        self._reading.pop(turn, None)
 
     def expire(self, now: float) -> bool:
-        slow = bool(self._reading) and self._read_by <= now
-        if slow:
-            self._reading, self._read_by = "", NEVER
-        return super().expire(now) or slow
+        slow = [turn for turn, until in self._reading.items() if until <= now]
+        for turn in slow:
+            del self._reading[turn]
+        return super().expire(now) or bool(slow)
 
     def next_deadline(self) -> float | None:
         leases = super().next_deadline()
-        if not self._reading or not self._cold.waiting or self._read_by == NEVER:
+        read_by = min(self._reading.values(), default=NEVER) if self._cold.waiting else NEVER
+        if read_by == NEVER:
             return leases
-        return self._read_by if leases is None else min(leases, self._read_by)
+        return read_by if leases is None else min(leases, read_by)
 
     def _left(self, asked: Asked) -> None:
         self.read(asked.id)

@@ -52,6 +52,12 @@ async def test_older_names(answers: Answers, asked: str, source: str, play: Play
         assert (found.band, found.capacity.kv_tokens) == (BAND, 65536)
 
 
+async def test_an_sglang_of_several_ranks(play: Play) -> None:
+    async with play({"/server_info": SGLANG_INFO | {"dp_size": 4}}) as backend:
+        found = await find_abilities(backend.asker, SGLANG, BackendConfig())
+        assert (found.capacity.ranks, found.capacity.kv_tokens) == (4, 4 * 65536)
+
+
 async def test_a_plain_sglang_is_sent_nothing(play: Play) -> None:
     async with play({"/server_info": SGLANG_PLAIN_INFO}) as backend:
         found = await find_abilities(backend.asker, SGLANG, BackendConfig(priority="on"))

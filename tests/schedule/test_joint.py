@@ -200,6 +200,20 @@ def test_cold_prompts_go_one_by_one_and_hold_up_nobody_else() -> None:
     assert bench.go() == ["b"]
 
 
+def test_an_engine_with_several_ranks_reads_as_many_cold_prompts_at_once() -> None:
+    bench = Bench()
+    bench.lane.knows(BackendCapacity(MEMORY, ranks=2))
+    turns = [bench.ask(name, 20_000, cold=COLD_TOKENS + 1) for name in "abcd"]
+    assert bench.go() == ["a", "b"]
+    bench.lane.sent(turns[0], 100.0)
+    bench.lane.sent(turns[1], 101.0)
+    bench.lane.read(turns[1])
+    assert bench.go() == ["c"]
+    assert bench.lane.next_deadline() == 100.0 + READ_S
+    assert bench.lane.expire(100.0 + READ_S)
+    assert bench.go() == ["d"]
+
+
 def test_where_the_memory_is_not_known_nothing_is_held_until_prompts_get_lost() -> None:
     bench = Bench(memory=0)
     turns = [bench.ask(f"s{number}", 50_000) for number in range(10)]
