@@ -16,6 +16,8 @@ _COLUMNS = (
     ("mean_task_s", "mean s", "{:.1f}"),
     ("ratio", "/ A", "{:.3f}"),
     ("ratio_ci95", "95 %", "{0[0]:.3f}-{0[1]:.3f}"),
+    ("p10_task_s", "p10 s", "{:.1f}"),
+    ("p25_task_s", "p25 s", "{:.1f}"),
     ("p95_task_s", "p95 s", "{:.1f}"),
     ("p99_task_s", "p99 s", "{:.1f}"),
     ("throughput_per_h", "tasks/h", "{:.0f}"),

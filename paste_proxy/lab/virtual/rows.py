@@ -12,7 +12,8 @@ from paste_proxy.lab.virtual.experiment import CellName, Run
 from paste_proxy.lab.virtual.tenants import fair
 
 Interval = tuple[float, float]
-QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+QUANTILES = {"p10": 0.10, "p25": 0.25, "p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99}
+DECILES = tuple(tenth / 10 for tenth in range(1, 10))
 
 
 class TenantRow(msgspec.Struct, frozen=True):
@@ -43,6 +44,8 @@ class Row(msgspec.Struct, frozen=True):
     load: int
     tasks: int
     mean_task_s: float
+    p10_task_s: float
+    p25_task_s: float
     p50_task_s: float
     p90_task_s: float
     p95_task_s: float
@@ -53,7 +56,9 @@ class Row(msgspec.Struct, frozen=True):
     """`mean_task_s` over that of A, paired by task; None where A was not run."""
     ratio_ci95: Interval | None
     quantile_ratios: dict[str, float] | None
-    """p50, p90, p95 and p99 over those of A."""
+    """p10, p25, p50, p90, p95 and p99 over those of A."""
+    decile_ratios: tuple[float, ...] | None
+    """The nine deciles of the tasks' times over those of A."""
     throughput_per_h: float
     """Tasks that ended while the measured ones were under way, fillers too."""
     exposed_tool_s: float
@@ -115,6 +120,7 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
         ratio=_rounded(_ratio(pairs)) if pairs else None,
         ratio_ci95=_interval(pairs, _ratio, seed) if pairs else None,
         quantile_ratios=_quantile_ratios(seconds, before) if pairs else None,
+        decile_ratios=tuple(_at(share, seconds, before) for share in DECILES) if pairs else None,
         throughput_per_h=_rounded(run.ended / run.span_s * 3600),
         exposed_tool_s=_rounded(statistics.fmean(track.exposed_s for track in run.tracks.values())),
         queue_s=_rounded(statistics.fmean(track.queue_s for track in run.tracks.values())),
@@ -136,9 +142,12 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
 
 
 def _quantile_ratios(seconds: Sequence[float], before: Sequence[float]) -> dict[str, float]:
-    return {
-        name: _rounded(quantile(seconds, share) / quantile(before, share)) for name, share in QUANTILES.items()
-    }
+    return {name: _at(share, seconds, before) for name, share in QUANTILES.items()}
+
+
+def _at(share: float, seconds: Sequence[float], before: Sequence[float]) -> float:
+    """The quantile over that of before."""
+    return _rounded(quantile(seconds, share) / quantile(before, share))
 
 
 def _longest_wait(run: Run) -> float:

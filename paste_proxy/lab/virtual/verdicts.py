@@ -133,8 +133,19 @@ def _never_worse(rows: Rows) -> Iterator[Verdict]:
                 ratio = round(getattr(_of(group, cell), key) / getattr(_of(group, against), key), 4)
                 limit = round(WORSE + abs(noise[name] - 1), 4)
                 yield Verdict(f"{name} of {cell} / {against}", str(setting), ratio, limit)
+        yield from _deciles(setting, group)
         yield from _waits(setting, group)
     yield from _held(rows)
+
+
+def _deciles(setting: Setting, group: Sequence[Row]) -> Iterator[Verdict]:
+    """One line for the whole distribution: who is quick has to stay so, too."""
+    noise = _of(group, "A'").decile_ratios or ()
+    cells: tuple[CellName, ...] = ("F", "XF")
+    for row in (_of(group, cell) for cell in cells):
+        pairs = zip(row.decile_ratios or (), noise, strict=True)
+        worst = round(max(ratio - abs(chance - 1) for ratio, chance in pairs), 4)
+        yield Verdict(f"worst decile of {row.cell} / A, noise taken off", str(setting), worst, WORSE)
 
 
 def _waits(setting: Setting, group: Sequence[Row]) -> Iterator[Verdict]:

@@ -98,11 +98,12 @@ def test_the_same_seed_gives_the_same_intervals() -> None:
 def test_quantiles_and_the_longest_wait_are_compared_with_the_native_ones() -> None:
     held = run("E", *(track(2 * (10.0 + number), wait_s=number / 2) for number in range(8)))
     row = rows(NATIVE, held)["E"]
-    assert (row.p50_task_s, row.p90_task_s) == (27.0, 32.6)
-    assert row.quantile_ratios == {"p50": 2.0, "p90": 2.0, "p95": 2.0, "p99": 2.0}
+    assert (row.p10_task_s, row.p50_task_s, row.p90_task_s) == (21.4, 27.0, 32.6)
+    assert row.quantile_ratios == dict.fromkeys(("p10", "p25", "p50", "p90", "p95", "p99"), 2.0)
+    assert row.decile_ratios == (2.0,) * 9
     assert (row.longest_wait_s, row.longest_wait_ratio) == (3.5, 3.5)
     assert (row.held_turns, row.held_s) == (7, 1.75)
-    assert rows(held)["E"].quantile_ratios is None
+    assert (rows(held)["E"].quantile_ratios, rows(held)["E"].decile_ratios) == (None, None)
     assert rows(held)["E"].longest_wait_ratio is None
 
 

@@ -60,8 +60,8 @@ def test_in_a_valley_it_finds_the_bottom(
 
 
 def test_gates_are_below_the_load_and_the_widest_is_none() -> None:
-    assert gates_below(8) == (0,)
-    assert gates_below(17) == (8, 12, 16, 0)
+    assert gates_below(8) == (6, 0)
+    assert gates_below(17) == (6, 8, 10, 12, 16, 0)
     assert gates_below(1000) == (*GATES, 0)
 
 

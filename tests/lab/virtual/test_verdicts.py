@@ -10,12 +10,14 @@ from paste_proxy.lab.virtual.verdicts import CHECKS, Rows, Setting, Verdict
 from tests.lab.virtual.test_rows import NATIVE, rows
 
 HERE = Setting("cohort", 1.0, 64)
+WORST_OF_F = "worst decile of F / A, noise taken off"
 
 
 def row(cell: CellName, mean_s: float = 100.0, load: int = 64, **changes: Any) -> Row:
     """All its times are `mean_s`."""
     times = {f"{name}_task_s": mean_s for name in QUANTILES}
-    ratios = {"quantile_ratios": dict.fromkeys(QUANTILES, mean_s / 100)}
+    ratio = mean_s / 100
+    ratios = {"quantile_ratios": dict.fromkeys(QUANTILES, ratio), "decile_ratios": (ratio,) * 9}
     made = {"cell": cell, "load": load, "mean_task_s": mean_s, "longest_wait_ratio": 1.0, "held_turns": 0}
     return msgspec.structs.replace(rows(NATIVE)["A"], **(made | times | ratios | changes))
 
@@ -76,9 +78,18 @@ def same(load: int, per_h: float, **changes: Row) -> list[Row]:
 def test_no_quantile_is_worse_by_more_than_chance_makes_it() -> None:
     assert failing("worse", {HERE: same(64, 100.0)}) == []
     worse = {HERE: same(64, 100.0, F=row("F", 101.5))}
-    assert failing("worse", worse) == [f"{name} of F / A" for name in QUANTILES]
+    each = [f"{name} of F / A" for name in QUANTILES]
+    assert failing("worse", worse) == [*each, WORST_OF_F]
     noisy = {HERE: same(64, 100.0, F=row("F", 101.5), **{"A'": row("A'", 99.4)})}
     assert failing("worse", noisy) == []
+
+
+def test_one_slow_decile_is_told_whatever_the_others_are() -> None:
+    quick = row("F", 80.0, decile_ratios=(1.05, *(0.8,) * 8))
+    found = {HERE: same(64, 100.0, F=quick, **{"A'": row("A'", decile_ratios=(0.97, *(1.3,) * 8))})}
+    verdict = judged("worse", found)[WORST_OF_F]
+    assert (verdict.value, verdict.holds) == (1.02, False)
+    assert failing("worse", found) == [WORST_OF_F]
 
 
 def test_chat_and_the_longest_wait_are_held_to_those_of_the_native_cell() -> None:
