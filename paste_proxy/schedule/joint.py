@@ -11,8 +11,9 @@ from collections.abc import Callable
 
 from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
-from paste_proxy.schedule.lanes import Facts, Line
+from paste_proxy.schedule.lanes import Facts, Turns
 from paste_proxy.schedule.leases import AWAY_S, NEVER, Lease, LeaseLane
+from paste_proxy.schedule.line import Line
 from paste_proxy.schedule.thrash import LOW, Budget
 
 AHEAD_TURNS = 1.5
@@ -46,15 +47,16 @@ class JointLane(LeaseLane):
         super().__init__(self._pace, limit)
         self._share = share
         self._hint_s = hint_s
-        self._lines: dict[str, Line] = {}
-        """Who waits for a lease, by tenant."""
-        self._waits = 0
+        self._lines: Line[Turns] = Line()
+        """Who waits for a lease, by tenant: the one whose leases hold least for its share is first."""
+        self._line_of: dict[str, Turns] = {}
+        """Of these, by turn."""
         self._held: Counter[str] = Counter()
         """Tokens of leases, by tenant."""
         self._tokens = 0
         self._growth = 0
         """Of all leases."""
-        self._cold = Line()
+        self._cold: Turns = Line()
         """Ready, but to be read one by one."""
         self._reading: dict[str, float] = {}
         """The cold turns that are being read, and until when the next one waits for each."""
@@ -68,37 +70,36 @@ class JointLane(LeaseLane):
 
     def _pace(self, asked: Asked) -> float:
         leased = max(1, len(self._leases))
-        stretch = (leased + self._waits) / leased
+        stretch = (leased + len(self._line_of)) / leased
         return asked.born + stretch * asked.served_s - self._hint_s * asked.priority
 
     def _level(self, tenant: str) -> float:
         return self._held[tenant] / self._share(tenant)
 
     def _wait(self, asked: Asked) -> None:
-        line = self._lines.setdefault(asked.tenant, Line())
-        line.add(asked, self._key(asked))
-        self._waits += 1
+        line = self._lines.find(asked.tenant)
+        if line is None:
+            line = Line()
+            self._lines.add(asked.tenant, line, self._level(asked.tenant))
+        self._join(line, asked)
+        self._line_of[asked.id] = line
 
     def _first_waiting(self) -> Asked | None:
-        lines = self._lines
-        if not lines:
-            return None
-        tenant = min(lines, key=self._level) if len(lines) > 1 else next(iter(lines))
-        return lines[tenant].head()
+        line = self._lines.head()
+        return line.head() if line is not None else None
 
     def _stop_waiting(self, asked: Asked) -> None:
-        line = self._lines[asked.tenant]
+        line = self._line_of.pop(asked.id)
         line.remove(asked.id)
-        self._waits -= 1
-        if not len(line):
-            del self._lines[asked.tenant]
+        if not line.entries:
+            self._lines.remove(asked.tenant)
 
     def _find_waiting(self, turn: str) -> Asked | None:
-        found = (line.waiting.get(turn) for line in self._lines.values())
-        return next((asked for asked in found if asked is not None), None)
+        line = self._line_of.get(turn)
+        return line.find(turn) if line is not None else None
 
-    def _ready_line(self, turn: str) -> Line | None:
-        return self._cold if turn in self._cold else super()._ready_line(turn)
+    def _ready_line(self, turn: str) -> Turns | None:
+        return self._cold if turn in self._cold.entries else super()._ready_line(turn)
 
     # -- turns --------------------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ class JointLane(LeaseLane):
         small = asked.context <= PASS_SHARE * self._limit_tokens
         return small and self._passing_tokens + asked.context <= PASSES_SHARE * self._limit_tokens
 
-    def _line_of_ready(self, asked: Asked) -> Line:
+    def _line_of_ready(self, asked: Asked) -> Turns:
         one_by_one = asked.cold > COLD_TOKENS and asked.streams and not self._overruled
         return self._cold if one_by_one else self._ready
 
@@ -135,10 +136,11 @@ class JointLane(LeaseLane):
 
     def _some_ready(self) -> bool:
         """The first cold one joins the others when a rank has none to read."""
-        while len(self._reading) < self.capacity.ranks and (head := self._cold.head()) is not None:
-            self._reading[head.id] = NEVER
-            self._ready.add(self._cold.remove(head.id), self._key(head))
-        return super()._some_ready()
+        while self._cold.entries and len(self._reading) < self.capacity.ranks:
+            cold = self._cold.take()
+            self._reading[cold.id] = NEVER
+            self._join(self._ready, cold)
+        return bool(self._ready.entries)
 
     def sent(self, turn: str, now: float) -> None:
         if turn in self._reading:
@@ -155,7 +157,7 @@ class JointLane(LeaseLane):
 
     def next_deadline(self) -> float | None:
         leases = super().next_deadline()
-        read_by = min(self._reading.values(), default=NEVER) if self._cold.waiting else NEVER
+        read_by = min(self._reading.values(), default=NEVER) if self._cold.entries else NEVER
         if read_by == NEVER:
             return leases
         return read_by if leases is None else min(leases, read_by)
@@ -183,9 +185,7 @@ class JointLane(LeaseLane):
 
     def _grant(self, asked: Asked) -> Lease:
         lease = super()._grant(asked)
-        self._held[lease.tenant] += lease.tokens
-        self._tokens += lease.tokens
-        self._growth += lease.growth
+        self._count(lease.tenant, lease.tokens, lease.growth)
         return lease
 
     def _end(self, lease: Lease) -> None:
@@ -195,10 +195,16 @@ class JointLane(LeaseLane):
             del self._held[lease.tenant]
 
     def _resize(self, lease: Lease, tokens: int, growth: int) -> None:
-        self._held[lease.tenant] += tokens - lease.tokens
-        self._tokens += tokens - lease.tokens
-        self._growth += growth - lease.growth
+        self._count(lease.tenant, tokens - lease.tokens, growth - lease.growth)
         lease.tokens, lease.growth = tokens, growth
+
+    def _count(self, tenant: str, tokens: int, growth: int) -> None:
+        """The leases of the tenant hold so much more."""
+        self._held[tenant] += tokens
+        self._tokens += tokens
+        self._growth += growth
+        if tenant in self._lines.entries:
+            self._lines.move(tenant, self._level(tenant))
 
     def _worth_s(self) -> float:
         """To read the whole memory again takes so long: a session that is away for longer holds more of it,
@@ -227,7 +233,7 @@ class JointLane(LeaseLane):
         if lost is not None:
             self._budget.used(prompt, lost if lease.kept else 0)
             sizes = [one.tokens for one in self._leases.values()] if self._budget.is_due(now) else []
-            self._budget.adjust(sizes, now, holds=bool(self._lines))
+            self._budget.adjust(sizes, now, holds=bool(self._lines.entries))
 
     def told(self, load: BackendLoad | None) -> None:
         """It may serve others beside us: then what we know of its memory is not all. Where it tells nothing,
@@ -247,7 +253,7 @@ class JointLane(LeaseLane):
 
     @property
     def waiting(self) -> int:
-        return self._waits + len(self._ready) + len(self._cold)
+        return len(self._line_of) + len(self._ready.entries) + len(self._cold.entries)
 
     @property
     def facts(self) -> Facts:

@@ -4,7 +4,7 @@
 sessions rather than turns is in `leases.py`.
 """
 
-import heapq
+import sys
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -12,18 +12,25 @@ import msgspec
 
 from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
+from paste_proxy.schedule.line import Line
 
 Key: TypeAlias = Callable[[Asked], float]
-"""Lowest first. It never changes while a turn waits: ageing that is linear in time is the same for all, so that
-what a turn costs plus when it was asked orders them as their ages would."""
+"""Lowest first, then as they came. It never changes while a turn waits: ageing that is linear in time is the
+same for all, so that what a turn costs plus when it was asked orders them as their ages would."""
+Turns: TypeAlias = Line[Asked]
 
-SWEEP_FROM = 64
-"""Entries, from which those of turns that left are swept out once they are the larger half: a constant each."""
 ENGINE_QUEUE = 2
 """Turns that wait in the engine beside those that it runs: it never idles between two, and the order of all
 others is still ours."""
+MANY = sys.maxsize
+"""Places, where there is no limit."""
 FILL = 0.93
 """Of the engine's memory, what turns under way may fill: the rest is for what they write (PASTE's authors)."""
+
+
+def places(capacity: BackendCapacity) -> int:
+    """As far as it is known how many turns the engine runs at once."""
+    return capacity.running + ENGINE_QUEUE if capacity.running else MANY
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -44,40 +51,6 @@ class Facts(msgspec.Struct, frozen=True):
     """The backend tells of more than we send: the account is not to be relied on, and nothing is held."""
 
 
-class Line:
-    """Turns in the order of their keys, equal ones as they came."""
-
-    def __init__(self) -> None:
-        self.waiting: dict[str, Asked] = {}
-        self._heap: list[tuple[float, int, int, Asked]] = []
-        self._entries = 0
-
-    def __len__(self) -> int:
-        return len(self.waiting)
-
-    def __contains__(self, turn: str) -> bool:
-        return turn in self.waiting
-
-    def add(self, asked: Asked, key: float) -> None:
-        self._entries += 1
-        self.waiting[asked.id] = asked
-        heapq.heappush(self._heap, (key, asked.place.number, self._entries, asked))
-
-    def remove(self, turn: str) -> Asked:
-        """Its entry is passed over when it comes up, or swept out with others."""
-        asked, heap = self.waiting.pop(turn), self._heap
-        if len(heap) >= SWEEP_FROM and len(heap) > 2 * len(self.waiting):
-            self._heap = [entry for entry in heap if self.waiting.get(entry[3].id) is entry[3]]
-            heapq.heapify(self._heap)
-        return asked
-
-    def head(self) -> Asked | None:
-        heap = self._heap
-        while heap and self.waiting.get(heap[0][3].id) is not heap[0][3]:
-            heapq.heappop(heap)
-        return heap[0][3] if heap else None
-
-
 class Lane:
     """`next` gives what may go now, and counts it as under way; `release` ends that."""
 
@@ -88,29 +61,36 @@ class Lane:
         """Tokens a second that the engine was seen to read; 0: nobody knows."""
         self._key = key
         self._limit = limit
-        self._line = Line()
+        self._places = MANY
+        """Turns under way that the engine does not only queue, where we hold those."""
+        self._line: Turns = Line()
         self._under_way: dict[str, Asked] = {}
 
     # -- turns --------------------------------------------------------------------------------------------
 
     def add(self, asked: Asked) -> None:
-        self._line.add(asked, self._key(asked))
+        self._join(self._line, asked)
+
+    def _join(self, line: Turns, asked: Asked) -> None:
+        line.add(asked.id, asked, self._key(asked), asked.place.number)
 
     def remove(self, turn: str) -> None:
         """It does not want to go any more."""
         self._line.remove(turn)
 
     def next(self) -> Asked | None:
-        head = self._line.head()
-        if head is None or not self._has_room() or not self._fits(head):
+        if not self._has_room():
             return None
-        self._line.remove(head.id)
+        head = self._line.head()
+        if head is None or not self._fits(head):
+            return None
         self._under_way[head.id] = head
+        self._line.take()
         return head
 
     def find(self, turn: str) -> Asked | None:
         """If it waits."""
-        return self._line.waiting.get(turn)
+        return self._line.find(turn)
 
     def start(self, turn: str) -> None:
         """The waiting turn goes now, whatever the limits are."""
@@ -121,7 +101,7 @@ class Lane:
 
     @property
     def waiting(self) -> int:
-        return len(self._line)
+        return len(self._line.entries)
 
     @property
     def under_way(self) -> int:
@@ -177,13 +157,7 @@ class Lane:
         return True
 
     def _has_room(self) -> bool:
-        limit = self._limit()
-        return not limit or len(self._under_way) < limit
-
-    def _engine_has_place(self) -> bool:
-        """Where it is known how many it runs at once."""
-        running = self.capacity.running
-        return not running or len(self._under_way) < running + ENGINE_QUEUE
+        return len(self._under_way) < min(self._limit() or MANY, self._places)
 
 
 class PacedLane(Lane):
@@ -208,9 +182,10 @@ class PacedLane(Lane):
         self._tokens -= self._under_way[turn].context
         super().release(turn)
 
+    def knows(self, capacity: BackendCapacity) -> None:
+        super().knows(capacity)
+        self._places = places(capacity)
+
     def _fits(self, asked: Asked) -> bool:
         memory = self.capacity.kv_tokens
         return not memory or not self._under_way or self._tokens + asked.context <= FILL * memory
-
-    def _has_room(self) -> bool:
-        return self._engine_has_place() and super()._has_room()

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from paste_proxy.schedule.asked import Asked
-from paste_proxy.schedule.lanes import Facts, Key, Lane, Line
+from paste_proxy.schedule.backends import BackendCapacity
+from paste_proxy.schedule.lanes import Facts, Key, Lane, Turns, places
+from paste_proxy.schedule.line import Line
 
 AWAY_S = 30.0
 """How long a lease is kept through a tool run, where nothing better is known: a card with 100 GB of KV memory
@@ -39,7 +41,7 @@ class LeaseLane(Lane, ABC):
     def __init__(self, key: Key, limit: Callable[[], int]) -> None:
         super().__init__(key, limit)
         self._leases: dict[str, Lease] = {}
-        self._ready = Line()
+        self._ready: Turns = Line()
         """Turns that need no lease, or have it."""
         self._passing: dict[str, int] = {}
         """Turns without a lease, ready or under way, and..."""
@@ -75,24 +77,24 @@ class LeaseLane(Lane, ABC):
         if asked.session not in self._leases:
             self._passing[asked.id] = asked.context
             self._passing_tokens += asked.context
-        self._line_of_ready(asked).add(asked, self._key(asked))
+        self._join(self._line_of_ready(asked), asked)
 
-    def _line_of_ready(self, asked: Asked) -> Line:
+    def _line_of_ready(self, asked: Asked) -> Turns:
         return self._ready
 
     def _wait(self, asked: Asked) -> None:
-        self._line.add(asked, self._key(asked))
+        self._join(self._line, asked)
 
     def remove(self, turn: str) -> None:
-        ready, asked = self._ready_line(turn), self._find_waiting(turn)
-        if ready is not None:
-            self._left(ready.remove(turn))
-        elif asked is not None:
+        asked = self._find_waiting(turn)
+        if asked is not None:
             self._stop_waiting(asked)
+        elif (ready := self._ready_line(turn)) is not None:
+            self._left(ready.remove(turn))
 
     def find(self, turn: str) -> Asked | None:
         ready = self._ready_line(turn)
-        return ready.waiting[turn] if ready is not None else self._find_waiting(turn)
+        return ready.find(turn) if ready is not None else self._find_waiting(turn)
 
     def start(self, turn: str) -> None:
         """Without a lease, if it has none: one turn costs a session's prompt, a lease too many costs all others
@@ -118,16 +120,15 @@ class LeaseLane(Lane, ABC):
     def next(self) -> Asked | None:
         if not self._has_room():
             return None
-        while not self._some_ready() and self._grant_next():
-            pass
-        head = self._ready.head()
-        if head is None:
-            return None
-        self._under_way[head.id] = head
-        return self._ready.remove(head.id)
+        while not self._some_ready():
+            if not self._grant_next():
+                return None
+        asked = self._ready.take()
+        self._under_way[asked.id] = asked
+        return asked
 
     def _some_ready(self) -> bool:
-        return bool(self._ready.waiting)
+        return bool(self._ready.entries)
 
     def _grant_next(self) -> bool:
         """A lease for the first that waits for one, if it fits. Where nobody has a lease it fits."""
@@ -150,19 +151,20 @@ class LeaseLane(Lane, ABC):
         return self._line.head()
 
     def _find_waiting(self, turn: str) -> Asked | None:
-        return self._line.waiting.get(turn)
+        return self._line.find(turn)
 
     def _stop_waiting(self, asked: Asked) -> None:
         self._line.remove(asked.id)
 
-    def _ready_line(self, turn: str) -> Line | None:
+    def _ready_line(self, turn: str) -> Turns | None:
         """The one of those ready in which it is."""
-        return self._ready if turn in self._ready else None
-
-    def _has_room(self) -> bool:
-        return self._engine_has_place() and super()._has_room()
+        return self._ready if turn in self._ready.entries else None
 
     # -- leases -------------------------------------------------------------------------------------------
+
+    def knows(self, capacity: BackendCapacity) -> None:
+        super().knows(capacity)
+        self._places = places(capacity)
 
     def _grant(self, asked: Asked) -> Lease:
         lease = Lease(asked.session, asked.tenant, asked.born, asked.context, asked.growth)
@@ -213,7 +215,7 @@ class LeaseLane(Lane, ABC):
 
     @property
     def waiting(self) -> int:
-        return len(self._line) + len(self._ready)
+        return len(self._line.entries) + len(self._ready.entries)
 
     @property
     def facts(self) -> Facts:
