@@ -42,7 +42,7 @@ def load_config(path: Path) -> Config:
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply", param=str(path)) from error
     try:
-        config = _converted(_without_empty(data))
+        config = _converted(_without_empty({} if data is None else data, msgspec.inspect.type_info(Config)))
         check_config(config)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", param=str(path)) from error
@@ -64,11 +64,35 @@ def check_config(config: Config) -> None:
         check_mcp_server(f"mcp_servers.{name}", name, server)
 
 
-def _without_empty(data: object) -> object:
-    """A section with nothing below it, or only comments, is null in YAML: it has its defaults."""
-    if isinstance(data, dict):
-        return {key: value for key, value in data.items() if value is not None}
-    return {} if data is None else data
+def _without_empty(data: Any, node: msgspec.inspect.Type) -> Any:
+    """What has nothing below it, or only comments, is null in YAML: a section has its defaults then, and a list
+    is empty where that is its default. Any other value that was left out stays what it is: an error."""
+    match node:
+        case msgspec.inspect.StructType() if isinstance(data, dict):
+            fields = {field.encode_name: field for field in node.fields}
+            return {
+                key: _without_empty(value, fields[key].type) if key in fields else value
+                for key, value in data.items()
+                if not (value is None and key in fields and _may_be_empty(fields[key]))
+            }
+        case msgspec.inspect.DictType() if isinstance(data, dict):
+            is_section = isinstance(node.value_type, msgspec.inspect.StructType)
+            return {
+                key: {} if value is None and is_section else _without_empty(value, node.value_type)
+                for key, value in data.items()
+            }
+        case msgspec.inspect.VarTupleType() if isinstance(data, list):
+            return [_without_empty(item, node.item_type) for item in data]
+    return data
+
+
+def _may_be_empty(field: msgspec.inspect.Field) -> bool:
+    match field.type:
+        case msgspec.inspect.StructType() | msgspec.inspect.DictType():
+            return True
+        case msgspec.inspect.VarTupleType():
+            return bool(field.default == ())
+    return False
 
 
 def _converted(data: object) -> Config:

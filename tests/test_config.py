@@ -8,7 +8,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from paste_proxy.config import BackendConfig, Config, ListenConfig
+from paste_proxy.config import (
+    BackendConfig,
+    ClientToolConfig,
+    Config,
+    ListenConfig,
+    NetworkConfig,
+    SpeculationConfig,
+    TenantConfig,
+)
 from paste_proxy.config_reading import check_config, load_config
 from paste_proxy.errors import ConfigError
 from paste_proxy.tools.loading import load_plugin
@@ -104,6 +112,36 @@ def test_a_section_with_nothing_in_it_is_the_defaults(tmp_path: Path) -> None:
     config = load_config(path)
     assert config.speculation == Config().speculation
     assert config.listen.port == 1234
+
+
+def test_a_section_within_one_or_of_one_name_may_be_empty_too(tmp_path: Path) -> None:
+    text = """
+backends:
+  one: {url: http://127.0.0.1:1}
+speculation:
+  budgets:
+    tenant:
+  allow:
+    # - search
+  network:
+    search:
+client_tools:
+  shell:
+tenants:
+  a:
+mcp_servers:
+  # docs: {command: [docs]}
+"""
+    config = load_config(written(tmp_path, text))
+    assert config.speculation == SpeculationConfig(network={"search": NetworkConfig()})
+    assert (config.client_tools, config.tenants) == ({"shell": ClientToolConfig()}, {"a": TenantConfig()})
+
+
+@pytest.mark.parametrize("key", ["backend.url", "tenants.a.tools", "client_tools.x.writes", "limits.clients"])
+def test_a_value_that_was_left_out_is_asked_for_where_it_would_be_a_guess(key: str, tmp_path: Path) -> None:
+    text = "".join(f"{'  ' * depth}{name}:\n" for depth, name in enumerate(key.split(".")))
+    with pytest.raises(ConfigError, match=re.escape(key)):
+        load_config(written(tmp_path, text))
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
