@@ -125,3 +125,10 @@ def test_an_export_only_reads_the_store_which_may_be_in_use(tmp_path: Path) -> N
     assert "is a running proxy's" in str(refused)
     used.close()
     assert there.read_bytes() == before
+
+
+def test_an_export_leaves_nothing_beside_the_store(tmp_path: Path) -> None:
+    there = store(tmp_path / "one.db")
+    before = sorted(file.name for file in tmp_path.iterdir())
+    assert run("export", "--store", there, "-o", tmp_path / "patterns.json").exit_code == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted([*before, "patterns.json"])

@@ -123,8 +123,10 @@ class PatternStore:
     def _copied(self) -> sqlite3.Connection:
         """In memory, and of the schema of today."""
         copied = sqlite3.connect(":memory:", check_same_thread=False)
+        # Whoever has the file open keeps such a log beside it. To read without one, SQLite would begin one.
+        how = "mode=ro" if Path(f"{self._path}-wal").exists() else "immutable=1"
         file = sqlite3.connect(
-            f"{Path(self._path).absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT_S
+            f"{Path(self._path).absolute().as_uri()}?{how}", uri=True, timeout=_BUSY_TIMEOUT_S
         )
         try:
             file.backup(copied)
