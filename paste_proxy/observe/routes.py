@@ -191,7 +191,7 @@ class ObserveRoutes:
         session = self._runtime.core.turns.sessions.get(session_id)
         if session is None or not (tenant.sees_all or session.tenant == tenant.name):
             raise UnknownSessionError(
-                f"session {session_id!r} is not known (any more); see /paste/v1/sessions", param=session_id
+                f"session {session_id!r} is not known (any more); see /paste/v1/sessions", param="id"
             )
         return _json(
             {
@@ -206,10 +206,10 @@ class ObserveRoutes:
     async def unknown(self, request: web.Request) -> web.Response:
         self._access.tenant_of(request.headers)
         if request.method not in ("GET", "HEAD"):
-            raise ReadOnlyError(f"{request.method} {request.path}: pages under /paste/ are read with GET")
-        raise UnknownPageError(
-            f"paste-proxy has no page {request.path}; see /paste/v1/stats", param=request.path
-        )
+            raise ReadOnlyError(
+                f"{request.method} {request.path}: pages under /paste/ are read with GET", param="method"
+            )
+        raise UnknownPageError(f"paste-proxy has no page {request.path}; see /paste/v1/stats", param="path")
 
 
 def _limit(text: str) -> int:
