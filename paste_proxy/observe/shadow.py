@@ -131,9 +131,6 @@ def _ratio(part: float, whole: float) -> float | None:
 
 
 def report_lines(report: ShadowReport, url: str) -> Iterator[str]:
-    if report.mode != "shadow":
-        yield f"The proxy at {url} has speculation.mode: {report.mode}; a shadow report needs `shadow`."
-        return
     yield f"Shadow report of {url}: {report.calls} calls seen, nothing was run ahead."
     yield ""
     if not report.tools:
@@ -150,6 +147,17 @@ def report_lines(report: ShadowReport, url: str) -> Iterator[str]:
     )
     yield ""
     yield from _advice(report.tools)
+
+
+def why_none(report: ShadowReport, url: str) -> str:
+    """Empty where the proxy watches as a shadow."""
+    if report.mode == "shadow":
+        return ""
+    instead = f"; what running ahead saves there is in {url}/paste/v1/stats" if report.mode == "on" else ""
+    return (
+        f"the proxy at {url} has speculation.mode: {report.mode}, so it counts nothing for this report: set "
+        f"speculation.mode: shadow, start it anew, and ask again when agents have worked{instead}"
+    )
 
 
 def _why_empty(report: ShadowReport, url: str) -> Iterator[str]:

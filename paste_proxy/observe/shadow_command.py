@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from paste_proxy.errors import ConfigError
-from paste_proxy.observe.shadow import ShadowReport, report_lines
+from paste_proxy.observe.shadow import ShadowReport, report_lines, why_none
 
 TIMEOUT_S = 10.0
 """The report is sums: a proxy that does not answer by then is stuck or elsewhere."""
@@ -29,6 +29,8 @@ KEY = "PASTE_KEY"
 def shadow_report_command(url: str, as_json: bool) -> None:
     """What running ahead would have saved, seen by a proxy with `speculation.mode: shadow`.
 
+    One with another mode has nothing to tell: that is said, and the exit status is 1.
+
     Where the proxy asks for keys, one of a tenant with `admin: true` is taken from the variable PASTE_KEY.
     """
     url = url.rstrip("/").removesuffix("/v1")  # agents are given it with /v1
@@ -37,7 +39,11 @@ def shadow_report_command(url: str, as_json: bool) -> None:
         report = msgspec.json.decode(body, type=ShadowReport)
     except msgspec.DecodeError as error:
         raise ConfigError(f"{url}: no paste-proxy, or one of another version: {error}", param="url") from error
-    click.echo(body.decode() if as_json else "\n".join(report_lines(report, url)))
+    none = why_none(report, url)
+    if as_json or not none:
+        click.echo(body.decode() if as_json else "\n".join(report_lines(report, url)))
+    if none:
+        raise ConfigError(none, param="speculation.mode")
 
 
 def _fetched(address: str) -> bytes:

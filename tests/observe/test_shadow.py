@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -34,13 +35,19 @@ async def reply(request: web.Request) -> web.Response:
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[str]:
+    async with watching("shadow") as url:
+        yield url
+
+
+@asynccontextmanager
+async def watching(mode: Literal["off", "shadow", "on"]) -> AsyncIterator[str]:
     backend = web.Application()
     backend.router.add_post("/v1/chat/completions", reply)
     async with TestServer(backend, host="127.0.0.1") as server:
         config = Config(
             listen=ListenConfig(port=0),
             backend=BackendConfig(url=str(server.make_url("")).rstrip("/"), kind="openai"),
-            speculation=SpeculationConfig(mode="shadow"),
+            speculation=SpeculationConfig(mode=mode),
         )
         predictor = Scripted(Candidate("look", {"at": "door"}, 0.9, "because", 0.9))
         async with listening(build(config, new_predictor=lambda _specs, _table: predictor)) as url:
@@ -103,6 +110,23 @@ async def test_what_became_of_each_prediction_is_told_with_its_session(proxy: st
 async def test_the_address_may_be_the_one_that_agents_are_given(proxy: str, path: str) -> None:
     text = await said("--url", proxy + path)
     assert f"Shadow report of {proxy}: 0 calls" in text
+
+
+@pytest.mark.parametrize(("mode", "instead"), [("on", True), ("off", False)])
+async def test_a_proxy_that_is_no_shadow_is_an_error_that_says_what_to_do(
+    mode: Literal["off", "on"], instead: bool
+) -> None:
+    async with watching(mode) as url:
+        await work(url)
+        with pytest.raises(ConfigError, match=r"set speculation\.mode: shadow, start it anew") as raised:
+            await said("--url", url)
+        assert (f"speculation.mode: {mode}" in raised.value.message, raised.value.param) == (
+            True,
+            "speculation.mode",
+        )
+        assert (f"{url}/paste/v1/stats" in raised.value.message) is instead
+        told = await asyncio.to_thread(CliRunner().invoke, commands, ["shadow-report", "--url", url, "--json"])
+        assert (json.loads(told.output)["mode"], type(told.exception)) == (mode, ConfigError)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nothing", "http://["])
