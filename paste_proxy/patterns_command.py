@@ -99,7 +99,7 @@ def import_command(*, exported: Path, store: Path) -> None:
         raise ConfigError(f"{store} is there already: name another file, or move it away", param="store")
     try:
         read = msgspec.json.decode(exported.read_bytes(), type=Exported)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError) as error:
         raise ConfigError(f"{exported} is no export of patterns: {error}", param="FILE") from error
     if read.paste_proxy_patterns != FORMAT:
         reason = f"is of format {read.paste_proxy_patterns}; known: {FORMAT}"

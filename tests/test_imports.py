@@ -21,6 +21,7 @@ LEAVES = {
     "config_schedule",
     "deadlines",
     "guard",
+    "json_words",
 }
 """Modules of the package's top that anybody may use; they use nothing of the package but each other."""
 

@@ -107,6 +107,15 @@ def test_what_one_tenant_taught_can_be_forgotten(tmp_path: Path) -> None:
     assert "not there" in str(run("forget", "--store", tmp_path / "x", "--tenant", "a").exception)
 
 
+def test_a_file_that_is_no_export_is_named(tmp_path: Path) -> None:
+    exported = tmp_path / "patterns.json"
+    for content in (b"", b'{"paste_proxy_patterns": 1, "groups": [["\xed\xa0\x80", [], []]]}'):
+        exported.write_bytes(content)
+        error = run("import", exported, "--store", tmp_path / "new.db").exception
+        assert isinstance(error, ConfigError)
+        assert f"{exported} is no export of patterns" in error.message
+
+
 def test_an_import_holds_no_words_whatever_its_file_says(tmp_path: Path) -> None:
     exported = tmp_path / "patterns.json"
     groups = [["words", ["shell", "command"], [["frobnicate", 9.0]]], ["constants", [], [["hidden", 5.0]]]]

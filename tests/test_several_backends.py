@@ -302,6 +302,19 @@ async def test_a_backend_that_drains_keeps_its_sessions_and_gets_no_new_ones() -
         assert await at.drain("three", on=True) == 404
 
 
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [(b'{"draining": 1}', "Expected `bool`"), (b'{"\\ud800": 1}', "half of a"), (b'{"\xed": 1}', "not UTF-8")],
+)
+async def test_what_says_nothing_of_draining_changes_nothing(body: bytes, why: str) -> None:
+    async with world(Backend("one"), Backend("two")) as at:
+        async with at.client.post(f"{at.url}/paste/v1/backends/one", data=body) as reply:
+            error = (await reply.json())["error"]
+            assert (reply.status, error["code"], error["param"]) == (400, "bad_request", "body")
+            assert why in error["message"]
+        assert (await at.standing())["one"]["draining"] is False
+
+
 async def test_the_metrics_tell_them_apart() -> None:
     async with world(Backend("one"), Backend("two")) as at:
         await at.by("s")

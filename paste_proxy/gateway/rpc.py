@@ -12,6 +12,7 @@ import msgspec
 from mcp_types import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR
 
 from paste_proxy.errors import RequestError
+from paste_proxy.json_words import why_no_json
 
 _NONE = msgspec.Raw(b"")
 _NULL = b"null"
@@ -100,7 +101,8 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
             reason = f"a message is a JSON object, not {_shown(bytes(body))}"
         raise RpcError(INVALID_REQUEST, reason) from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise RpcError(PARSE_ERROR, f"the request is not valid JSON: {error}") from error
+        reason = why_no_json(bytes(body), error)
+        raise RpcError(PARSE_ERROR, f"the request is not valid JSON: {reason}") from error
 
 
 def _id(raw: msgspec.Raw) -> bytes:

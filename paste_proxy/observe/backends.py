@@ -8,6 +8,7 @@ from aiohttp import web
 
 from paste_proxy.errors import RequestError
 from paste_proxy.events import BackendDraining
+from paste_proxy.json_words import why_no_json
 from paste_proxy.observe.switch import read_body
 from paste_proxy.placing import Counts
 from paste_proxy.proxy.lines import Line, Lines
@@ -66,9 +67,10 @@ async def drain(request: web.Request, runtime: Runtime, lines: Lines) -> dict[st
     body = await read_body(request)
     try:
         wanted = _wishes.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
+        why = why_no_json(body, error)
         raise RequestError(
-            f'the body says nothing that can be done: {error}; send {{"draining": true}} or false', param="body"
+            f'the body says nothing that can be done: {why}; send {{"draining": true}} or false', param="body"
         ) from error
     line = next((line for line in lines if line.name == name), None)
     if line is None:

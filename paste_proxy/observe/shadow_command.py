@@ -37,7 +37,7 @@ def shadow_report_command(url: str, as_json: bool) -> None:
     body = _fetched(f"{url}/paste/v1/shadow")
     try:
         report = msgspec.json.decode(body, type=ShadowReport)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ConfigError(f"{url}: no paste-proxy, or one of another version: {error}", param="url") from error
     none = why_none(report, url)
     if as_json or not none:

@@ -9,6 +9,7 @@ from paste_proxy.broker.permits import EVERY_TOOL
 from paste_proxy.core import Core
 from paste_proxy.errors import RequestError, UnknownToolError
 from paste_proxy.events import SpeculationSwitched
+from paste_proxy.json_words import why_no_json
 from paste_proxy.runtime import Runtime
 
 BODY_LIMIT = 4096
@@ -61,6 +62,7 @@ async def read_body(request: web.Request) -> bytes:
 def _decoded(body: bytes) -> Switch:
     try:
         return _switches.decode(body)
-    except msgspec.DecodeError as error:
-        reason = f'the body is no switch: {error}; send {{"on": false}} or {{"on": false, "tool": NAME}}'
+    except (msgspec.DecodeError, UnicodeError) as error:
+        why = why_no_json(body, error)
+        reason = f'the body is no switch: {why}; send {{"on": false}} or {{"on": false, "tool": NAME}}'
         raise RequestError(reason, param="body") from error

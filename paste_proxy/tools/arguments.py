@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from paste_proxy.errors import InvalidArgumentsError
+from paste_proxy.json_words import why_no_json
 from paste_proxy.tools.authoring import Tool
 from paste_proxy.tools.spec import ToolSpec
 
@@ -96,7 +97,7 @@ def _strict_json(tool: str, raw: bytes) -> Any:
     except RecursionError:
         _refuse(tool, "$", "nested too deeply")
     except ValueError as error:
-        _refuse(tool, "$", f"not JSON: {error}")
+        _refuse(tool, "$", f"not JSON: {why_no_json(raw, error)}")
     return value
 
 

@@ -101,7 +101,7 @@ def run_command(
 def _config(path: Path, options: str) -> PluginConfig:
     try:
         decoded = msgspec.json.decode(options, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise ConfigError(f"--options: is no JSON object: {error}", param="--options") from error
     return PluginConfig(path=str(path.absolute()), options=decoded, folder=str(Path.cwd()))
 

@@ -23,7 +23,7 @@ PARSE, REQUEST, PARAMS = -32700, -32600, -32602
 MALFORMED: list[tuple[bytes, int, str | None, str]] = [
     (b"", PARSE, None, "not valid JSON"),
     (b"{", PARSE, None, "not valid JSON"),
-    (b"\xff", PARSE, None, "not valid JSON"),
+    (b"\xff", PARSE, None, "not valid JSON: it is not UTF-8"),
     (message()[:-1] + b', "params": {"a": NaN}}', PARSE, None, "not valid JSON"),
     (b"[" * 90_000, REQUEST, None, "batches are not taken"),
     (b'{"params": ' + b"[" * 90_000, PARSE, None, "not valid JSON"),
@@ -41,7 +41,7 @@ MALFORMED: list[tuple[bytes, int, str | None, str]] = [
     (message(id={}), REQUEST, "id", "not {}"),
     (message(id=1.5), REQUEST, "id", "not 1.5"),
     (message(id=True), REQUEST, "id", "not true"),
-    (message(id="\ud800"), PARSE, None, "not valid JSON"),
+    (message(id="\ud800"), PARSE, None, "half of a surrogate pair"),
     (message(id=10**18), REQUEST, "id", "at most 18 digits"),
     (message()[:-1] + b', "id": 1e400}', REQUEST, "id", "not 1e400"),
     (b'{"jsonrpc": "2.0", "result": {}}', REQUEST, "id", "names what it answers"),

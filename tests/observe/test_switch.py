@@ -72,6 +72,8 @@ async def test_one_tool_is_switched_off_and_on(client: aiohttp.ClientSession) ->
         ({"off": True}, 400, "bad_request", "the body is no switch"),
         ({"on": False, "tools": "x"}, 400, "bad_request", "tools"),
         ({"on": False, "tool": "reed_a"}, 404, "unknown_tool", "'reed_a'; known: read_a,"),
+        (b'{"on": false, "tool": "\\ud800"}', 400, "bad_request", "half of a surrogate pair"),
+        (b'{"on": false, "tool": "\xed\xa0\x80"}', 400, "bad_request", "is not UTF-8: byte 0xed at"),
         (b" " * 5000, 400, "bad_request", "larger than 4096 bytes"),
     ],
 )

@@ -128,6 +128,8 @@ def test_options_are_those_of_the_configuration(tmp_path: Path) -> None:
         asked("check", str(tmp_path / "p.py"), "--options", '{"a": 1}')
     with pytest.raises(ConfigError, match="--options: is no JSON object"):
         asked("check", str(tmp_path / "p.py"), "--options", "[1]")
+    with pytest.raises(ConfigError, match="--options: is no JSON object"):
+        asked("check", str(tmp_path / "p.py"), "--options", '{"a": "\udcff"}')
 
 
 def ran(*arguments: str) -> tuple[int, dict[str, Any]]:
