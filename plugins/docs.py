@@ -59,6 +59,8 @@ COMPILED = (
 """Without Python source, harmless to import."""
 
 DAY = 86_400.0
+SECONDS = 30.0
+"""For a call. The first one builds the index, in two seconds, or ten where others keep the machine busy."""
 
 
 class Page(msgspec.Struct, frozen=True, array_like=True):
@@ -77,7 +79,15 @@ class Hit(msgspec.Struct, frozen=True):
     summary: str
 
 
-@tool(effect=Effect.READ, reads=(), max_age=DAY, retention=600.0, isolated=True, warm=lambda: search("", 1))
+@tool(
+    effect=Effect.READ,
+    reads=(),
+    max_age=DAY,
+    retention=600.0,
+    isolated=True,
+    timeout=SECONDS,
+    warm=lambda: search("", 1),
+)
 def docs_search(
     query: Annotated[str, msgspec.Meta(min_length=1, max_length=500, description="What to look for")],
     limit: Annotated[int, msgspec.Meta(ge=1, le=100, description="Largest number of results")] = 10,
@@ -86,7 +96,7 @@ def docs_search(
     return [Hit(page.name, page.kind, page.summary) for page in search(query, limit)]
 
 
-@tool(effect=Effect.READ, reads=(), max_age=DAY, retention=600.0, isolated=True)
+@tool(effect=Effect.READ, reads=(), max_age=DAY, retention=600.0, isolated=True, timeout=SECONDS)
 def docs_open(
     name: Annotated[
         str, msgspec.Meta(max_length=200, description="Dotted name, like `json.JSONDecoder.decode`")

@@ -35,6 +35,8 @@ WALK_DEPTH = 64
 """Folders below one another; each level of a walk holds one descriptor."""
 TREE_AGE = 5.0
 """Seconds. Listings and searches have no fingerprint: nothing as cheap as a stat covers a tree."""
+SECONDS = 30.0
+"""For a call: what is bounded here takes about one, and a disk on a network may stall for some."""
 RACY_NS = 50_000_000
 """A file changed so recently may change again within one tick of its file system's clock (4 to 10 ms)."""
 
@@ -86,12 +88,14 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
         raise ConfigError(f"options.root: no such folder: {root}", param="root")
     tree = Tree(root)
 
-    @tool(effect=Effect.READ, reads=SCOPE, max_age=TREE_AGE)
+    @tool(effect=Effect.READ, reads=SCOPE, max_age=TREE_AGE, timeout=SECONDS)
     def files_list(path: RelativePath = ".", limit: Limit = 1000) -> Listing:
         """List a folder: names in order, with kind (file, folder, link, other) and size in bytes."""
         return list_folder(tree, path, limit)
 
-    @tool(effect=Effect.READ, reads=SCOPE, fingerprint=lambda path, **_: tree.fingerprint(path))
+    @tool(
+        effect=Effect.READ, reads=SCOPE, timeout=SECONDS, fingerprint=lambda path, **_: tree.fingerprint(path)
+    )
     def files_read(
         path: RelativePath,
         first_line: Annotated[int, msgspec.Meta(ge=1, description="Line to begin with, from 1")] = 1,
@@ -100,7 +104,7 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
         """Read a text file, or some of its lines. A last line in brackets says where to go on, if cut."""
         return read_lines(tree, path, first_line, lines)
 
-    @tool(effect=Effect.READ, reads=SCOPE, max_age=TREE_AGE)
+    @tool(effect=Effect.READ, reads=SCOPE, max_age=TREE_AGE, timeout=SECONDS)
     def files_find(
         pattern: Annotated[str, msgspec.Meta(max_length=200, description="Like `*.py` or `docs/*.md`")],
         path: RelativePath = ".",
@@ -109,7 +113,7 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
         """Find files by name, in order. A pattern with `/` is compared with the whole path below `path`."""
         return find(tree, pattern, path, limit)
 
-    @tool(effect=Effect.READ, reads=SCOPE, max_age=TREE_AGE, timeout=30.0, isolated=True)
+    @tool(effect=Effect.READ, reads=SCOPE, max_age=TREE_AGE, timeout=SECONDS, isolated=True)
     def files_grep(
         pattern: Annotated[str, msgspec.Meta(description="Python regular expression", max_length=1000)],
         path: RelativePath = ".",

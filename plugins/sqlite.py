@@ -73,7 +73,7 @@ def plugin(options: Options) -> list[Tool[..., Any]]:
     def state(**_: object) -> list[str]:
         return fingerprint(path)
 
-    @tool(effect=Effect.READ, reads=SCOPE, fingerprint=state)
+    @tool(effect=Effect.READ, reads=SCOPE, fingerprint=state, timeout=SECONDS + 10)
     def sqlite_tables() -> list[Table]:
         """List the tables and views of the database with the SQL that made them."""
         return tables(path)

@@ -22,7 +22,8 @@ from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Run, RunClass, RunContext
 from paste_proxy.tools.spec import RESULT_LIMIT, Effect, ToolSpec
-from tests.plugins.conftest import PLUGINS
+from paste_proxy.workshop.check import check
+from tests.plugins.conftest import PLUGINS, Load
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
@@ -107,6 +108,20 @@ def test_the_examples_do_what_they_show(registry: Registry, wrapped: dict[str, A
         known = {**wrapped, **registry}
         example = doctest.DocTestParser().get_doctest(block, known, "docs/plugins.md", None, 0)
         assert doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(example).failed == 0
+
+
+def test_the_examples_and_the_ready_plugins_say_how_long_they_may_take(
+    registry: Registry, load: Load, tmp_path: Path
+) -> None:
+    (tmp_path / "x.db").touch()
+    ready = (
+        load("docs"),
+        load("files", root=str(tmp_path)),
+        load("sqlite", path=str(tmp_path / "x.db")),
+        load("web"),
+    )
+    for tool in check(tool for some in (registry, *ready) for tool in some.values()):
+        assert not [warning for warning in tool.warnings if "timeout" in warning], tool.name
 
 
 def test_the_configurations_are_valid(registry: Registry, wrapped: dict[str, Any]) -> None:
