@@ -15,7 +15,7 @@ from paste_proxy.lab.prediction.lessons import new_predictor
 from paste_proxy.lab.prediction.report import table
 from paste_proxy.lab.prediction.scores import Scores, scores_of
 from paste_proxy.lab.prediction.sessions import trace_files
-from paste_proxy.lab.prediction.trials import Trial, carry_out, cross_validated, held_out
+from paste_proxy.lab.prediction.trials import Trial, carry_out, check_parted, cross_validated, held_out
 from paste_proxy.predict.predictor import PARTS
 
 FOLDS = 5
@@ -100,7 +100,9 @@ def predict_command(
     if tested is not None and folds is not None:
         raise click.BadParameter("with --test nothing is parted", param_hint="--folds")
     if tested is None:
-        trials = cross_validated(trace_files(traces, only), folds or FOLDS, ignored)
+        files = trace_files(traces, only)
+        check_parted(files, folds or FOLDS)
+        trials = cross_validated(files, folds or FOLDS, ignored)
     else:
         trials = held_out(trace_files(traces), trace_files(tested, only), ignored)
         _warn_of_known(trials)

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from paste_proxy.lab import predict_command
 from paste_proxy.lab.prediction.report import _COLUMNS
+from paste_proxy.lab.prediction.sessions import fold_of
 from paste_proxy.lab.run_command import lab
 from tests.lab.virtual.service import SESSIONS, session, written
 
@@ -54,10 +55,10 @@ def test_the_scores_as_json_have_all_that_was_promised(traces: Path) -> None:
 
 
 def test_for_people_it_prints_a_table(traces: Path) -> None:
-    written(traces, [session(number) for number in range(4)], "other.jsonl.gz")
+    written(traces, [session(number) for number in range(6)], "other.jsonl.gz")
     rows = said(traces, "--folds", "2").stdout.splitlines()
     assert [row.split()[0] for row in rows] == ["source", "other", "service", "all"]
-    assert [row.split()[1] for row in rows[1:]] == ["20", "100", "120"]
+    assert [row.split()[1] for row in rows[1:]] == ["30", "100", "130"]
 
 
 def test_other_traces_may_be_judged(traces: Path, tmp_path: Path) -> None:
@@ -69,7 +70,7 @@ def test_other_traces_may_be_judged(traces: Path, tmp_path: Path) -> None:
 
 
 def test_one_file_of_several_may_be_judged(traces: Path) -> None:
-    written(traces, [session(1)], "other.jsonl.gz")
+    written(traces, [session(1), session(2)], "other.jsonl.gz")
     scores = json.loads(said(traces, "--only", "other", "--json").stdout)["sources"]
     assert scores.keys() == {"other"}
 
@@ -89,11 +90,29 @@ def test_what_can_t_be_judged_is_said(traces: Path, options: tuple[str, ...], co
     assert complaint in result.output + str(result.exception)
 
 
+def test_zeros_of_who_could_learn_nothing_are_not_printed(traces: Path, tmp_path: Path) -> None:
+    one = written(tmp_path, [session(1), session(1)], "one.jsonl.gz")
+    result = said(one)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"{one}: a task is judged by what others have taught" in str(result.exception)
+    assert "more are needed, or others to learn from (see --test)" in str(result.exception)
+    assert said(traces, "--test", one).exit_code == 0
+    written(traces, [session(1)], "short.jsonl.gz")
+    assert str(said(traces).exception).endswith("(see --test). --only leaves a file out")
+
+
+def test_tasks_of_one_fold_ask_for_other_folds(tmp_path: Path) -> None:
+    alike = [number for number in range(40) if fold_of(f"task {number}", 2) == 0][:3]
+    of_one_fold = [{**session(number), "task": f"task {number}"} for number in alike]
+    result = said(written(tmp_path, of_one_fold), "--folds", 2)
+    assert "all 3 tasks fall into one of 2 folds; other --folds part them" in str(result.exception)
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_bad_line_is_told_with_its_place_from_any_process(tmp_path: Path, jobs: int) -> None:
     path = written(tmp_path, [session(1), session(2)])
     path.write_text(path.read_text() + '{"turns": []}\n')
-    result = CliRunner().invoke(lab, ["predict", str(path), "--jobs", str(jobs)])
+    result = CliRunner().invoke(lab, ["predict", str(path), "--test", str(path), "--jobs", str(jobs)])
     assert "service.jsonl: line 3 is no session" in str(result.exception)
 
 

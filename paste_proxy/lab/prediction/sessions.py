@@ -66,7 +66,11 @@ class Session(msgspec.Struct, frozen=True):
 
     def fold(self, folds: int) -> int:
         """By the task: several sessions may be of one."""
-        return int(hashlib.sha256(self.task.encode()).hexdigest(), 16) % folds
+        return fold_of(self.task, folds)
+
+
+def fold_of(task: str, folds: int) -> int:
+    return int(hashlib.sha256(task.encode()).hexdigest(), 16) % folds
 
 
 def trace_files(path: Path, only: Collection[str] = ()) -> dict[str, Path]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import msgspec
 
+from paste_proxy.errors import ConfigError
 from paste_proxy.lab.prediction.judge import Judgement, judge
 from paste_proxy.lab.prediction.lessons import new_predictor, teach, tools_of
-from paste_proxy.lab.prediction.sessions import Session, read_sessions
+from paste_proxy.lab.prediction.sessions import Session, fold_of, read_sessions
+from paste_proxy.lab.virtual.traces import read_traces
 from paste_proxy.predict.model import Predictor
 
 
@@ -48,6 +50,23 @@ class Trial(msgspec.Struct, frozen=True):
 def _read(path: Path, ignored: frozenset[str]) -> list[Session]:
     """The folds of a file come one after another."""
     return read_sessions(path, ignored)
+
+
+def check_parted(files: Mapping[str, Path], folds: int) -> None:
+    """Who has learnt from nothing foresees nothing: zeros that say nothing of the predictor. Raises
+    `ConfigError`."""
+    for path in files.values():
+        tasks = {trace.task for trace in read_traces(path)}
+        if len({fold_of(task, folds) for task in tasks}) > 1:
+            continue
+        if len(tasks) > 1:
+            reason = f"all {len(tasks)} tasks fall into one of {folds} folds; other --folds part them"
+        else:
+            reason = "all sessions are of one task; more are needed, or others to learn from (see --test)"
+        among = ". --only leaves a file out" if len(files) > 1 else ""
+        raise ConfigError(
+            f"{path}: a task is judged by what others have taught, and {reason}{among}", param="traces"
+        )
 
 
 def cross_validated(files: Mapping[str, Path], folds: int, ignored: Collection[str]) -> dict[str, list[Trial]]:
