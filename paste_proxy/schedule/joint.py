@@ -185,7 +185,7 @@ class JointLane(LeaseLane):
 
     def _grant(self, asked: Asked) -> Lease:
         lease = super()._grant(asked)
-        self._count(lease.tenant, lease.tokens, lease.growth)
+        self._resize(lease, asked.context, asked.growth)
         return lease
 
     def _end(self, lease: Lease) -> None:
@@ -195,14 +195,11 @@ class JointLane(LeaseLane):
             del self._held[lease.tenant]
 
     def _resize(self, lease: Lease, tokens: int, growth: int) -> None:
-        self._count(lease.tenant, tokens - lease.tokens, growth - lease.growth)
+        tenant = lease.tenant
+        self._held[tenant] += tokens - lease.tokens
+        self._tokens += tokens - lease.tokens
+        self._growth += growth - lease.growth
         lease.tokens, lease.growth = tokens, growth
-
-    def _count(self, tenant: str, tokens: int, growth: int) -> None:
-        """The leases of the tenant hold so much more."""
-        self._held[tenant] += tokens
-        self._tokens += tokens
-        self._growth += growth
         if tenant in self._lines.entries:
             self._lines.move(tenant, self._level(tenant))
 

@@ -24,9 +24,9 @@ class Lease:
     session: str
     tenant: str
     born: float
-    tokens: int
+    tokens: int = 0
     """In memory, or to be there when the turn under way has been read."""
-    growth: int
+    growth: int = 0
     """See `Asked`."""
     turns: int = 0
     """Of its session, ready or under way."""
@@ -136,16 +136,14 @@ class LeaseLane(Lane, ABC):
         if head is None:
             return False
         lease = self._leases.get(head.session)  # another turn of its session may have got it
-        if lease is None and self._leases and not self._fits(head):
-            return False
-        self._stop_waiting(head)
-        self._take_on(head)
-        return True
-
-    def _take_on(self, asked: Asked) -> None:
-        lease = self._leases.get(asked.session) or self._grant(asked)
+        if lease is None:
+            if self._leases and not self._fits(head):
+                return False
+            lease = self._grant(head)
         lease.turns += 1
-        self._make_ready(asked)
+        self._stop_waiting(head)
+        self._make_ready(head)
+        return True
 
     def _first_waiting(self) -> Asked | None:
         return self._line.head()
@@ -167,8 +165,7 @@ class LeaseLane(Lane, ABC):
         self._places = places(capacity)
 
     def _grant(self, asked: Asked) -> Lease:
-        lease = Lease(asked.session, asked.tenant, asked.born, asked.context, asked.growth)
-        self._leases[asked.session] = lease
+        lease = self._leases[asked.session] = Lease(asked.session, asked.tenant, asked.born)
         return lease
 
     def _end(self, lease: Lease) -> None:

@@ -3,7 +3,6 @@
 Authoritative calls go first, then sealed ones, then what is only predicted, the worthiest first.
 """
 
-import heapq
 import itertools
 from collections import Counter
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from paste_proxy.schedule.line import Line
 from paste_proxy.tools.ports import RunClass
 
 AUTHORITATIVE = RunClass.AUTHORITATIVE
@@ -44,17 +44,15 @@ class RunSlots(msgspec.Struct, frozen=True):
 
 
 class RunQueue:
-    """A heap for each tool, and one of their heads: what is asked for most often, who comes next, looks at no
+    """A line for each tool, and one of their heads: what is asked for most often, who comes next, looks at no
     tool that has no slot free, however many there are."""
 
     def __init__(self, slots: RunSlots) -> None:
         self._slots = slots
         self._arrivals = itertools.count()
-        self._lanes: dict[str, list[tuple[Order, Waiting]]] = {}
-        self._heads: list[tuple[Order, str]] = []
-        """A heap; an entry counts if `_offered` has it."""
-        self._offered: dict[str, Order] = {}
-        """Tools that may have a slot free, with the order of their head."""
+        self._lanes: dict[str, Line[Waiting]] = {}
+        self._heads: Line[Waiting] = Line()
+        """Of the tools that may have a slot free, by tool."""
         self._waiting: dict[str, Waiting] = {}
         self._running: dict[str, Waiting] = {}
         self._in_lane: Counter[str] = Counter()
@@ -71,13 +69,16 @@ class RunQueue:
         item = Waiting(item_id, lane, run_class, next(self._arrivals), worth)
         self._waiting[item_id] = item
         self._count_waiting(item, +1)
-        heapq.heappush(self._lanes.setdefault(lane, []), (item.order, item))
-        if self._head(lane) is item:
+        line = self._lanes.get(lane)
+        if line is None:
+            line = self._lanes[lane] = Line()
+        line.add(item_id, item, *item.order)
+        if line.head() is item:
             self._offer(lane)
 
     def remove(self, item_id: str) -> None:
-        """Its entry is passed over when it comes up."""
         item = self._waiting.pop(item_id)
+        self._lanes[item.lane].remove(item_id)
         self._count_waiting(item, -1)
         self._offer(item.lane)
 
@@ -92,7 +93,7 @@ class RunQueue:
         item = self._next()
         if item is None:
             return None
-        heapq.heappop(self._lanes[item.lane])
+        self._lanes[item.lane].take()
         del self._waiting[item.id]
         self._count_waiting(item, -1)
         self._running[item.id] = item
@@ -102,9 +103,9 @@ class RunQueue:
 
     def starved(self) -> list[Waiting]:
         """Authoritative runs at the head of their lane that find no slot, though runs ahead have some."""
-        if self._in_class.total() == self._in_class[AUTHORITATIVE]:
+        if len(self._running) == self._in_class[AUTHORITATIVE]:
             return []
-        heads = (self._head(lane) for lane in list(self._called))
+        heads = (self._lanes[lane].head() for lane in self._called)
         return [head for head in heads if head is not None and not self._has_room(head)]
 
     # -- what runs ----------------------------------------------------------------------------------------
@@ -146,40 +147,31 @@ class RunQueue:
 
     def _offer(self, lane: str) -> None:
         """It may have a slot free, or another head."""
-        head = self._head(lane)
-        if head is None:
-            self._offered.pop(lane, None)
-        elif self._offered.get(lane) != head.order:
-            self._offered[lane] = head.order
-            heapq.heappush(self._heads, (head.order, lane))
-
-    def _head(self, lane: str) -> Waiting | None:
-        heap = self._lanes.get(lane)
-        while heap and self._waiting.get(heap[0][1].id) is not heap[0][1]:
-            heapq.heappop(heap)
-        if heap:
-            return heap[0][1]
-        self._lanes.pop(lane, None)
-        return None
+        line, offered = self._lanes.get(lane), self._heads.find(lane)
+        head = line.head() if line is not None else None
+        if offered is head:
+            return
+        if offered is not None:
+            self._heads.remove(lane)
+        if head is not None:
+            self._heads.add(lane, head, *head.order)
+        else:
+            del self._lanes[lane]
 
     def _next(self) -> Waiting | None:
-        while self._heads:
-            order, lane = self._heads[0]
-            head = self._head(lane) if self._offered.get(lane) == order else None
-            if head is not None and not self._has_room_of_all(head):
+        while (head := self._heads.head()) is not None:
+            if not self._has_room_of_all(head):
                 return None  # nor has any other: those behind are of no better class
-            if head is not None and self._has_room_of_tool(head):
+            if self._has_room_of_tool(head):
                 return head
-            heapq.heappop(self._heads)
-            if head is not None:
-                del self._offered[lane]  # until one of its runs ends
+            self._heads.remove(head.lane)  # until one of its runs ends
         return None
 
     def _has_room(self, item: Waiting) -> bool:
         return self._has_room_of_all(item) and self._has_room_of_tool(item)
 
     def _has_room_of_all(self, item: Waiting) -> bool:
-        slots, runs = self._slots, self._in_class.total()
+        slots, runs = self._slots, len(self._running)
         if item.run_class is AUTHORITATIVE:
             return runs < slots.runs
         ahead = runs - self._in_class[AUTHORITATIVE]
