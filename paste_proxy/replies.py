@@ -144,7 +144,7 @@ class Replies:
             self._writes.unclear(turn, "a call in the form that came before tool_calls", now)
         turn.ended = True
         self._expectations.ended(turn.id, session, now)
-        self._table.turn_replied(session.id, turn.id, now, text="".join(turn.text), calls=turn.told_calls)
+        self._table.turn_replied(session.id, turn.id, text="".join(turn.text), calls=turn.told_calls)
         odd = any(call.invalid or len(call.arguments) > SEALED_LIMIT for call in turn.calls)
         if turn.one_reply and event.reason in WHOLE and not (odd or turn.unreadable):
             session.unlearnt = [

@@ -62,7 +62,7 @@ class Turns:
             resolution = self.table.resolve(identity, request, now)
             session = self._session(resolution, identity, request)
             self._take_history(session, resolution, turn, request, now)
-            self.table.turn_opened(session.id, turn, now)
+            self.table.turn_opened(session.id, turn)
         self._turns[turn] = Turn(turn, session, request, now, final=identity.final)
 
     def _session(self, resolution: Resolution, identity: Identity, request: ChatRequest) -> SessionState:

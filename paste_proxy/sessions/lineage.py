@@ -33,7 +33,7 @@ class Lineage:
     id: str
     scope: Scope
     last: float = 0.0
-    """When it was last heard of."""
+    """When its last turn ended."""
     turn: str = ""
     """The turn in flight, or the last one."""
     in_flight: bool = False

@@ -58,14 +58,17 @@ class SessionTable:
         self._limit = limit
         self._idle_s = idle_s
         self._count = 0
-        self._lineages: OrderedDict[str, Lineage] = OrderedDict()
-        """Longest not heard of first."""
+        self._lineages: dict[str, Lineage] = {}
+        self._resting: OrderedDict[str, Lineage] = OrderedDict()
+        """Those whose turn is not in flight, the one longest not heard of first."""
         self._tips: dict[tuple[Scope, bytes], dict[str, Lineage]] = {}
         self._seen: dict[tuple[Scope, bytes], str] = {}
         self._named: dict[Scope, dict[str, Lineage]] = {}
         """The latest last."""
         self._histories = Histories(self._waiting, self._seen)
         self._dropped: list[str] = []
+        self._dropped_at = 0.0
+        """The last of these for the limit."""
 
     def __len__(self) -> int:
         return len(self._lineages)
@@ -81,7 +84,7 @@ class SessionTable:
         scope = (identity.tenant, identity.session)
         candidates, at = self._candidates(scope, request)
         if len(candidates) == 1 and not candidates[0].contested:
-            return self._go_on(candidates[0], request, at, now)
+            return self._go_on(candidates[0], request, at)
         if candidates:
             self._contest(candidates)
             return self._begin(scope, request, "new", "", now, tuple(one.id for one in candidates))
@@ -108,7 +111,7 @@ class SessionTable:
         waiting = self._tips.get((scope, tip))
         return tuple(waiting.values()) if waiting else ()
 
-    def _go_on(self, lineage: Lineage, request: ChatRequest, at: int, now: float) -> Resolution:
+    def _go_on(self, lineage: Lineage, request: ChatRequest, at: int) -> Resolution:
         retry = lineage.retried_by(request)
         unsure = not retry and (
             (request.chain[at] in (lineage.chain, lineage.without_calls) and not lineage.unsent)
@@ -116,7 +119,7 @@ class SessionTable:
         )
         fresh_from = at + 1 if lineage.chain == request.chain[at] else at
         self._see(lineage, request.chain[at])
-        self._ask(lineage, request, now)
+        self._ask(lineage, request)
         return Resolution(lineage.id, "retry" if retry else "continued", "", fresh_from, unsure)
 
     def _contest(self, candidates: list[Lineage]) -> None:
@@ -162,20 +165,18 @@ class SessionTable:
         origin = digest(msgspec.msgpack.encode((scope, request.chain[-1:])))
         lineage = Lineage(f"{self._count:x}-{origin[:4].hex()}", scope)
         self._lineages[lineage.id] = lineage
-        self._ask(lineage, request, now)
-        self._make_room()
+        self._ask(lineage, request)
+        self._make_room(now)
         return Resolution(lineage.id, relation, parent, 0, bool(contested), contested)
 
-    def _make_room(self) -> None:
+    def _make_room(self, now: float) -> None:
         """Drop what is longest not heard of; turns in flight are bounded by their connections, and stay."""
-        while len(self._lineages) > self._limit:
-            oldest = next((one.id for one in self._lineages.values() if not one.in_flight), None)
-            if oldest is None:
-                return
-            self.forget(oldest)
-            self._dropped.append(oldest)
+        while len(self._lineages) > self._limit and self._resting:
+            self._drop(next(iter(self._resting)))
+            self._dropped_at = now
 
-    def _ask(self, lineage: Lineage, request: ChatRequest, now: float) -> None:
+    def _ask(self, lineage: Lineage, request: ChatRequest) -> None:
+        self._resting.pop(lineage.id, None)
         self._unwait(lineage)
         lineage.ask(request)
         self._see(lineage, lineage.chain)
@@ -183,16 +184,14 @@ class SessionTable:
             named = self._named.setdefault(lineage.scope, {})
             named.pop(lineage.id, None)
             named[lineage.id] = lineage
-        self._touch(lineage, now)
 
     # -- turns --------------------------------------------------------------------------------------------
 
-    def turn_opened(self, session: str, turn: str, now: float) -> None:
+    def turn_opened(self, session: str, turn: str) -> None:
         """The request just resolved to `session` goes out as `turn`."""
         lineage = self._lineages.get(session)
         if lineage is not None:
             lineage.turn = turn
-            self._touch(lineage, now)
 
     def turn_withdrawn(self, session: str, turn: str, now: float) -> None:
         """The turn ended unsent: its session waits for the same request, or for what follows on it."""
@@ -213,9 +212,7 @@ class SessionTable:
         if lineage is not None and lineage.turn == turn:
             lineage.reply_id = reply_id
 
-    def turn_replied(
-        self, session: str, turn: str, now: float, *, text: str, calls: Sequence[MessageCall]
-    ) -> None:
+    def turn_replied(self, session: str, turn: str, *, text: str, calls: Sequence[MessageCall]) -> None:
         """The model has stopped: the reply is whole, though its last bytes may be on their way still.
 
         Call it as soon as that is known, since the client may send its next request before the turn is closed.
@@ -224,7 +221,6 @@ class SessionTable:
         if lineage is not None and lineage.turn == turn and lineage.in_flight and not lineage.answered:
             lineage.answered = True
             self._take_reply(lineage, text, calls)
-            self._touch(lineage, now)
 
     def turn_closed(
         self,
@@ -241,7 +237,7 @@ class SessionTable:
         if lineage is None or lineage.turn != turn or not lineage.in_flight:
             return
         if complete:
-            self.turn_replied(session, turn, now, text=text, calls=calls)
+            self.turn_replied(session, turn, text=text, calls=calls)
         elif not lineage.answered:
             lineage.failed = True
             if lineage.reply_id and lineage.background:
@@ -249,8 +245,8 @@ class SessionTable:
             elif text or calls:
                 self._wait_for_next(lineage, text, calls)
             self._wait(lineage, lineage.chain)
-        lineage.in_flight = False
-        self._touch(lineage, now)
+        lineage.in_flight, lineage.last = False, now
+        self._resting[session] = lineage
 
     # -- memory -------------------------------------------------------------------------------------------
 
@@ -260,35 +256,29 @@ class SessionTable:
 
     def expire(self, now: float) -> list[str]:
         """Drop the sessions that are due. Returns those dropped since the last call, also for the limit."""
-        for lineage in self._due(now):
-            if lineage.in_flight:
-                self._touch(lineage, now)
-            else:
-                self.forget(lineage.id)
-                self._dropped.append(lineage.id)
+        while (due := self._next_due()) is not None and due <= now:
+            self._drop(next(iter(self._resting)))
         dropped, self._dropped = self._dropped, []
         return dropped
 
-    def _due(self, now: float) -> list[Lineage]:
-        due = []
-        for lineage in self._lineages.values():
-            if lineage.last + self._idle_s > now:
-                break
-            due.append(lineage)
-        return due
+    def _next_due(self) -> float | None:
+        oldest = next(iter(self._resting.values()), None)
+        return oldest.last + self._idle_s if oldest is not None else None
+
+    def _drop(self, session: str) -> None:
+        self.forget(session)
+        self._dropped.append(session)
 
     def next_deadline(self) -> float | None:
         """When to call `expire`: at once if something was dropped for the limit."""
-        oldest = next(iter(self._lineages.values()), None)
-        if oldest is None:
-            return None
-        return oldest.last if self._dropped else oldest.last + self._idle_s
+        return self._dropped_at if self._dropped else self._next_due()
 
     def forget(self, session: str) -> None:
         """The session is over."""
         lineage = self._lineages.pop(session, None)
         if lineage is None:
             return
+        self._resting.pop(session, None)
         self._unwait(lineage)
         self._histories.replies.forget(lineage)
         for point in lineage.seen:
@@ -298,10 +288,6 @@ class SessionTable:
             del named[session]
             if not named:
                 del self._named[lineage.scope]
-
-    def _touch(self, lineage: Lineage, now: float) -> None:
-        lineage.last = now
-        self._lineages.move_to_end(lineage.id)
 
     def _take_reply(self, lineage: Lineage, text: str, calls: Sequence[MessageCall]) -> None:
         """The next request may name it, if it has a name."""

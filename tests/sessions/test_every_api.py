@@ -57,7 +57,7 @@ class Talk:
 
     def _ask(self, request: ChatRequest) -> Resolution:
         resolution = self.table.resolve(Identity(), request, 0.0)
-        self.table.turn_opened(resolution.session, "turn", 0.0)
+        self.table.turn_opened(resolution.session, "turn")
         return resolution
 
     def take(self, turn: Turn, reply_id: str = "resp_1") -> None:

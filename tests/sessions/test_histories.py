@@ -28,7 +28,7 @@ class Client:
         self.request = self.table.whole(identity, parse_request(self.api, json.dumps(body).encode()))
         resolution = self.table.resolve(identity, self.request, 0.0)
         self.turns += 1
-        self.table.turn_opened(resolution.session, f"t{self.turns}", 0.0)
+        self.table.turn_opened(resolution.session, f"t{self.turns}")
         return resolution
 
     def reply(self, session: str, text: str = "", *calls: MessageCall, reply_id: str = "") -> None:

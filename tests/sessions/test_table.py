@@ -8,6 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from paste_proxy.events import Identity
 from paste_proxy.grammar.requests import ChatRequest, MessageCall, parse_chat_request
+from paste_proxy.sessions.lineage import Lineage
 from paste_proxy.sessions.table import Resolution, SessionTable
 
 Messages = list[dict[str, Any]]
@@ -55,7 +56,7 @@ class Client:
         resolution = self.table.resolve(Identity(tenant, name), self.request(messages, **fields), self.now)
         self.turns += 1
         self.open[resolution.session] = f"t{self.turns}"
-        self.table.turn_opened(resolution.session, f"t{self.turns}", self.now)
+        self.table.turn_opened(resolution.session, f"t{self.turns}")
         return resolution
 
     @staticmethod
@@ -250,7 +251,7 @@ def test_turns_that_were_not_seen_leave_a_doubt() -> None:
 def test_the_next_request_may_come_before_the_turn_is_closed() -> None:
     client = Client()
     session = client.ask(START).session
-    client.table.turn_replied(session, "t1", 0.0, text="Yes.", calls=())
+    client.table.turn_replied(session, "t1", text="Yes.", calls=())
     assert client.ask([*START, assistant("Yes."), user("a")]).session == session
     client.table.turn_closed(session, "t1", 0.0, complete=False)
     client.reply(session, "Well.")
@@ -261,7 +262,7 @@ def test_the_next_request_may_come_before_the_turn_is_closed() -> None:
 def test_a_reply_that_was_whole_is_not_a_failure_when_the_client_leaves() -> None:
     client = Client()
     session = client.ask(START).session
-    client.table.turn_replied(session, "t1", 0.0, text="Yes.", calls=())
+    client.table.turn_replied(session, "t1", text="Yes.", calls=())
     client.fail(session)
     assert client.ask(START).relation == "new"
 
@@ -274,7 +275,7 @@ def test_idle_sessions_expire_and_those_in_flight_do_not() -> None:
     assert client.table.next_deadline() == 10.0
     assert client.table.expire(9.9) == []
     assert client.table.expire(10.0) == [idle]
-    assert client.table.next_deadline() == 20.0
+    assert client.table.next_deadline() is None, "nothing is due before the other's turn ends"
     client.now = 15.0
     client.reply(busy, "Yes.")
     assert client.table.by_name("default", "n") == [busy]
@@ -292,7 +293,7 @@ def test_beyond_the_limit_the_one_longest_unheard_of_goes() -> None:
     assert client.table.next_deadline() == 0.0
     assert client.table.expire(0.0) == [sessions[0]]
     assert len(client.table) == 2
-    client.table.turn_opened(sessions[0], "x", 0.0)
+    client.table.turn_opened(sessions[0], "x")
     client.reply(sessions[0], "late")
     client.table.forget(sessions[0])
     assert client.ask([user("2"), assistant("Yes."), user("a")]).session == sessions[2]
@@ -305,6 +306,29 @@ def test_a_session_whose_turn_is_in_flight_is_never_dropped() -> None:
     client.reply(sessions[1], "Yes.")
     client.ask([user("one more")])
     assert client.table.expire(0.0) == [sessions[1]]
+
+
+class OneByOne(dict[str, Lineage]):
+    """Sessions that nobody goes through."""
+
+    def values(self) -> Any:
+        raise AssertionError("each session was looked at")
+
+    __iter__ = items = keys = values
+
+
+def test_nor_is_it_looked_at_however_many_of_them_there_are() -> None:
+    client = Client(limit=1, idle_s=10.0)
+    client.table._lineages = OneByOne()
+    sessions = [client.ask([user(str(number))]).session for number in range(100)]
+    client.now = 5.0
+    for session in reversed(sessions):
+        client.reply(session, "Yes.")
+    client.ask([user("0"), assistant("Yes."), user("a")])
+    client.ask([user("one more")])
+    assert client.table.next_deadline() == 5.0
+    assert client.table.expire(5.0) == sessions[:0:-1], "the longest unheard of first, but for those in flight"
+    assert len(client.table) == 2
 
 
 def test_an_empty_history_is_a_session_of_its_own() -> None:

@@ -68,7 +68,7 @@ class Replay:
     def send(self, exchange: Exchange) -> tuple[str, str]:
         self.turn += 1
         resolution = self.table.resolve(Identity(), exchange.request, float(self.turn))
-        self.table.turn_opened(resolution.session, str(self.turn), float(self.turn))
+        self.table.turn_opened(resolution.session, str(self.turn))
         self.owners[resolution.session].add(exchange.session)
         self.sessions[exchange.session].append(resolution.session)
         self.relations[resolution.relation] += 1
