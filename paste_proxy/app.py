@@ -126,6 +126,7 @@ def build(
     reachability = Reachability(config, clock.now)
     plane = LlmPlane(runtime, config, counters, access)
     runtime.session_over = plane.session_over
+    runtime.let_go = plane.let_go
     runtime.warm = plane.warmer.carry_out
     ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
     plane.add_routes(app)

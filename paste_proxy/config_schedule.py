@@ -21,3 +21,7 @@ class ScheduleConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warm_up: Literal["off", "on"] = "off"
     """Whether what a session's next request begins with is read ahead while its agent runs tools, where the
     engine has forgotten it and has little else to do. Off: nobody asked for that work, and it seldom pays."""
+    close_sessions: Literal["told", "learnt"] = "learnt"
+    """When a backend hears that a session is over: if its client says so or it was silent for long; or also
+    after a reply without a call, where sessions of its application were seen to stay away after one. To be
+    wrong costs one prompt, and only where memory is short."""

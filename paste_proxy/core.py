@@ -93,7 +93,7 @@ class Core:
             prefixes=config.client_prefixes,
             permits=self._permits,
         )
-        self.pacing = Pacing(self.queue, config.limits.sessions)
+        self.pacing = Pacing(self.queue, config, self.broker.decide)
         self.placing = Placing(config.all_backends, self.queue, self.pacing, self.broker.decide)
         self.warming = Warming(
             config, self.pacing, self.placing.placement, self.broker.permits, self.deadlines, self.broker.decide
@@ -230,7 +230,7 @@ class Core:
         self.holds.closed(event.turn, now, self.queue.arrived(event.turn))
         self.placing.closed(event.turn)
         self.warming.closed(event.turn)
-        self.pacing.closed(event.turn, now, complete=event.complete)
+        self.pacing.closed(event.turn, now, complete=event.complete, final=self.turns.is_final(event.turn))
         if self.warming.on and event.complete:
             self._leaves(event.turn, now)
         self.turns.closed(event.turn, now, complete=event.complete, unread=event.unread)

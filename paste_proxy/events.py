@@ -3,7 +3,7 @@
 All frozen; ids are opaque strings made by the shell; times are seconds of the shell's clock.
 """
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -290,6 +290,12 @@ class SessionOver(msgspec.Struct, frozen=True):
     session: str
 
 
+class LetGo(msgspec.Struct, frozen=True):
+    """The session will hardly come again: what backends keep of it may go. Nothing else of it ends."""
+
+    session: str
+
+
 class FailTurn(msgspec.Struct, frozen=True):
     """The turn is not sent: its client is told why."""
 
@@ -379,6 +385,7 @@ Decision: TypeAlias = (
     | FailTurn
     | AccountOverruled
     | SessionOver
+    | LetGo
     | WarmPrefix
     | CancelWarm
     | StartRun
@@ -390,11 +397,3 @@ Decision: TypeAlias = (
     | AnswerCall
     | FailCall
 )
-
-
-class Note(msgspec.Struct, frozen=True):
-    """One line of a session's timeline: what happened, for /paste/v1/sessions/{id}."""
-
-    at: float
-    what: str
-    detail: dict[str, Any]

@@ -4,65 +4,22 @@ Stands between the core's events and the lanes of `schedule/`; learns from what 
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import msgspec
 
+from paste_proxy.config import Config
+from paste_proxy.endings import Endings
+from paste_proxy.events import Decision
 from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded, Usage, UsageReported
 from paste_proxy.grammar.requests import ChatRequest
+from paste_proxy.paced import Paced, PacedTurn, Served
 from paste_proxy.schedule.asked import Asked, Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
-from paste_proxy.schedule.estimates import Application, Applications, Rates
+from paste_proxy.schedule.estimates import Applications
 from paste_proxy.schedule.lanes import Facts, Lane
-from paste_proxy.schedule.memory import Memory
 from paste_proxy.schedule.queue import JointQueue, turn_lane
 from paste_proxy.sessions.state import SessionState
-
-
-@dataclass(eq=False, slots=True)
-class _Session:
-    application: Application
-    born: float
-    prompt: int = 0
-    """Tokens of its last prompt, and..."""
-    tokens: int = 0
-    """...with the reply."""
-    characters: int = 0
-    """Of its last request."""
-    served_s: float = 0.0
-    ended: float = 0.0
-    """When its last turn was over."""
-    called: str = ""
-    """What its last reply called; "": nothing."""
-
-
-@dataclass(eq=False, slots=True)
-class _Turn:
-    session: str
-    tenant: str
-    place: Place
-    priority: int
-    context: int
-    fresh: int
-    """Of the request's characters, those that are new."""
-    first: bool
-    streams: bool = True
-    """See `Asked`."""
-    backend: "_Backend | None" = None
-    lane: Lane | None = None
-    """Of its backend; both are kept where that is removed meanwhile."""
-    held: int = 0
-    """What was in the backend's memory of its session when it was placed, by our account."""
-    takes_s: float = 0.0
-    """What that is expected to need for it."""
-    sent: float = 0.0
-    read: float = 0.0
-    called: str = ""
-    ended: bool = False
-    written: int = 0
-    """Characters of the reply's text."""
-    usage: Usage | None = None
 
 
 class Prefix(msgspec.Struct, frozen=True):
@@ -77,24 +34,17 @@ class Prefix(msgspec.Struct, frozen=True):
     """How long the session is expected to be away, from the end of its last turn on; 0: nobody knows."""
 
 
-class _Backend:
-    def __init__(self) -> None:
-        self.rates = Rates()
-        self.memory = Memory()
-        self.says_cached = False
-        """It has told of cached tokens, so that none means none."""
-
-
 class Pacing:
-    def __init__(self, queue: JointQueue, sessions: int) -> None:
-        """`sessions`: how many are remembered."""
+    def __init__(self, queue: JointQueue, config: Config, decide: Callable[[Decision], None]) -> None:
+        learns = config.schedule.close_sessions == "learnt"
+        self.endings = Endings(config.limits.sessions, decide, learns=learns)
         self._queue = queue
         self._arrivals = 0
-        self._limit = sessions
+        self._limit = config.limits.sessions
         self._applications = Applications()
-        self._sessions: OrderedDict[str, _Session] = OrderedDict()
-        self._turns: dict[str, _Turn] = {}
-        self._backends: dict[str, _Backend] = {}
+        self._sessions: OrderedDict[str, Paced] = OrderedDict()
+        self._turns: dict[str, PacedTurn] = {}
+        self._backends: dict[str, Served] = {}
 
     # -- before a turn goes -------------------------------------------------------------------------------
 
@@ -105,7 +55,7 @@ class Pacing:
         self._arrivals += 1
         place = Place(now, self._arrivals)
         if state is None or request is None:
-            self._turns[turn] = _Turn("", "", place, priority, 0, 0, first=True)
+            self._turns[turn] = PacedTurn("", "", place, priority, 0, 0, first=True)
             return
         characters = _characters(request)
         session = self._sessions.get(state.id)
@@ -113,17 +63,19 @@ class Pacing:
         if session is None:
             tools = [tool.name for tool in request.tools]
             application = self._applications.of(state.tenant, request.model, tools)
-            session = self._sessions[state.id] = _Session(application, now)
+            session = self._sessions[state.id] = Paced(application, now)
+            self._goes_on_from(state.parent, now)
             if len(self._sessions) > self._limit:
                 self._sessions.popitem(last=False)
         self._sessions.move_to_end(state.id)
-        self._came(session, now, first=first)
+        session.newest = turn
+        self._came(state.id, session, now, first=first)
         fresh = characters - session.characters
         whole = first or fresh < 0  # else its history was cut, so that all of it is new
         ratio = session.application.opening_ratio if whole else session.application.fresh_ratio
         context = round(characters * ratio.value if whole else session.tokens + fresh * ratio.value)
         session.characters = characters
-        self._turns[turn] = _Turn(
+        self._turns[turn] = PacedTurn(
             session=state.id,
             tenant=state.tenant,
             place=place,
@@ -134,8 +86,15 @@ class Pacing:
             streams=request.stream,
         )
 
-    def _came(self, session: _Session, now: float, *, first: bool) -> None:
+    def _goes_on_from(self, parent: str, now: float) -> None:
+        """What is in memory of one is the beginning of the other, too."""
+        one = self._sessions.get(parent)
+        if one is not None:
+            self.endings.came(parent, one.application, now)
+
+    def _came(self, name: str, session: Paced, now: float, *, first: bool) -> None:
         application = session.application
+        self.endings.came(name, application, now)
         application.came(first=first)
         if first or not session.ended:
             return
@@ -218,7 +177,7 @@ class Pacing:
                 one.usage = usage
                 self._used(turn, one, usage, now)
 
-    def _used(self, turn: str, one: _Turn, usage: Usage, now: float) -> None:
+    def _used(self, turn: str, one: PacedTurn, usage: Usage, now: float) -> None:
         session, backend, lane = self._sessions.get(one.session), one.backend, one.lane
         if session is None or backend is None or lane is None or not usage.prompt_tokens:
             return
@@ -243,7 +202,7 @@ class Pacing:
         lane.used(turn, own, usage.completion_tokens, lost, now)
 
     @staticmethod
-    def _lost(one: _Turn, session: _Session, backend: _Backend, usage: Usage) -> int | None:
+    def _lost(one: PacedTurn, session: Paced, backend: Served, usage: Usage) -> int | None:
         """Of what had been in memory with the session's last prompt, what was read again."""
         before = min(session.prompt, usage.prompt_tokens)
         if backend.says_cached:
@@ -268,7 +227,7 @@ class Pacing:
             return
         self._note(one, session, backend, now)
         if final:
-            lane.over(one.session)
+            self._over(one.session, lane, backend, told=True)
             return
         away_s = 0.0
         if complete and one.ended:
@@ -276,13 +235,21 @@ class Pacing:
             session.called, away_s = one.called, application.away_s(one.called)
             if not one.called:
                 application.ended()
+                told = session.newest == turn and self.endings.ended(one.session, application, now)
                 if not application.goes_on:
-                    lane.over(one.session)
+                    self._over(one.session, lane, backend, told=told)
                     return
         lane.paused(one.session, away_s, now)
 
     @staticmethod
-    def _note(one: _Turn, session: _Session, backend: _Backend, now: float) -> None:
+    def _over(session: str, lane: Lane, backend: Served, *, told: bool) -> None:
+        """`told`: the backend is, so that its part there goes before others'."""
+        lane.over(session)
+        if told and backend.lets_go:
+            backend.memory.drop(session)
+
+    @staticmethod
+    def _note(one: PacedTurn, session: Paced, backend: Served, now: float) -> None:
         usage = one.usage
         prompt = usage.prompt_tokens if usage is not None else 0
         output = usage.completion_tokens if usage is not None else one.written // 4
@@ -325,7 +292,8 @@ class Pacing:
     # -- backends -----------------------------------------------------------------------------------------
 
     def up(self, backend: str, capacity: BackendCapacity) -> None:
-        self._backend(backend).memory.tokens = capacity.kv_tokens
+        known = self._backend(backend)
+        known.memory.tokens, known.lets_go = capacity.kv_tokens, capacity.lets_go
         self._queue.turns(turn_lane(backend)).knows(capacity)
         self._queue.moved = True
 
@@ -366,10 +334,10 @@ class Pacing:
         lane = self._queue.turn_lanes.get(turn_lane(backend))
         return lane.facts if lane is not None else Facts(0, 0)
 
-    def _backend(self, name: str) -> _Backend:
+    def _backend(self, name: str) -> Served:
         found = self._backends.get(name)
         if found is None:
-            found = self._backends[name] = _Backend()
+            found = self._backends[name] = Served()
         return found
 
 

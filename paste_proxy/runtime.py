@@ -33,6 +33,7 @@ from paste_proxy.events import (
     FailCall,
     FailTurn,
     Identity,
+    LetGo,
     PromoteRun,
     ProxyStopping,
     RunBegan,
@@ -57,7 +58,9 @@ from paste_proxy.turn_handle import TurnHandle
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-PlaneDecision: TypeAlias = AdmitTurn | FailTurn | SessionOver | WarmPrefix | CancelWarm | AccountOverruled
+PlaneDecision: TypeAlias = (
+    AdmitTurn | FailTurn | SessionOver | LetGo | WarmPrefix | CancelWarm | AccountOverruled
+)
 
 CORE_FAILED = ToolError("the proxy's core failed, its log says why: the tool is run without it")
 
@@ -98,6 +101,8 @@ class Runtime:
         self.claims = Claims()
         self.session_over: Callable[[str], None] = lambda _: None
         """Hears of sessions of which no turn will come any more."""
+        self.let_go: Callable[[str], None] = lambda _: None
+        """Hears of sessions of which hardly any will."""
         self.warm: Callable[[WarmPrefix | CancelWarm], None] = lambda _: None
         """Has backends read prefixes ahead."""
         self._executor = executor
@@ -240,7 +245,15 @@ class Runtime:
 
     def _carry_out(self, decision: Decision) -> None:
         match decision:
-            case AdmitTurn() | FailTurn() | SessionOver() | WarmPrefix() | CancelWarm() | AccountOverruled():
+            case (
+                AdmitTurn()
+                | FailTurn()
+                | SessionOver()
+                | LetGo()
+                | WarmPrefix()
+                | CancelWarm()
+                | AccountOverruled()
+            ):
                 self._tell_plane(decision)
             case StartRun(run):
                 self._start(run)
@@ -265,6 +278,8 @@ class Runtime:
                 _refuse(self._admissions.get(turn), error)
             case SessionOver(session):
                 self.session_over(session)
+            case LetGo(session):
+                self.let_go(session)
             case WarmPrefix() | CancelWarm():
                 self.warm(decision)
             case AccountOverruled():

@@ -138,6 +138,11 @@ class Turns:
             return None
         return "".join(turn.text), tuple(turn.told_calls)
 
+    def is_final(self, turn_id: str) -> bool:
+        """Its client says that the session ends with it."""
+        turn = self._turns.get(turn_id)
+        return turn is not None and turn.final
+
     def session_of_turn(self, turn_id: str) -> SessionState | None:
         turn = self._turns.get(turn_id)
         return turn.session if turn is not None else None

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from paste_proxy.config import Config
 from paste_proxy.grammar.events import TurnEnded, Usage, UsageReported
 from paste_proxy.grammar.requests import ChatRequest, Message
 from paste_proxy.pacing import Pacing
@@ -30,7 +31,7 @@ class Bench:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.pacing = Pacing(self.queue, sessions=100)
+        self.pacing = Pacing(self.queue, Config(), lambda _: None)
         self.pacing.up("", BackendCapacity(MEMORY))
 
     def ask(self, session: str, characters: int = 4000) -> Asked:

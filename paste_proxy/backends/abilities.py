@@ -42,6 +42,7 @@ class Abilities(msgspec.Struct, frozen=True):
             running=(reading.running if reading else 0) or self.info.running,
             priority=self.band,
             ranks=self.info.ranks,
+            lets_go=self.session_radix,
         )
 
 

@@ -252,6 +252,7 @@ def _relay_metrics(relay: RelayCounters) -> Iterator[Metric]:
     yield _counter("paste_unreadable_requests", "Turns relayed unread", relay.unreadable_requests)
     yield _counter("paste_client_disconnects", "Clients that left before the end", relay.client_disconnects)
     yield _counter("paste_aborts", "Abort requests sent to the backend", relay.aborts_sent)
+    yield _counter("paste_closes", "Ends of sessions told to backends", relay.closes_sent)
     yield _counters("paste_tap_failures", "Failures of the tap, by cause", "cause", relay.tap_failures.items())
     yield _counters(
         "paste_backend_errors", "Our own error replies, by code", "code", relay.backend_errors.items()
@@ -294,6 +295,11 @@ def _lease_metrics(pacing: Pacing, lines: Lines) -> Iterator[Metric]:
         yield family
     parked = ((name, one.parked) for name, one in facts)
     yield _counters("paste_leases_lost", "Leases lost to other sessions", "backend", parked)
+    endings = pacing.endings
+    ends = (("let_go", endings.let_go), ("came_back", endings.came_back))
+    yield _counters(
+        "paste_learnt_ends", "Sessions let go as was learnt, and those that came back", "fate", ends
+    )
 
 
 def _told_metrics(lines: Lines) -> Iterator[Metric]:

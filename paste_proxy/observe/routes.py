@@ -19,7 +19,7 @@ from aiohttp import web
 import paste_proxy
 from paste_proxy.access.access import Access
 from paste_proxy.errors import PasteError, RequestError, openai_error
-from paste_proxy.events import Note, TimePassed
+from paste_proxy.events import TimePassed
 from paste_proxy.guard import Guard
 from paste_proxy.observe.backends import all_backends, drain
 from paste_proxy.observe.metrics import exposition, stats
@@ -29,7 +29,7 @@ from paste_proxy.predict.model import LEVELS, Prediction
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
-from paste_proxy.sessions.state import SessionState
+from paste_proxy.sessions.state import Note, SessionState
 
 LISTED = 100
 """Sessions in the list unless more are asked for: as many as anybody reads; ten thousand are a megabyte."""

@@ -19,6 +19,8 @@ class RelayCounters(msgspec.Struct):
     client_disconnects: int = 0
     """Clients that left before their reply was complete."""
     aborts_sent: int = 0
+    closes_sent: int = 0
+    """Engines told that a session is over."""
     tap_failures: dict[str, int] = {}
     """Exceptions of the tap, the identity or the runtime, by cause; no request was harmed."""
     backend_errors: dict[str, int] = {}

@@ -194,8 +194,12 @@ class LlmPlane:
 
     def session_over(self, session: str) -> None:
         """The core expects no turn of it any more."""
-        self._tags.over(session)
+        self.let_go(session)
         self.warmer.over(session)
+
+    def let_go(self, session: str) -> None:
+        """Engines need not keep it: should it come again, its turns name it again."""
+        self.counters.closes_sent += self._tags.over(session)
 
     def _added(self, line: Line, api: Api, read: ChatRequest | None, turn: Turn | None, plain: Added) -> Added:
         """The request with what its engine is to know of it. One that is not read stays as it is."""

@@ -23,7 +23,9 @@ class SessionTags:
     def used(self, session: str, control: BackendControl) -> None:
         self._told.setdefault(session, set()).add(control)
 
-    def over(self, session: str) -> None:
-        """What is kept for it may go, wherever it is."""
-        for control in self._told.pop(session, ()):
+    def over(self, session: str) -> int:
+        """What is kept for it may go, wherever it is: how many engines that is told."""
+        told = self._told.pop(session, ())
+        for control in told:
             control.session_over(self.name(session))
+        return len(told)

@@ -19,6 +19,8 @@ class BackendCapacity(msgspec.Struct, frozen=True):
     priority: PriorityBand | None = None
     ranks: int = 1
     """Engines of data parallelism behind its address: each reads prompts, and holds its part of the memory."""
+    lets_go: bool = False
+    """What it keeps of a session goes first once it was told that the session is over."""
 
 
 class BackendLoad(msgspec.Struct, frozen=True):

@@ -15,6 +15,19 @@ SELDOM = 0.2
 """Below this share of turns that are followed by another, a session is expected to have one only."""
 OFTEN = 0.5
 """From this share of ends on after which sessions went on all the same, an end is none."""
+ENDS = 32
+"""Ends of which it is known whether the session came back, after which they are believed: if three of so many
+did, it is less than one in four in truth, of which one may be sure in 95 of 100 cases."""
+SELDOM_BACK = 0.1
+"""Up to this share of ends that sessions came back from, an end is one. To be wrong costs a session its prompt,
+to be right saves another its own, and only while memory is short: so right nine times in ten."""
+BACK_S = 600.0
+"""Who comes later does not count as having come back: people who answer do so within minutes, and an engine
+that is short of memory has read all of it anew many times by then."""
+ENDS_WEIGHT = 0.02
+"""Of one end: when a few dozen chats end together, as in the evening, that makes no tasks of them."""
+WATCHED = 64
+"""Sessions of an application whose coming back is waited for at once: twice what it takes to know."""
 APPLICATIONS, TOOLS = 256, 64
 """Remembered; of an application's tools the longest unused are forgotten first."""
 TOKENS_PER_CHARACTER = 0.25
@@ -30,16 +43,49 @@ FADES = 0.99
 class Mean:
     """Of late."""
 
-    __slots__ = ("count", "value")
+    __slots__ = ("count", "value", "weight")
 
-    def __init__(self, value: float = 0.0) -> None:
+    def __init__(self, value: float = 0.0, weight: float = WEIGHT) -> None:
         """`value`: before anything is known."""
         self.value = value
+        self.weight = weight
         self.count = 0
 
     def add(self, value: float) -> None:
         self.count += 1
-        self.value += (value - self.value) * max(WEIGHT, 1 / self.count)
+        self.value += (value - self.value) * max(self.weight, 1 / self.count)
+
+
+class Ends:
+    """Whether sessions come back after a reply without a call. Each end counts once, when that is known: as
+    soon as its session is back, or `BACK_S` after it."""
+
+    __slots__ = ("_away", "_back")
+
+    def __init__(self) -> None:
+        self._back = Mean(weight=ENDS_WEIGHT)
+        """1 for each that came back, 0 for each that did not."""
+        self._away: OrderedDict[str, float] = OrderedDict()
+        """Sessions that are waited for, by when their reply ended."""
+
+    def ended(self, session: str, now: float) -> None:
+        self._look(now)
+        if len(self._away) < WATCHED:  # which ones are watched does not depend on what becomes of them
+            self._away.setdefault(session, now)
+
+    def came(self, session: str, now: float) -> None:
+        self._look(now)
+        if self._away.pop(session, None) is not None:
+            self._back.add(1.0)
+
+    def _look(self, now: float) -> None:
+        while self._away and next(iter(self._away.values())) + BACK_S <= now:
+            self._away.popitem(last=False)
+            self._back.add(0.0)
+
+    @property
+    def are_final(self) -> bool:
+        return self._back.count >= ENDS and self._back.value <= SELDOM_BACK
 
 
 class Application:
@@ -57,6 +103,7 @@ class Application:
         """1 for each turn that came after another of its session, 0 for each first one."""
         self._went_on = Mean()
         """1 for each end after which the session went on, 0 for each end."""
+        self.ends = Ends()
         self._away: OrderedDict[str, Mean] = OrderedDict()
 
     def came(self, *, first: bool) -> None:

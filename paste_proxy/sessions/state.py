@@ -4,7 +4,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from paste_proxy.events import Note
+import msgspec
+
 from paste_proxy.predict.model import Call, Candidate, Prediction
 from paste_proxy.sessions.history import SessionHistory
 
@@ -16,6 +17,14 @@ PREDICTIONS_KEPT = 64
 
 DETAIL_LIMIT = 300
 """Characters of one detail of a note."""
+
+
+class Note(msgspec.Struct, frozen=True):
+    """One line of a session's timeline: what happened, for /paste/v1/sessions/{id}."""
+
+    at: float
+    what: str
+    detail: dict[str, Any]
 
 
 @dataclass(eq=False, slots=True)

@@ -207,6 +207,21 @@ async def test_a_session_that_is_over_is_told_where_it_was() -> None:
         assert played.engine.told == [("/close_session", {"session_id": name})]
 
 
+async def test_a_session_that_was_let_go_and_comes_again_is_named_again() -> None:
+    async with Play(SGLANG) as played:
+        await played.send()
+        name = played.engine.last["session_id"]
+        for closes in (1, 2):
+            played.running.plane.let_go("s1")
+            async with asyncio.timeout(5):
+                while len(played.engine.told) < closes:  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(0.001)
+            assert played.engine.told[-1] == ("/close_session", {"session_id": name})
+            assert played.running.plane.counters.closes_sent == closes
+            await played.send()
+            assert played.engine.last["session_id"] == name
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages"])
 async def test_vllm_hears_of_it_in_a_field_where_the_body_has_no_place(path: str) -> None:
     async with Play(VLLM, "vllm", admitted=vllm.BAND.soonest) as played:
