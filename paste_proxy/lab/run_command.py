@@ -23,7 +23,14 @@ from paste_proxy.lab.schedule_command import schedule_command
 from paste_proxy.lab.virtual.capacity import capacities
 from paste_proxy.lab.virtual.chat import most_chat_per_s
 from paste_proxy.lab.virtual.driver import Arrivals
-from paste_proxy.lab.virtual.experiment import CELLS, CellName, LabWorkload, Plan, Run
+from paste_proxy.lab.virtual.experiment import (
+    CELLS,
+    CellName,
+    LabWorkload,
+    Plan,
+    Run,
+    SessionTags,
+)
 from paste_proxy.lab.virtual.jobs import Job, Source, carried_out
 from paste_proxy.lab.virtual.rows import rows_of
 from paste_proxy.lab.virtual.tenants import Tenant
@@ -107,6 +114,14 @@ _NOT_COMPARED = "A is not among --cells: nothing is compared with it (no / A, no
     help="In E, F and XF, read ahead what the engine has forgotten of sessions that run tools.",
 )
 @click.option(
+    "--session-tags",
+    type=click.Choice(get_args(SessionTags)),
+    default="off",
+    show_default=True,
+    help="In E, F and XF, the engine evicts last what sessions refer to, and hears that one is over: never "
+    "(told), or as the proxy has learnt it (learnt), see schedule.close_sessions.",
+)
+@click.option(
     "--tasks",
     type=click.IntRange(2, 1_000_000),
     default=_TASKS,
@@ -186,6 +201,7 @@ def run(
     cells: tuple[CellName, ...],
     policy: str,
     warm_up: bool,
+    session_tags: SessionTags,
     tasks: int,
     tenants: tuple[Tenant, ...],
     chat_per_s: float,
@@ -215,6 +231,7 @@ def run(
         engines=engines,
         policy=policy,
         warm_up=warm_up,
+        session_tags=session_tags,
         tenants=tenants,
         chat_per_s=chat_per_s,
         tools_per_s=tools_per_s,

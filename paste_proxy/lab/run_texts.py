@@ -68,6 +68,7 @@ def command(
         "arrivals": plan.arrivals,
         "cells": ",".join(cells),
         "policy": plan.policy,
+        "session-tags": plan.session_tags,
         "tasks": plan.tasks,
         "tenants": ",".join(f"{tenant.name}:{tenant.weight}" for tenant in plan.tenants),
         "chat": f"{plan.chat_per_s:g}",

@@ -1,7 +1,8 @@
 """The engine's KV memory: a radix tree of message prefixes, evicted leaf by leaf, the longest unused first.
 
 As SGLang 0.5.23 keeps it (`mem_cache/radix_cache.py`), with whole messages in place of tokens: a prompt shares
-what equal prompts before it left behind, what running requests use is locked, and the rest may be evicted.
+what equal prompts before it left behind, what running requests use is locked, and the rest may be evicted. What
+sessions are named with is evicted after all else, and by how many refer to it (`session_ref_tracker.py`).
 """
 
 import heapq
@@ -29,6 +30,13 @@ class _Node(msgspec.Struct, eq=False):
     locks: int = 0
     used: int = 0
     """When it was last used, in uses of the cache."""
+    refs: int = 0
+    """Sessions that refer to it."""
+
+    @property
+    def value(self) -> tuple[int, int]:
+        """The lowest goes first."""
+        return self.refs, self.used
 
 
 class RadixCache:
@@ -46,7 +54,9 @@ class RadixCache:
         """Ever."""
         self._shares = shares
         self._nodes: dict[Key, _Node] = {}
-        self._leaves: list[tuple[int, int, _Node]] = []
+        self._tagged: dict[str, list[_Node]] = {}
+        """By session, from its last reply to the root."""
+        self._leaves: list[tuple[tuple[int, int], int, _Node]] = []
         """A heap of leaves that may be evicted; entries that are not true any more are passed over."""
         self._clock = 0
         self._serial = 0
@@ -102,8 +112,9 @@ class RadixCache:
             self._lock(node)
         return sum(message.tokens for message in prompt[:depth])
 
-    def let_go(self, prompt: Sequence[Message], reply: Message | None = None) -> None:
-        """The request that holds `prompt`, all of it, is over. `reply` stays behind its prompt."""
+    def let_go(self, prompt: Sequence[Message], reply: Message | None = None, session: str = "") -> None:
+        """The request that holds `prompt`, all of it, is over. `reply` stays behind its prompt, and both are
+        what `session` refers to from now on."""
         if not self._shares:
             tokens = sum(message.tokens for message in prompt)
             self.held -= tokens
@@ -122,7 +133,29 @@ class RadixCache:
             node.locks -= 1
             if not node.locks:
                 self.locked -= node.tokens
+        if session:
+            self._tag(session, last)
         self._offer(last)
+
+    def release(self, session: str) -> None:
+        """It refers to nothing any more."""
+        self._untag(self._tagged.pop(session, ()))
+
+    def _tag(self, session: str, last: _Node) -> None:
+        path, node = [], last
+        while True:
+            node.refs += 1
+            path.append(node)
+            if node.parent is None:
+                break
+            node = node.parent
+        self._untag(self._tagged.get(session, ()))
+        self._tagged[session] = path
+
+    def _untag(self, path: Sequence[_Node]) -> None:
+        for node in path:
+            node.refs -= 1
+            self._offer(node)
 
     def touch(self, prompt: Sequence[Message]) -> int:
         """What is there of `prompt` counts as used now. Returns how many messages that are."""
@@ -178,12 +211,12 @@ class RadixCache:
         """It may be evicted, if nobody uses it and nothing hangs on it."""
         if not node.locks and not node.children:
             self._serial += 1
-            heapq.heappush(self._leaves, (node.used, self._serial, node))
+            heapq.heappush(self._leaves, (node.value, self._serial, node))
 
     def _oldest(self) -> _Node | None:
         while self._leaves:
-            used, _, node = heapq.heappop(self._leaves)
+            value, _, node = heapq.heappop(self._leaves)
             there = self._nodes.get(node.key) is node
-            if there and not node.locks and not node.children and node.used == used:
+            if there and not node.locks and not node.children and node.value == value:
                 return node
         return None

@@ -108,6 +108,10 @@ class EngineModel:
         one.state = "over"
         self._schedule()
 
+    def close_session(self, session: str) -> None:
+        """What is kept for it may go first."""
+        self.cache.release(session)
+
     # -- time ---------------------------------------------------------------------------------------------
 
     def next_event(self) -> float | None:
@@ -314,7 +318,8 @@ class EngineModel:
         self._full = False
         self.ended += 1
         self._hold_output()
-        self.cache.let_go(one.request.prompt, one.reply)
+        session = one.request.session if self.spec.session_tags else ""
+        self.cache.let_go(one.request.prompt, one.reply, session)
 
     def _stop_decoding(self, one: Tracked) -> None:
         self._decoding.remove(one)

@@ -21,6 +21,8 @@ class EngineRequest(msgspec.Struct, frozen=True):
     priority: int = 0
     kept: int = 0
     """Tokens of the reply that stay in that prefix, where these are others than what was written; 0: all."""
+    session: str = ""
+    """Whose it is, as the engine is told."""
 
 
 class Reached(msgspec.Struct, frozen=True):

@@ -28,6 +28,8 @@ class EngineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefill_slowdown_per_context_token: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     """Attention: each token before it makes reading one take so much longer, as a share."""
     prefix_cache: bool = True
+    session_tags: bool = False
+    """What no session refers to is evicted before what one does (SGLang's --enable-session-radix-cache)."""
     policy: PolicyName = "fcfs"
     """SGLang's default; in which order requests leave the engine's queue."""
     chunk_tokens: Tokens = 8192

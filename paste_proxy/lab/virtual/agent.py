@@ -184,6 +184,7 @@ class Agent:
             prompt=tuple(self._prompt),
             marks=following.marks,
             reply=extend_chain(self._chain[-1], reply.digest),
+            session=self._script.task,
             kept=saying.kept,
         )
         self._site.fleet.submit(self._script.task, request, following.told)

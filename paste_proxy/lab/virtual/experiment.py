@@ -33,6 +33,8 @@ CELLS: tuple[CellName, ...] = get_args(CellName)
 ORDERS: Mapping[CellName, PolicyName] = {"lpm": "lpm", "hrrn": "hrrn", "spf": "shortest-prefill-first"}
 """The cells in which the engine orders by itself."""
 
+SessionTags = Literal["off", "told", "learnt"]
+
 SCHEDULED: tuple[CellName, ...] = ("E", "F", "XF")
 """Those with our scheduling."""
 
@@ -81,6 +83,8 @@ class Plan(msgspec.Struct, frozen=True):
     """Of the joint queue, in E, F and XF."""
     warm_up: bool = False
     """There, prefixes are read ahead (`schedule.warm_up`)."""
+    session_tags: SessionTags = "off"
+    """There, the engine knows sessions by name, and hears of their end by `schedule.close_sessions`."""
     chat_per_s: float = 0.0
     """Plain chat requests beside the tasks."""
     tools_per_s: float = 0.0
@@ -138,6 +142,9 @@ class Run(msgspec.Struct):
     """Times to the first token of plain chat requests beside the tasks."""
     warm_ups: dict[str, int] = {}
     """See `warming.WarmLedger`."""
+    let_go: int = 0
+    came_back: int = 0
+    """Sessions, see `endings.Endings`."""
 
     @property
     def mean_s(self) -> float:
@@ -156,9 +163,11 @@ def _policy(plan: Plan, cell: CellName) -> str:
     return plan.policy if cell in SCHEDULED else "fcfs"
 
 
-def _settings(cell: CellName, policy: str, *, warm_up: bool) -> dict[str, Any]:
+def _settings(plan: Plan, cell: CellName, policy: str) -> dict[str, Any]:
     settings: dict[str, Any] = {"schedule": {"policy": policy}}
-    if warm_up and cell in SCHEDULED:
+    if plan.session_tags != "off":
+        settings["schedule"]["close_sessions"] = plan.session_tags
+    if plan.warm_up and cell in SCHEDULED:
         settings["schedule"]["warm_up"] = "on"
         settings["speculation"] = {"mode": "on"}  # in E, too: there is nothing else that may run ahead
     if cell == "O":  # it knows: it is believed whatever it says
@@ -199,7 +208,9 @@ class Cell:
         self._load = load
         self._alone_s = alone(workload, plan) if alone_s is None else alone_s
         self._scripts: dict[str, Script] = {}
-        engine = plan.spec
+        engine = msgspec.structs.replace(
+            plan.spec, session_tags=plan.session_tags != "off" and cell in SCHEDULED
+        )
         ours = policy
         if engine_policy is not None:
             engine = msgspec.structs.replace(engine, policy=engine_policy)
@@ -212,7 +223,7 @@ class Cell:
             engines=plan.engines,
             hides_tools=cell == "O∞",
             limits=ToolLimits(plan.tools_per_s, plan.tool_failures, plan.seed),
-            settings=_settings(cell, ours, warm_up=plan.warm_up),
+            settings=_settings(plan, cell, ours),
         )
         self._chat = Chat(self.site, plan.chat_per_s, plan.seed)
         self._doors = [Pausing(engine.kv_tokens, self.site.time) for _ in self.site.fleet.engines]
@@ -324,6 +335,8 @@ class Cell:
             unused=dict(ledger.unused),
             wasted_worker_s=ledger.wasted_worker_s,
             warm_ups=asdict(self.site.shell.core.warming.ledger),
+            let_go=self.site.shell.core.pacing.endings.let_go,
+            came_back=self.site.shell.core.pacing.endings.came_back,
             virtual_s=self.site.time.now,
             prompt_tokens=sum(engine.prompted for engine in self.site.fleet.engines),
             prefilled_tokens=sum(engine.prefilled for engine in self.site.fleet.engines),

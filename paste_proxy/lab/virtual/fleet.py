@@ -41,6 +41,9 @@ class Fleet:
             self.engines[place].abort(rid, self._time.now)
             self._go_on(place)
 
+    def close_session(self, session: str) -> None:
+        self.engines[self.place(session)].close_session(session)
+
     def _go_on(self, place: int) -> None:
         """Pass on what has happened, and wait for what comes next."""
         for event in self.engines[place].advance(self._time.now):

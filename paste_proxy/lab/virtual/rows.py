@@ -73,6 +73,10 @@ class Row(msgspec.Struct, frozen=True):
     """Turns that waited with us, or with what stands in our place."""
     held_s: float
     """Per task: what they waited there."""
+    let_go: int
+    """Sessions of which the engine was told that they are over, as far as was learnt; and..."""
+    came_back: int
+    """...those of them that came all the same."""
     model_s: float
     """Per task: from a turn's beginning in the engine to its end."""
     hits: dict[str, int]
@@ -128,6 +132,8 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
         longest_wait_ratio=_rounded(longest / longest_before) if longest_before else None,
         held_turns=len(held),
         held_s=_rounded(sum(held) / len(seconds)),
+        let_go=run.let_go,
+        came_back=run.came_back,
         model_s=_rounded(statistics.fmean(track.model_s for track in run.tracks.values())),
         hits={name: run.hits.get(name, 0) for name in ("reused", "joined", "promoted", "executed")},
         decided=run.hits.get("decided", 0),

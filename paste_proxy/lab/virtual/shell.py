@@ -24,6 +24,7 @@ from paste_proxy.events import (
     FailCall,
     FailTurn,
     Identity,
+    LetGo,
     RunBegan,
     RunEnded,
     StartRun,
@@ -72,6 +73,7 @@ class Shell:
         self._world = world
         self._time = time
         self._hides_tools = hides_tools
+        self._fleet = fleet
         self.warmer = Warmer(fleet, time, self.tell)
         self._admitted: dict[str, Callable[[], None]] = {}
         self._answers: dict[str, Answer] = {}
@@ -120,6 +122,8 @@ class Shell:
                 self.warmer.carry_out(decision, self._task(session))
             case CancelWarm():
                 self.warmer.carry_out(decision, "")
+            case LetGo(session):
+                self._fleet.close_session(self._task(session))
             case AnswerCall(call) | FailCall(call):
                 answered = self._answers.pop(call)
                 self._time.after(0.0, lambda: answered(decision))

@@ -49,7 +49,12 @@ class VirtualSite:
 
 def _capacity(engine: EngineSpec, engines: int) -> BackendCapacity:
     """As an engine says it of itself; several are one backend for the core, behind a router with affinity."""
-    return BackendCapacity(engine.kv_tokens * engines, engine.max_running_requests * engines, ranks=engines)
+    return BackendCapacity(
+        engine.kv_tokens * engines,
+        engine.max_running_requests * engines,
+        ranks=engines,
+        lets_go=engine.session_tags,
+    )
 
 
 def _scaled(specs: Mapping[str, ToolSpec], times: int) -> dict[str, ToolSpec]:

@@ -96,6 +96,43 @@ def test_without_sharing_nothing_outlives_its_request() -> None:
     assert (cache.held, cache.locked, cache.cached(prompt("ab"))) == (0, 0, 0)
 
 
+def tagged(cache: RadixCache, path: str, session: str) -> None:
+    """A turn of the session: its prompt is there, and the last letter is the reply."""
+    cache.hold(prompt(path[:-1]))
+    cache.let_go(prompt(path[:-1]), Message(path, 10), session)
+
+
+def test_what_sessions_refer_to_goes_last_and_what_several_do_last_of_all() -> None:
+    cache = RadixCache(70)
+    tagged(cache, "ab", "one")
+    tagged(cache, "ac", "two")
+    used(cache, "xyzw")
+    cache.make_room(40)
+    assert [cache.cached(prompt(path)) for path in ("ab", "ac", "xyzw")] == [20, 20, 0]
+    cache.make_room(60)
+    assert [cache.cached(prompt(path)) for path in ("ab", "ac")] == [10, 10]
+
+
+def test_what_a_session_is_over_with_goes_first_though_it_is_the_newest() -> None:
+    cache = RadixCache(60)
+    tagged(cache, "ab", "old")
+    tagged(cache, "xyz", "new")
+    cache.release("new")
+    cache.release("unknown")
+    cache.make_room(30)
+    assert [cache.cached(prompt(path)) for path in ("ab", "xyz")] == [20, 10]
+
+
+def test_a_session_refers_to_its_newest_turn() -> None:
+    cache = RadixCache(60)
+    tagged(cache, "ab", "one")
+    tagged(cache, "xy", "two")
+    tagged(cache, "abcd", "one")
+    cache.release("one")
+    assert cache.make_room(40)
+    assert [cache.cached(prompt(path)) for path in ("abcd", "xy")] == [0, 20]
+
+
 # -- against the naive model ------------------------------------------------------------------------------
 
 
@@ -133,9 +170,8 @@ class Naive:
         if reply:
             for prefix in prefixes:
                 self.pieces[prefix].used = self.clock
-            if path + reply not in self.pieces:
-                self.make_room(self.SIZE)
-                self.pieces[path + reply] = Piece(self.clock)
+            self.make_room(0 if path + reply in self.pieces else self.SIZE)
+            self.pieces.setdefault(path + reply, Piece(self.clock))
             self.pieces[path + reply].used = self.clock
         for prefix in prefixes:
             self.pieces[prefix].locks -= 1
