@@ -29,7 +29,7 @@ BAND = PriorityBand(soonest=4, latest=-4)
 async def test_an_sglang(play: Play) -> None:
     async with play({"/server_info": SGLANG_INFO, LOADS: SGLANG_LOADS}) as backend:
         found = await find_abilities(backend.asker, SGLANG, BackendConfig())
-        assert found.capacity == BackendCapacity(kv_tokens=65536, running=4, priority=BAND)
+        assert found.capacity == BackendCapacity(kv_tokens=65536, running=4, priority=BAND, lets_go=True)
         assert (found.info_path, found.session_radix, found.wants_key) == ("/server_info", True, False)
         assert found.source is not None
         assert found.source.path == LOADS

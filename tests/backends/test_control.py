@@ -236,7 +236,7 @@ async def test_the_core_hears_what_a_backend_can_do_and_how_busy_it_is(play: Pla
         await control.start()
         await until(lambda: len(loads) > 2)
         band = PriorityBand(soonest=4, latest=-4)
-        assert capacities == [BackendCapacity(kv_tokens=65536, running=4, priority=band)]
+        assert capacities == [BackendCapacity(kv_tokens=65536, running=4, priority=band, lets_go=True)]
         assert loads[:2] == [BackendLoad(running=3, waiting=2, used_tokens=1200)] * 2
         await control.close()
         asked = len(played.asked)
