@@ -1,7 +1,11 @@
 """The demo's children: what they say, how they fail, that none is left."""
 
+import asyncio
 import os
+import select
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -73,3 +77,39 @@ async def test_complaints_are_what_a_log_says_of_trouble(tmp_path: Path) -> None
         with pytest.raises(LabError):
             await it.said()
         assert it.complaints() == ["it: 12:01 WARNING a: odd", "it: 12:02 ERROR b: broken"]
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from paste_proxy.lab.processes import child
+
+async def main():
+    idle = (sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    async with child("it", idle, Path(sys.argv[1])) as it:
+        print(await it.said(), flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+async def test_a_child_ends_with_a_parent_that_is_killed(tmp_path: Path, how: signal.Signals) -> None:
+    parent = await asyncio.create_subprocess_exec(
+        *python(PARENT), str(tmp_path), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert parent.stdout is not None
+    pid = int(await parent.stdout.readline())
+    parent.send_signal(how)
+    await parent.wait()
+    await asyncio.to_thread(wait_for_end, pid)
+
+
+def wait_for_end(pid: int) -> None:
+    """Of a process that is no child of ours."""
+    with suppress(ProcessLookupError):
+        ended = os.pidfd_open(pid)
+        with os.fdopen(ended, closefd=True):
+            assert select.select([ended], [], [], 10)[0], "it runs on"
