@@ -1,37 +1,59 @@
 """The lab's order of cells, found again: a real SGLang, real proxies and real agents over HTTP, in real time.
 
-`python -m benchmarks.live [--json] [--loads 2,8] [--cells "A,A',B,E,F,semaphore:3"] [--repeats 1]
-[--noise 0]`, up to twenty minutes on two busy cores; needs SGLang (`python -m
-tests.conformance.install_sglang`). Short research tasks at the workload's `live` scales, as many at once as the
-load says; the engine runs a tiny model on the CPU with so little memory (`--kv`) that at the higher load
-sessions drive each other out of it.
+`python -m benchmarks.live [--json] [--loads 8] [--cells "A,E,F,A'"] [--repeat 1] [--aa 0]`: about seven
+minutes on two cores, of which nobody else should use any; needs SGLang (`python -m
+tests.conformance.install_sglang`). Research tasks of middling length, as many at once as the load says, begin
+together; the engine's memory holds three of eight, and why everything has the size that it has says
+`benchmarks/live_engine.py`.
 
 A and A' are native: the agents ask the engine, and no proxy stands between. P is a proxy with everything off,
 B runs ahead, E orders turns (`schedule.policy: joint`), F does both, `semaphore:N` lets N sessions at a time
-through; the best of these is E*. All cells have one engine, whose cache is flushed before each; a proxy is
-started anew for each, and knows nothing of the tasks that are measured. `--noise N` runs A and A' alone N
-times first.
+through; the best of these is E*. All cells have one engine, whose cache is flushed before each, and the same
+tasks in the same order; a proxy is started anew for each, and knows nothing of the tasks that are measured.
+`--aa N` runs A and A' alone N times first.
 
 A task's time is the median of its repeats, which alternate between the cells; intervals are bootstraps over
 tasks, ratios are to A, paired by task. `lossless`: all transcripts are those of A. `lab` is the same in virtual
 time, on an engine model that was fitted to this engine before, with the tokens that this engine counted.
+`regime` says what was to be in proportion, as it was found, and each cell why it took its time: tokens that
+were asked for and those found in memory, what turns were held and tools were waited for, per task.
 """
 
 import argparse
 import asyncio
 import itertools
 import os
+import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import orjson
 
-from benchmarks.live_figures import Times, figures, lossless, noise, order_of, same_order
-from paste_proxy.errors import LabError
+from benchmarks.live_engine import (
+    KV_TOKENS,
+    OUTPUT_SCALE,
+    READ_SCALE,
+    TIME_SCALE,
+    Engine,
+    running,
+    scaled_workload,
+)
+from benchmarks.live_figures import (
+    CellRun,
+    Times,
+    figures,
+    lossless,
+    noise,
+    order_of,
+    reasons,
+    regime,
+    same_order,
+)
 from paste_proxy.lab.calibrate import Effort, calibrate
 from paste_proxy.lab.demo import FIRST_LEARNT, Demo, DemoSettings
 from paste_proxy.lab.engine.spec import EngineSpec
@@ -39,36 +61,23 @@ from paste_proxy.lab.live import forget_prefixes, told_words
 from paste_proxy.lab.machine import busy_share, cpu_times
 from paste_proxy.lab.mirror import Mirror
 from paste_proxy.lab.policy import Policy
-from paste_proxy.lab.processes import child, module
 from paste_proxy.lab.records import Cell, TaskRecord, TokenCount
-from paste_proxy.lab.sglang_server import INSTALL_COMMAND, SglangServer, find_install
 from paste_proxy.lab.sizes import Sizes
 from paste_proxy.lab.virtual.experiment import rehearsed
-from paste_proxy.lab.workload import load_workload
 
-KV_TOKENS = 6144
-"""Three of the tasks fit, as 19 do in the 900,000 tokens of the preset `research`: 8 agents thrash like 50."""
-LEAST_CALLS, MOST_CALLS = 4, 8
-"""Of a measured task: longer ones take minutes each, shorter ones hardly come back."""
+LOAD = 8
+"""At once: fewer would be alone too soon, as tasks end; each more makes every cell longer."""
+LEAST_CALLS, MOST_CALLS = 6, 8
+"""Of a measured task, of middling length in the workload: longer ones take minutes each; shorter ones, by whom
+memory is left early, hardly come back."""
 LEAST_TASKS = 3
 """Measured at a load below that."""
-ALONE = 2
+ALONE = 1
 """Tasks that run alone first, to see what a turn and a call take beside the engine and the tool's own time."""
-EFFORT = Effort(prompts=(32, 256, 1024), rounds=3, output=32, streams=(1, 2, 4))
-"""Of calibration: what fits into that memory, in a minute."""
-MODEL = {"hidden_size": 512, "intermediate_size": 3072, "num_key_value_heads": 1}
-"""The tiny model made wider, with weights that are random anyway: 14 million of them, two thirds in layers that
-work on each token alone. So reading a prompt again costs several times what a turn's reply does, as on a GPU;
-the tiny one reads faster than it writes."""
-ENGINE_FLAGS = (
-    "--load-format=dummy",
-    f"--json-model-override-args={orjson.dumps(MODEL).decode()}",
-    "--schedule-policy=fcfs",
-    "--enable-priority-scheduling",
-    "--default-priority-value=0",
-    "--enable-session-radix-cache",
-)
-"""What a proxy makes use of; without one they change nothing."""
+EFFORT = Effort(prompts=(64, 512, 1536), rounds=2, output=32, streams=(1, 2, 4))
+"""Of calibration: up to the length of a prompt, in a quarter of a minute."""
+TIMEOUT_S = 600.0
+"""Of a request: that of the SDK by itself. A proxy holds a turn no longer than its client's timeout allows."""
 
 
 class CellPlan(msgspec.Struct, frozen=True):
@@ -105,8 +114,8 @@ def plan_of(name: str) -> CellPlan:
 class Options(msgspec.Struct, frozen=True):
     loads: tuple[int, ...]
     cells: tuple[CellPlan, ...]
-    repeats: int
-    noise: int
+    repeat: int
+    aa: int
     kv_tokens: int
 
 
@@ -114,39 +123,41 @@ class Bench:
     def __init__(self, options: Options, folder: Path) -> None:
         self._options = options
         self._folder = folder
-        self._workload = load_workload()
-        self._policy = Policy(self._workload, Sizes(self._workload, self._workload.live.token_scale))
-        self._counts = folder / "tokens.jsonl"
-        self._engine = self._front = ""
+        self._workload = scaled_workload()
+        self._policy = Policy(self._workload, Sizes(self._workload, READ_SCALE, OUTPUT_SCALE))
         self._native: dict[int, TaskRecord] = {}
         self._lossless = True
-        self._prefixes: dict[tuple[str, int], list[TokenCount]] = {}
+        self._runs: list[CellRun] = []
+        """Those that are measured."""
 
     async def run(self) -> dict[str, Any]:
-        before, load_before = cpu_times(), os.getloadavg()
-        async with self._engines():
-            spec = self._modelled(await calibrate(self._engine, asking=told_words, effort=EFFORT))
-            tell(f"engine: {spec}")
+        before, load_before, begun = cpu_times(), os.getloadavg(), time.monotonic()
+        tell("starting SGLang")
+        async with running(self._folder, self._options.kv_tokens, max(self._options.loads)) as engine:
             await self._demo(CELLS["A"], 1).learn()
-            alone = await self._cell(CELLS["A"], 1, self._alone())
-            pairs = [await self._pair() for _ in range(self._options.noise)]
-            real = await self._all()
-        cells = figures(real)
-        for (cell, load), counts in self._prefixes.items():
-            prompt = sum(count.prompt for count in counts)
-            if cell in cells:
-                cells[cell][str(load)]["prefix_hits"] = round(sum(c.cached for c in counts) / prompt, 3)
-        lab = self._lab(spec, alone)
+            spec = self._modelled(await calibrate(engine.url, asking=told_words, effort=EFFORT))
+            tell(f"engine: {spec}")
+            alone = await self._cell(engine, CELLS["A"], 1, self._alone())
+            pairs = [await self._pair(engine) for _ in range(self._options.aa)]
+            await self._all(engine)
+            mirror = Mirror(self._workload, spec, token_counts(engine))
+        lab = self._lab(mirror, alone.records)
+        cells = figures(self._times())
+        for (cell, load), row in reasons(self._runs).items():
+            cells[cell][str(load)] |= row
         return {
             "cells": cells,
             "lab": lab,
             "order": {str(load): self._orders(cells, lab, load) for load in self._options.loads},
             "lossless": self._lossless,
             "noise": noise(pairs),
+            "regime": regime(spec, self._runs),
             "tasks": {str(load): self._tasks(load) for load in self._options.loads},
-            "repeats": self._options.repeats,
+            "scales": {"read": READ_SCALE, "output": OUTPUT_SCALE, "tools": TIME_SCALE},
+            "repeat": self._options.repeat,
             "engine": msgspec.to_builtins(spec),
             "machine": {
+                "took_s": round(time.monotonic() - begun),
                 "cores": os.cpu_count(),
                 "load_average": [*load_before, *os.getloadavg()],
                 "busy": busy_share(before, cpu_times()),
@@ -175,85 +186,64 @@ class Bench:
         """Tasks that are neither measured nor learnt from."""
         return list(itertools.islice(filter(self._fits, range(FIRST_LEARNT - 1, 0, -1)), ALONE))
 
-    async def _all(self) -> Times:
+    async def _all(self, engine: Engine) -> None:
         """Every other repeat in the opposite order, so that what changes with time hits no cell alone."""
-        real: Times = {}
-        for repeat in range(self._options.repeats):
+        for repeat in range(self._options.repeat):
             for load in self._options.loads:
                 for plan in self._options.cells[:: -1 if repeat % 2 else 1]:
-                    for record in await self._cell(plan, load, self._tasks(load)):
-                        of_load = real.setdefault(plan.name, {}).setdefault(load, {})
-                        of_load.setdefault(record.task, []).append(record.seconds)
-        return real
+                    self._runs.append(await self._cell(engine, plan, load, self._tasks(load)))
 
-    async def _pair(self) -> tuple[float, float]:
+    async def _pair(self, engine: Engine) -> tuple[float, float]:
         """Mean task times of A and A' at the highest load."""
         load = max(self._options.loads)
-        means = []
-        for name in ("A", "A'"):
-            records = await self._cell(CELLS[name], load, self._tasks(load))
-            means.append(sum(record.seconds for record in records) / len(records))
-        return means[0], means[1]
+        first, again = [await self._cell(engine, CELLS[name], load, self._tasks(load)) for name in ("A", "A'")]
+        return first.mean_s, again.mean_s
 
-    async def _cell(self, plan: CellPlan, load: int, tasks: Sequence[int]) -> list[TaskRecord]:
-        demo, counted = self._demo(plan, load), self._counted()
-        async with demo.proxy(plan.name, self._front) as where:
+    async def _cell(self, engine: Engine, plan: CellPlan, load: int, tasks: Sequence[int]) -> CellRun:
+        demo, counted = self._demo(plan, load), len(token_counts(engine))
+        async with demo.proxy(plan.name, engine.front) as where:
             await demo.warm_up(where.url)
-            await forget_prefixes(self._front)
-            agents_at = Cell(where.name, where.url, model=self._front if plan.native else "")
+            await forget_prefixes(engine.front)
+            agents_at = Cell(where.name, where.url, model=engine.front if plan.native else "")
             records = await demo.run_agents([agents_at], tasks, at_once=load)
-        self._prefixes.setdefault((plan.name, load), []).extend(self._token_counts()[counted:])
+            stats = await stats_of(where.url)
         for record in records:
             native = self._native.setdefault(record.task, record)
             self._lossless = self._lossless and lossless(native, record)
-        mean = sum(record.seconds for record in records) / len(records)
-        tell(f"cell {plan.name} at load {load}: {mean:.1f} s, machine's load {os.getloadavg()[0]:.1f}")
-        return records
+        run = CellRun(plan.name, load, tuple(records), tuple(token_counts(engine)[counted:]), stats)
+        row = reasons([run])[plan.name, load]
+        tell(
+            f"cell {plan.name} at load {load}: {run.mean_s:.1f} s, load average {os.getloadavg()[0]:.1f}; {row}"
+        )
+        return run
 
     def _demo(self, plan: CellPlan, load: int) -> Demo:
-        live = self._workload.live
         settings = DemoSettings(
             tasks=load,
-            time_scale=live.time_scale,
-            token_scale=live.token_scale,
+            time_scale=TIME_SCALE,
+            token_scale=READ_SCALE,
             engine="sglang",
+            timeout_s=TIMEOUT_S,
             changes=plan.changes,
         )
         return Demo(settings, self._workload, self._folder)
 
-    # -- the engine ---------------------------------------------------------------------------------------
-
-    @asynccontextmanager
-    async def _engines(self) -> AsyncIterator[None]:
-        install = find_install()
-        if install is None:
-            raise LabError(f"no SGLang; to install it, in a clone: {INSTALL_COMMAND}", param="sglang")
-        most = max(self._options.loads)
-        flags = (*ENGINE_FLAGS, f"--max-total-tokens={self._options.kv_tokens}")
-        tell("starting SGLang")
-        async with SglangServer(install, self._folder, max_running_requests=most, extra_args=flags) as server:
-            scale = str(self._workload.live.token_scale)
-            command = module("paste_proxy.lab.scripting_front", server.url, scale, str(self._counts))
-            async with child("the front of SGLang", command, self._folder) as front:
-                self._engine, self._front = server.url, await front.said()
-                yield
-
-    def _modelled(self, fitted: EngineSpec) -> EngineSpec:
-        """SGLang keeps free what a request says that it may write: of the front's requests a token per byte."""
-        output = self._workload.tokens.turn_output.size.p50 * self._workload.live.token_scale
-        return msgspec.structs.replace(fitted, reserve_tokens=round(4 * output))
-
-    def _token_counts(self) -> list[TokenCount]:
-        lines = self._counts.read_bytes().splitlines() if self._counts.exists() else []
-        return [msgspec.json.decode(one, type=TokenCount) for one in lines]
-
-    def _counted(self) -> int:
-        return len(self._token_counts())
+    def _times(self) -> Times:
+        times: Times = {}
+        for run in self._runs:
+            of_load = times.setdefault(run.cell, {}).setdefault(run.load, {})
+            for record in run.records:
+                of_load.setdefault(record.task, []).append(record.seconds)
+        return times
 
     # -- the lab ------------------------------------------------------------------------------------------
 
-    def _lab(self, spec: EngineSpec, alone: Sequence[TaskRecord]) -> dict[str, Any]:
-        mirror = Mirror(self._workload, spec, self._token_counts())
+    def _modelled(self, fitted: EngineSpec) -> EngineSpec:
+        """SGLang keeps free what a request says that it may write: of the front's requests a token per byte."""
+        output = self._workload.tokens.turn_output.size.p50 * OUTPUT_SCALE
+        return msgspec.structs.replace(fitted, reserve_tokens=round(4 * output))
+
+    def _lab(self, mirror: Mirror, alone: Sequence[TaskRecord]) -> dict[str, Any]:
         mirror.take_over(*mirror.overheads(alone))
         found: Times = {}
         for plan in self._options.cells:
@@ -267,29 +257,51 @@ class Bench:
         return figures(found)
 
 
+def token_counts(engine: Engine) -> list[TokenCount]:
+    lines = engine.counts.read_bytes().splitlines() if engine.counts.exists() else []
+    return [msgspec.json.decode(one, type=TokenCount) for one in lines]
+
+
+async def stats_of(proxy: str) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as http, http.get(f"{proxy}/paste/v1/stats") as answer:
+        stats: dict[str, Any] = await answer.json()
+        return stats
+
+
 def tell(line: str) -> None:
     """What goes on: minutes pass between two figures."""
     os.write(2, f"{line}\n".encode())
 
 
+async def measure(options: Options) -> dict[str, Any]:
+    """Asked to end (SIGTERM), it ends all that it has started, as it does after Ctrl-C."""
+    us = asyncio.current_task()
+    assert us is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, us.cancel)
+    with tempfile.TemporaryDirectory(prefix="paste-bench-") as folder:
+        return await Bench(options, Path(folder)).run()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.live")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--loads", default="2,8")
-    parser.add_argument("--cells", default="A,A',B,E,F,semaphore:3")
-    parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--noise", type=int, default=0, help="runs of A and A' alone before")
+    parser.add_argument("--loads", default=str(LOAD))
+    parser.add_argument("--cells", default="A,E,F,A'")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--aa", type=int, default=0, help="runs of A and A' alone before")
     parser.add_argument("--kv", type=int, default=KV_TOKENS, help="tokens that the engine's memory holds")
     given = parser.parse_args()
     options = Options(
         loads=tuple(int(load) for load in given.loads.split(",")),
         cells=tuple(plan_of(name) for name in given.cells.split(",")),
-        repeats=given.repeats,
-        noise=given.noise,
+        repeat=given.repeat,
+        aa=given.aa,
         kv_tokens=given.kv,
     )
-    with tempfile.TemporaryDirectory(prefix="paste-bench-") as folder:
-        found = asyncio.run(Bench(options, Path(folder)).run())
+    try:
+        found = asyncio.run(measure(options))
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None
     if given.json:
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
@@ -297,7 +309,10 @@ def main() -> None:
         for cell, loads in found[source].items():
             for load, row in loads.items():
                 print(source, cell, load, *(f"{name}={value}" for name, value in row.items()), sep="  ")
-    print(*(f"{name}={found[name]}" for name in ("order", "lossless", "noise", "machine")), sep="\n")
+    print(*(f"{name}={found[name]}" for name in SAID), sep="\n")
+
+
+SAID = ("order", "lossless", "noise", "regime", "machine")
 
 
 if __name__ == "__main__":

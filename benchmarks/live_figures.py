@@ -2,10 +2,14 @@
 
 import random
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from paste_proxy.lab.records import TaskRecord
+import msgspec
+
+from paste_proxy.lab.engine.spec import EngineSpec
+from paste_proxy.lab.records import TaskRecord, TokenCount
 from paste_proxy.lab.summary import quantile
 
 Times: TypeAlias = dict[str, dict[int, dict[int, list[float]]]]
@@ -15,6 +19,73 @@ RESAMPLES = 2000
 """Of a bootstrap: the ends of its interval then vary by less than a tenth of its width."""
 APART = 0.05
 """Cells of the lab that differ by less have no order that real time could be asked for."""
+
+
+class CellRun(msgspec.Struct, frozen=True):
+    """One cell at one load, once."""
+
+    cell: str
+    load: int
+    records: tuple[TaskRecord, ...]
+    counts: tuple[TokenCount, ...]
+    """Of all its turns."""
+    stats: Mapping[str, Any]
+    """What its proxy says of itself at the end."""
+
+    @property
+    def mean_s(self) -> float:
+        return statistics.fmean(record.seconds for record in self.records)
+
+
+def reasons(runs: Sequence[CellRun]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Why cells took their time, all repeats together; seconds are per task."""
+    by_cell: dict[tuple[str, int], list[CellRun]] = {}
+    for run in runs:
+        by_cell.setdefault((run.cell, run.load), []).append(run)
+    return {key: _reasons(same) for key, same in by_cell.items()}
+
+
+def _reasons(runs: Sequence[CellRun]) -> dict[str, Any]:
+    counts = [count for run in runs for count in run.counts]
+    records = [record for run in runs for record in run.records]
+    prompt, cached = sum(one.prompt for one in counts), sum(one.cached for one in counts)
+    hits: Counter[str] = Counter()
+    for run in runs:
+        hits.update(run.stats["hits"])
+    return {
+        "runs": [round(run.mean_s, 2) for run in runs],
+        "turns": len(counts),
+        "prompt_tokens": prompt,
+        "cached_tokens": cached,
+        "prefix_hits": round(cached / max(1, prompt), 3),
+        "output_tokens": sum(one.output for one in counts),
+        "held_s": round(sum(run.stats["turns"]["held_s"] for run in runs) / len(records), 2),
+        "exposed_tool_s": round(statistics.fmean(record.exposed_s for record in records), 2),
+        "hits": {outcome: count for outcome, count in hits.items() if count},
+        "unused": sum(run.stats["speculations"]["unused"] for run in runs),
+    }
+
+
+def regime(engine: EngineSpec, runs: Sequence[CellRun]) -> dict[str, Any]:
+    """What the benchmark wants in proportion: to read a prompt again beside a turn's share of the engine and
+    beside its call, and all prompts beside the memory."""
+    counts = [count for run in runs for count in run.counts]
+    calls = [
+        call.seconds for run in runs for record in run.records for call in record.calls if not call.saved_s
+    ]
+    prompt = statistics.fmean(count.prompt for count in counts)
+    output = statistics.fmean(count.output for count in counts)
+    load = max(run.load for run in runs)
+    fitting = max(1, min(load, round(engine.kv_tokens / prompt)))
+    reading, writing = engine.prefill_s(round(prompt), 0), output / engine.decode_rate(fitting) / fitting
+    return {
+        "prompt_tokens": round(prompt),
+        "read_again_s": round(reading, 2),
+        "write_share_s": round(writing, 2),
+        "read_over_write": round(reading / writing, 1),
+        "call_s": round(statistics.fmean(calls), 2) if calls else 0.0,
+        "prompts_over_memory": round(load * prompt / engine.kv_tokens, 2),
+    }
 
 
 def figures(times: Times) -> dict[str, dict[str, dict[str, Any]]]:

@@ -58,6 +58,8 @@ class DemoSettings(msgspec.Struct, frozen=True):
     """Some 1,200 turns: enough to tell the ranks apart that are opened once in thirty turns."""
     serve: tuple[str, ...] = module("paste_proxy", "serve")
     """The command of the proxies; a test puts faults into it."""
+    timeout_s: float = REQUEST_TIMEOUT_S
+    """Of the agents' requests."""
     changes: Mapping[str, Any] = {}
     """Keys of the proxies' configuration that are others than a cell has by its name."""
 
@@ -252,7 +254,7 @@ class Demo:
             tasks=tuple(tasks),
             at_once=at_once or self._settings.at_once,
             token_scale=self._settings.token_scale,
-            timeout_s=REQUEST_TIMEOUT_S,
+            timeout_s=self._settings.timeout_s,
         )
         records: list[TaskRecord] = []
         started = time.monotonic()

@@ -128,10 +128,10 @@ def _spoken(turn: Turn) -> str:
     return f"{turn.text}\n{call_markup(turn.call.tool, turn.call.arguments)}"
 
 
-async def serve(engine: str, token_scale: float, log: str = "") -> None:
+async def serve(engine: str, token_scale: float, log: str = "", output_scale: float | None = None) -> None:
     """Listen on a free port, say where, and stop when the standard input ends."""
     workload = load_workload()
-    policy = Policy(workload, Sizes(workload, token_scale))
+    policy = Policy(workload, Sizes(workload, token_scale, output_scale))
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
     ) as http:
@@ -145,4 +145,5 @@ async def serve(engine: str, token_scale: float, log: str = "") -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1], float(sys.argv[2]), *sys.argv[3:]))
+    said = sys.argv[1:]
+    uvloop.run(serve(said[0], float(said[1]), "".join(said[2:3]), float(said[3]) if said[3:] else None))

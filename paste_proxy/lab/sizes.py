@@ -25,11 +25,13 @@ CHARACTERS_PER_TOKEN = 4
 
 
 class Sizes:
-    """`token_scale` shrinks everything, for engines that hold less context."""
+    """`token_scale` shrinks everything, for engines that hold less context; `output_scale`, where it is given,
+    what the model writes, for those that write more slowly beside what they read."""
 
-    def __init__(self, workload: Workload, token_scale: float = 1.0) -> None:
+    def __init__(self, workload: Workload, token_scale: float = 1.0, output_scale: float | None = None) -> None:
         self._workload = workload
         self._scale = token_scale
+        self._output_scale = token_scale if output_scale is None else output_scale
         self._services = Draws(str(workload.seed))
 
     def system(self) -> int:
@@ -43,7 +45,7 @@ class Sizes:
         """Output tokens of a task's turn `step`, counted from 0."""
         tokens = self._workload.tokens
         size = tokens.final_answer if final else tokens.turn_output.size
-        return self._scaled(self._workload.draws(task).size(size, step, "output"))
+        return _scaled(self._workload.draws(task).size(size, step, "output"), self._output_scale)
 
     def result(self, tool: str, arguments: Mapping[str, Any]) -> int:
         tokens = self._workload.tokens
@@ -74,7 +76,11 @@ class Sizes:
         return counts
 
     def _scaled(self, tokens: float) -> int:
-        return max(1, round(tokens * self._scale))
+        return _scaled(tokens, self._scale)
+
+
+def _scaled(tokens: float, scale: float) -> int:
+    return max(1, round(tokens * scale))
 
 
 def reference(query: str, place: int) -> str:

@@ -1,10 +1,23 @@
 """What the live benchmark makes of its times, without an engine."""
 
+import msgspec
 import pytest
 
 from benchmarks.live import CELLS, plan_of
-from benchmarks.live_figures import Times, figures, interval, lossless, noise, order_of, same_order
-from paste_proxy.lab.records import TaskRecord
+from benchmarks.live_figures import (
+    CellRun,
+    Times,
+    figures,
+    interval,
+    lossless,
+    noise,
+    order_of,
+    reasons,
+    regime,
+    same_order,
+)
+from paste_proxy.lab.engine.presets import load_engine
+from paste_proxy.lab.records import TaskRecord, TokenCount, ToolSpan
 
 
 def rows(**mean_task_s: float) -> dict[str, dict[str, float]]:
@@ -13,6 +26,47 @@ def rows(**mean_task_s: float) -> dict[str, dict[str, float]]:
 
 def record(*transcript: str) -> TaskRecord:
     return TaskRecord("A", 0, 0.0, 1.0, (), (), transcript, frozenset())
+
+
+def run(cell: str, *, cached: int, held_s: float, reused: int = 0) -> CellRun:
+    """One task with two turns and a call of two seconds between them."""
+    call = ToolSpan("docs_open", "json", 4.0, 6.0, "executed", 2.0, 0.0)
+    one = TaskRecord(cell, 7, 0.0, 10.0, (), (call,), (), frozenset())
+    counts = (TokenCount(7, 0, 1000, 60, 0), TokenCount(7, 1, 3000, 40, cached))
+    stats = {
+        "hits": {"executed": 1 - reused, "reused": reused},
+        "turns": {"held_s": held_s},
+        "speculations": {"unused": reused},
+    }
+    return CellRun(cell, 8, (one,), counts, stats)
+
+
+def test_a_cell_says_why_it_took_its_time_all_repeats_together() -> None:
+    runs = [run("E", cached=0, held_s=3.0), run("A", cached=0, held_s=0.0), run("E", cached=1000, held_s=1.0)]
+    found = reasons(runs)["E", 8]
+    assert found["runs"] == [10.0, 10.0]
+    assert (found["turns"], found["prompt_tokens"], found["cached_tokens"]) == (4, 8000, 1000)
+    assert (found["prefix_hits"], found["held_s"], found["exposed_tool_s"]) == (0.125, 2.0, 2.0)
+    assert found["hits"] == {"executed": 2}
+    assert reasons([run("F", cached=0, held_s=0.0, reused=1)])["F", 8]["hits"] == {"reused": 1}
+
+
+def test_the_regime_is_what_reading_again_costs_beside_writing_and_calls() -> None:
+    engine = msgspec.structs.replace(
+        load_engine("research"),
+        prefill_tokens_per_s=1000.0,
+        decode_tokens_per_s_one_request=100.0,
+        decode_slowdown_per_running_request=0.0,
+        kv_tokens=8000,
+    )
+    assert regime(engine, [run("A", cached=0, held_s=0.0)]) == {
+        "prompt_tokens": 2000,
+        "read_again_s": 2.0,
+        "write_share_s": 0.12,  # 50 tokens at 100 a second, beside three others
+        "read_over_write": 16.0,
+        "call_s": 2.0,
+        "prompts_over_memory": 2.0,
+    }
 
 
 def test_a_task_counts_with_the_median_of_its_repeats_and_is_compared_with_itself() -> None:

@@ -191,3 +191,10 @@ def mean_searches(workload: Workload) -> float:
 
 def test_the_number_of_calls_is_known_beforehand(policy: Policy, tasks: list[list[Turn]]) -> None:
     assert [policy.call_count(task) for task in TASKS] == [len(turns) - 1 for turns in tasks]
+
+
+def test_replies_have_a_scale_of_their_own(workload: Workload) -> None:
+    """For engines that write slowly beside what they read."""
+    both, apart = Sizes(workload, 0.2), Sizes(workload, 0.2, 0.05)
+    assert apart.result("docs_search", {"query": "a"}) == both.result("docs_search", {"query": "a"})
+    assert apart.turn(0, 0, final=False) == pytest.approx(both.turn(0, 0, final=False) / 4, abs=1)
