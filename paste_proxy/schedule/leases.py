@@ -120,30 +120,27 @@ class LeaseLane(Lane, ABC):
     def next(self) -> Asked | None:
         if not self._has_room():
             return None
-        while not self._some_ready():
-            if not self._grant_next():
-                return None
-        asked = self._ready.take()
-        self._under_way[asked.id] = asked
+        asked = self._ready.take() if self._some_ready() else self._grant_next()
+        if asked is not None:
+            self._under_way[asked.id] = asked
         return asked
 
     def _some_ready(self) -> bool:
         return bool(self._ready.entries)
 
-    def _grant_next(self) -> bool:
+    def _grant_next(self) -> Asked | None:
         """A lease for the first that waits for one, if it fits. Where nobody has a lease it fits."""
         head = self._first_waiting()
         if head is None:
-            return False
+            return None
         lease = self._leases.get(head.session)  # another turn of its session may have got it
         if lease is None:
             if self._leases and not self._fits(head):
-                return False
+                return None
             lease = self._grant(head)
         lease.turns += 1
         self._stop_waiting(head)
-        self._make_ready(head)
-        return True
+        return head
 
     def _first_waiting(self) -> Asked | None:
         return self._line.head()
@@ -166,7 +163,11 @@ class LeaseLane(Lane, ABC):
 
     def _grant(self, asked: Asked) -> Lease:
         lease = self._leases[asked.session] = Lease(asked.session, asked.tenant, asked.born)
+        self._resize(lease, asked.context, asked.growth)
         return lease
+
+    def _resize(self, lease: Lease, tokens: int, growth: int) -> None:
+        lease.tokens, lease.growth = tokens, growth
 
     def _end(self, lease: Lease) -> None:
         del self._leases[lease.session]

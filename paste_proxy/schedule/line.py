@@ -31,13 +31,21 @@ class Line(Generic[T]):
 
     def move(self, name: str, *key: float) -> None:
         """It has another key from now on, and came when it did."""
-        entry = self.entries[name] = (*key, *self.entries[name][-3:])
-        heapq.heappush(self._heap, entry)
-        self._sweep()
+        former, heap = self.entries[name], self._heap
+        entry = self.entries[name] = (*key, *former[-3:])
+        if heap[0] is former:
+            heapq.heapreplace(heap, entry)
+        else:
+            heapq.heappush(heap, entry)
+            self._sweep()
 
     def remove(self, name: str) -> T:
-        item: T = self.entries.pop(name)[-1]
-        self._sweep()
+        entry, heap = self.entries.pop(name), self._heap
+        if heap[0] is entry:
+            heapq.heappop(heap)
+        else:
+            self._sweep()
+        item: T = entry[-1]
         return item
 
     def _sweep(self) -> None:
