@@ -10,7 +10,7 @@ import msgspec
 
 from paste_proxy.config import Config
 from paste_proxy.endings import Endings
-from paste_proxy.events import Decision
+from paste_proxy.events import Decision, Identity
 from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded, Usage, UsageReported
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.paced import Paced, PacedTurn, Served
@@ -49,13 +49,13 @@ class Pacing:
     # -- before a turn goes -------------------------------------------------------------------------------
 
     def requested(
-        self, turn: str, state: SessionState | None, request: ChatRequest | None, priority: int, now: float
+        self, turn: str, state: SessionState | None, request: ChatRequest | None, identity: Identity, now: float
     ) -> None:
-        """Of a turn of nobody's (an unreadable request) nothing more is known."""
+        """Of an unreadable request nothing more is known than whose it is."""
         self._arrivals += 1
         place = Place(now, self._arrivals)
         if state is None or request is None:
-            self._turns[turn] = PacedTurn("", "", place, priority, 0, 0, first=True)
+            self._turns[turn] = PacedTurn("", identity.tenant, place, identity.priority, 0, 0, first=True)
             return
         characters = _characters(request)
         session = self._sessions.get(state.id)
@@ -79,7 +79,7 @@ class Pacing:
             session=state.id,
             tenant=state.tenant,
             place=place,
-            priority=priority,
+            priority=identity.priority,
             context=context,
             fresh=characters if whole else fresh,
             first=whole,
@@ -110,7 +110,8 @@ class Pacing:
         one.lane = self._queue.turns(turn_lane(backend))
         session = self._sessions.get(one.session)
         if session is None:
-            return Asked(turn, place=one.place, born=one.place.at)
+            place, born = one.place, one.place.at
+            return Asked(turn, tenant=one.tenant, place=place, born=born, priority=one.priority)
         application = session.application
         one.held = known.memory.holds(one.session)
         one.takes_s = known.rates.seconds(one.context - one.held, application.output.value)

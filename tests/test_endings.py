@@ -133,7 +133,7 @@ def test_a_session_with_another_turn_under_way_is_not_let_go() -> None:
     pacing, queue = site.core.pacing, site.core.queue
     request = parse_chat_request(json.dumps({"messages": [], "tools": OFFERED}).encode())
     for turn in ("first", "second"):
-        pacing.requested(turn, SessionState("s", "default"), request, 0, site.now)
+        pacing.requested(turn, SessionState("s", "default"), request, Identity(), site.now)
         queue.ask(pacing.asked(turn, ""), "turns:")
     queue.startable()
     before = pacing.endings.let_go

@@ -10,6 +10,7 @@ from paste_proxy.core import Core
 from paste_proxy.events import (
     AdmitTurn,
     BackendUp,
+    ConfigChanged,
     Identity,
     TurnBegan,
     TurnClosed,
@@ -43,7 +44,7 @@ class Site:
     def tell(self, event: Any, now: float = 0.0) -> list[str]:
         return [one.turn for one in self.core.handle(event, now) if isinstance(one, AdmitTurn)]
 
-    def ask(self, turn: str, body: ChatRequest, now: float = 0.0, **identity: Any) -> list[str]:
+    def ask(self, turn: str, body: ChatRequest | None, now: float = 0.0, **identity: Any) -> list[str]:
         return self.tell(TurnRequested(turn, Identity(**identity), body), now)
 
     @property
@@ -68,6 +69,17 @@ def test_counts_that_no_engine_can_mean_are_passed_over(field: str, tokens: str)
         site.tell(TurnStreamed("t1", event), 3.0)
     site.tell(TurnClosed("t1", complete=True), 3.0)
     assert site.ask("t2", request("again"), 4.0) == ["t2"]
+
+
+def test_a_request_that_can_not_be_read_has_its_tenant_and_its_priority() -> None:
+    site = Site()
+    site.core.handle(ConfigChanged(Config(backend=BackendConfig(max_turns=1))), 0.0)
+    assert site.ask("t1", None) == ["t1"]
+    assert site.ask("t2", None, 1.0, tenant="x") == []
+    assert site.ask("t3", None, 2.0, tenant="y", priority=5) == []
+    waits = {turn: site.core.queue.turns("turns:").find(turn) for turn in ("t2", "t3")}
+    assert [(one.tenant, one.priority) for one in waits.values() if one] == [("x", 0), ("y", 5)]
+    assert site.tell(TurnClosed("t1", complete=True), 3.0) == ["t3"]
 
 
 COLD = "word " * 20_000

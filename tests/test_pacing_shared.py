@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from paste_proxy.config import Config
+from paste_proxy.events import Identity
 from paste_proxy.grammar.events import TurnEnded, Usage, UsageReported
 from paste_proxy.grammar.requests import ChatRequest, Message
 from paste_proxy.pacing import Pacing
@@ -36,7 +37,7 @@ class Bench:
 
     def ask(self, session: str, characters: int = 4000) -> Asked:
         request = ChatRequest((Message("user", "x" * characters),), (), b"")
-        self.pacing.requested(session, SessionState(session, "t"), request, 0, self.now)
+        self.pacing.requested(session, SessionState(session, "t"), request, Identity(tenant="t"), self.now)
         asked = self.pacing.asked(session, "")
         self.queue.ask(asked, "turns:")
         return asked

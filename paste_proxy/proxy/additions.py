@@ -32,7 +32,10 @@ class Added(msgspec.Struct, frozen=True):
 class Additions:
     """For one attempt of a turn at one engine; ids are new for each."""
 
-    def __init__(self, control: BackendControl, api: Api, read: ChatRequest, admission: AdmitTurn) -> None:
+    def __init__(
+        self, control: BackendControl, api: Api, read: ChatRequest | None, admission: AdmitTurn
+    ) -> None:
+        """`read`: None for a request that can't be."""
         self._control = control
         self._kind = control.current
         self._api = api
@@ -41,21 +44,22 @@ class Additions:
 
     def to(self, head: RequestHead, body: bytes, session: str) -> Added:
         """`session`: the name under which engines know it."""
-        rid, first = self._rid(head)
-        names_session = self._names_session()
+        priority, read = self._priority(), self._read
+        key = self._kind.priority_keys.get(self._api, "") if read is not None else ""
+        if priority is not None:
+            head = msgspec.structs.replace(head, fields=self._fields(head.fields, priority, in_body=bool(key)))
+        if read is None:
+            return Added(head, body)
+        rid, first = self._rid(head, read)
+        names_session = self._names_session(read)
         if names_session:
             first.append((self._kind.session_keys[self._api], msgspec.json.encode(session)))
-        priority = self._priority()
-        last = []
-        if priority is not None:
-            if (key := self._kind.priority_keys.get(self._api)) is not None:
-                last.append((key, b"%d" % priority))
-            head = msgspec.structs.replace(head, fields=self._fields(head.fields, priority))
+        last = [(key, b"%d" % priority)] if key and priority is not None else []
         return Added(head, spliced(body, first, last), rid, names_session)
 
-    def _rid(self, head: RequestHead) -> tuple[str, list[tuple[str, bytes]]]:
+    def _rid(self, head: RequestHead, read: ChatRequest) -> tuple[str, list[tuple[str, bytes]]]:
         """And what of it goes into the body. Nobody is aborted by an id that a client chose."""
-        if self._read.choices > 1 or self._read.has_rid:
+        if read.choices > 1 or read.has_rid:
             return "", []
         if (key := self._kind.rid_keys.get(self._api)) is not None:
             rid = new_rid(self._api)
@@ -65,10 +69,10 @@ class Additions:
             return head.request_id, []
         return "", []
 
-    def _names_session(self) -> bool:
+    def _names_session(self, read: ChatRequest) -> bool:
         """Of agents only, which come back: what is asked once would keep its cache from them. Whoever names a
         session to the engine itself goes on doing so."""
-        read, agents = self._read, self._read.tools or self._read.fields
+        agents = read.tools or read.fields
         if not (self._admission.session and agents) or read.names_session:
             return False
         return self._control.abilities.session_radix and self._api in self._kind.session_keys
@@ -77,11 +81,11 @@ class Additions:
         """None while the engine is not known to honour it: it may be another one than a moment ago."""
         return self._admission.priority if self._control.abilities.band is not None else None
 
-    def _fields(self, fields: Fields, priority: int) -> Fields:
-        """Without those that would go before ours."""
+    def _fields(self, fields: Fields, priority: int, *, in_body: bool) -> Fields:
+        """Without those that would go before ours; with our own where the body has no place for it."""
         others = {name.encode() for name in self._kind.priority_headers}
         kept = tuple(field for field in fields if field[0].lower() not in others)
-        if self._api not in self._kind.priority_keys and self._kind.priority_header:
+        if not in_body and self._kind.priority_header:
             kept += ((self._kind.priority_header.encode(), b"%d" % priority),)
         return fields if kept == fields else kept
 

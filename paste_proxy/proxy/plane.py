@@ -142,17 +142,16 @@ class LlmPlane:
                 turn = await self._admit(request, api, read, tenant)
                 early.admitted()
                 asked = Asked(api, tenant, head, body, read)
-                return await self._relay_turn(request, asked, turn, early if early.begun else None)
+                with Tap(turn, self.counters, self._failures, self._body_limit, api, asked.tools) as tap:
+                    return await self._relay_turn(request, asked, turn, tap, early if early.begun else None)
             except PasteError as error:
                 if early.begun:
                     return early.fail(error)
                 raise
 
     async def _relay_turn(
-        self, request: web.Request, asked: Asked, turn: Turn | None, early: EarlyReply | None
+        self, request: web.Request, asked: Asked, turn: Turn | None, tap: Tap, early: EarlyReply | None
     ) -> web.StreamResponse:
-        tap = Tap(turn, self.counters, self._failures, self._body_limit, asked.api, asked.tools)
-
         def send(line: Line) -> Sending:
             sending = self._sending(line, asked, turn, tap)
             if early is not None:
@@ -202,9 +201,7 @@ class LlmPlane:
         self.counters.closes_sent += self._tags.over(session)
 
     def _added(self, line: Line, api: Api, read: ChatRequest | None, turn: Turn | None, plain: Added) -> Added:
-        """The request with what its engine is to know of it. One that is not read stays as it is."""
-        if read is None:
-            return plain
+        """The request with what its engine is to know of it. The body of one that is not read stays."""
         admission = turn.admission if turn is not None else AdmitTurn("")
         added = Additions(line.control, api, read, admission).to(
             plain.head, plain.body, self._tags.name(admission.session)

@@ -98,7 +98,8 @@ class _WholeReply:
 
 
 class Tap:
-    """Follows one turn: `aim`, `sent`, `opened`, `feed` per chunk, `finish`, and always `close`, once."""
+    """Follows one turn: `aim`, `sent`, `opened`, `feed` per chunk, `finish`, and `close`, once. As a context it
+    closes what was left open: the turn has a place at its backend."""
 
     def __init__(
         self,
@@ -128,6 +129,12 @@ class Tap:
         """The model has stopped: a client that leaves now misses nothing of the turn."""
         self.heard: Callable[[Sequence[GrammarEvent]], None] | None = None
         """Is told the same events as the turn."""
+
+    def __enter__(self) -> "Tap":
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self.close(complete=False)
 
     def aim(self, new_text: Callable[[], TextReader | None]) -> None:
         """At a backend, or at another. `new_text` makes what reads its reply's text, if calls are there."""

@@ -231,6 +231,21 @@ async def test_vllm_hears_of_it_in_a_field_where_the_body_has_no_place(path: str
         assert (in_body, in_head) == ((-5, []) if path == CHAT else (None, ["-5"]))
 
 
+UNREADABLE = b'{"messages": 1, "tools": []}'
+"""For us; who knows what an engine makes of it."""
+
+
+async def test_what_can_not_be_read_brings_no_priority_that_was_not_granted() -> None:
+    async with Play(SGLANG) as played:
+        await played.send(body=UNREADABLE, x_override_priority="100")
+        assert played.engine.bodies[-1] == UNREADABLE
+        assert "x-override-priority" not in played.engine.heads[-1]
+    async with Play(VLLM, "vllm", admitted=vllm.BAND.soonest) as played:
+        await played.send(body=UNREADABLE, x_vllm_priority="-100")
+        assert played.engine.bodies[-1] == UNREADABLE
+        assert played.engine.heads[-1].getall("x-vllm-priority") == ["-5"]
+
+
 async def test_vllms_own_numbers_count_the_other_way() -> None:
     async with Play(VLLM, "vllm") as played:
         await played.send(x_vllm_priority="-4")

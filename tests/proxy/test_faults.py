@@ -351,3 +351,18 @@ async def test_a_transfer_coding_that_can_not_be_passed_on(path: bytes) -> None:
         head, body = await asyncio.wait_for(read_reply(reader), 2)
         assert head.startswith(b"HTTP/1.1 400 ")
         assert json.loads(body)["error"]["param"] == "Transfer-Encoding"
+
+
+async def test_a_failure_of_ours_before_a_turn_is_sent_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("what is put into a request")
+
+    async with raw_backend(silent) as port, proxy(port, runtime := FakeRuntime()) as running:
+        monkeypatch.setattr(running.plane, "_sending", fails)
+        reader, writer = await running.connect()
+        writer.write(chat_request())
+        head, _ = await asyncio.wait_for(read_reply(reader), 2)
+        assert b" 500 " in head
+        assert await asyncio.wait_for(runtime.turns[0].closed, 2) is False
