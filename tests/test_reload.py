@@ -28,6 +28,7 @@ from paste_proxy.config import (
 )
 from paste_proxy.errors import ConfigError
 from paste_proxy.events import BackendDown, BackendTold
+from paste_proxy.proxy import lines
 from paste_proxy.reload import HOT, Changes
 from paste_proxy.schedule.backends import BackendLoad
 from paste_proxy.tasks import TaskSet
@@ -93,6 +94,37 @@ async def test_what_runs_at_a_backend_that_is_removed_comes_to_its_end() -> None
         status, text, _ = await asked
         assert (status, "late" in text) == (200, True)
         assert proxy.runtime.core.placing.live("one") == 0
+
+
+async def test_what_was_kept_for_a_removed_backend_goes_with_its_last_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lines, "WATCH_S", 0.01)
+    one = Backend("one")
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: web.Request) -> web.StreamResponse:
+        begun.set()
+        await go_on.wait()
+        return web.json_response({"choices": []})
+
+    one.behaves = slow
+    async with world(one, Backend("two")) as (at, proxy, configs):
+        asked = TaskSet().spawn(at.ask("s"), name="ask")
+        await begun.wait()
+        kept = proxy.reloader._lines
+        control = kept["one"].control
+        changed(proxy, backends={"two": configs["two"]})
+        await asyncio.sleep(0.1)
+        assert kept.retired == 1
+        go_on.set()
+        assert (await asked)[0] == 200
+        async with asyncio.timeout(5):
+            while kept.retired:  # noqa: ASYNC110 - nobody waits for it
+                await asyncio.sleep(0.01)
+        assert control._session is not None
+        assert control._session.closed
+        assert await at.by("s") == "two"
 
 
 async def test_a_client_that_leaves_a_removed_backend_still_ends_its_work() -> None:

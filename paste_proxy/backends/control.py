@@ -55,6 +55,7 @@ class BackendControl:
         self._watching: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
         self._silent = False
+        self._rests = False
         self.poller: LoadPoller | None = None
         self.current: Backend = BY_KIND.get(config.kind, OPENAI)
         """Plain `openai` until the backend has answered."""
@@ -68,6 +69,8 @@ class BackendControl:
 
     async def start(self) -> None:
         """Asks what it is. Waits for the answer a moment only; goes on asking in the background."""
+        if self._rests:
+            return
         self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Authorization": f"Bearer {self._key}"} if self._key else None,
@@ -87,8 +90,14 @@ class BackendControl:
         if self.current.says_parsers or self.current.info_paths or not self.known:
             self._watch()
 
+    @property
+    def is_busy(self) -> bool:
+        """Something is asked or told."""
+        return bool(len(self._tasks))
+
     def rest(self) -> None:
         """Asks no more; requests that are under way may still be aborted."""
+        self._rests = True
         for task in (self._watching, self._polling):
             if task is not None:
                 task.cancel()
@@ -101,7 +110,9 @@ class BackendControl:
     # -- what it is -----------------------------------------------------------------------------------------
 
     def _watch(self) -> asyncio.Task[None] | None:
-        if self._session is not None and (self._watching is None or self._watching.done()):
+        if self._session is None or self._rests:
+            return None
+        if self._watching is None or self._watching.done():
             asker = Asker(self._session, self.config)
             self._watching = self._tasks.spawn(self._detect(asker), name="backend detection")
         return self._watching

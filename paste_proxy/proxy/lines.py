@@ -51,6 +51,7 @@ class Line:
         self._core = tell
         self.key = key
         self._access = access
+        self._looked_idle = False
 
     @property
     def serves(self) -> bool:
@@ -124,6 +125,11 @@ class Line:
         self._core = lambda _: None
         self.control.rest()
 
+    def has_ended(self) -> bool:
+        """Nothing runs there, as when it was asked before: who has just left may have a turn aborted."""
+        was_idle, self._looked_idle = self._looked_idle, not (self.upstream.live or self.control.is_busy)
+        return was_idle and self._looked_idle
+
     async def close(self) -> None:
         await self.upstream.close()
         await self.control.close()
@@ -154,11 +160,19 @@ class Lines:
         for line in (*self, *self._retired):
             await line.close()
 
+    @property
+    def retired(self) -> int:
+        """How many have been replaced or removed, and have not ended."""
+        return len(self._retired)
+
     async def _watch(self) -> None:
         """Asks several every few seconds whether they are there, so that no request must find out. One alone is
         left in peace: there is no choice to make."""
         while True:
             await asyncio.sleep(WATCH_S)
+            for line in [line for line in self._retired if line.has_ended()]:
+                self._retired.remove(line)
+                await line.close()
             if len(self) > 1:
                 await asyncio.gather(*(line.probe() for line in self))
 

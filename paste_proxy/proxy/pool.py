@@ -32,12 +32,18 @@ class PooledUpstream:
         self._tls = _tls() if tls else None
         self._prefix = urlsplit(config.url).path.rstrip("/")
         self._idle: dict[Connection, asyncio.TimerHandle] = {}
+        self.live = 0
 
     async def send(self, request: Outgoing) -> "PooledExchange":
-        connection, reused = self._kept() or (await self.open(), False)
-        exchange = PooledExchange(self, request, connection)
-        exchange.start(reused=reused)
+        self.live += 1
         try:
+            connection, reused = self._kept() or (await self.open(), False)
+        except BaseException:
+            self.live -= 1
+            raise
+        exchange = PooledExchange(self, request, connection)
+        try:
+            exchange.start(reused=reused)
             await connection.drain()
         except BaseException:
             exchange.close()
@@ -129,6 +135,8 @@ def _tls() -> ssl.SSLContext:
 class NoUpstream:
     """In place of a backend that is not configured: the tool plane works without one."""
 
+    live = 0
+
     @property
     def _error(self) -> BackendUnreachableError:
         return BackendUnreachableError("no backend is configured (backend.url)", param="backend.url")
@@ -202,6 +210,7 @@ class PooledExchange:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self._pool.live -= 1
         if connection.reusable and not self._unsent:
             self._pool.keep(connection)
         else:

@@ -63,6 +63,9 @@ class Exchange(Sink, Protocol):
 class Upstream(Protocol):
     """Carries requests to the backend."""
 
+    live: int
+    """Exchanges that have begun, and are not closed."""
+
     async def send(self, request: Outgoing) -> Exchange:
         """Connects and sends the head and the body, or as much of it as there is. Raises `PasteError`."""
         ...

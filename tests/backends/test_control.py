@@ -226,6 +226,20 @@ async def until(done: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def test_a_backend_that_was_removed_is_asked_nothing_more(play: Play) -> None:
+    async with play({"/model_info": INFO, "/server_info": SGLANG_INFO}) as played:
+        control = BackendControl(BackendConfig(url=played.url))
+        await control.start()
+        assert control.known
+        control.rest()
+        control.doubt()
+        await until(lambda: not control.is_busy)
+        asked = len(played.asked)
+        await control.start()
+        assert (len(played.asked), control.is_busy) == (asked, False)
+        await control.close()
+
+
 async def test_the_core_hears_what_a_backend_can_do_and_how_busy_it_is(play: Play) -> None:
     answers = {"/model_info": INFO, "/server_info": SGLANG_INFO, LOADS: SGLANG_LOADS}
     capacities: list[BackendCapacity] = []
