@@ -6,9 +6,9 @@ to be in proportion here:
 - *Reading again costs several times what a turn else does.* There a prompt that was driven out takes the engine
   0.6 to 0.8 s, and the turn's share of writing 0.12 s. On a CPU a step of writing costs 12 ms, however many
   write, and most of that is the engine's own: so the model is one wide layer (`live_model.py`), turns are short
-  (`OUTPUT_SCALE`; 65 tokens, and 0.25 s where three write at once) and prompts not (`READ_SCALE`; 2,400 tokens
-  in the mean, 5,500 at most, and 1.6 s at the 1,500 tokens a second that one core reads): six to seven times.
-- *All prompts are twice what memory holds*, and three times in the end: eight of 2,400 and `KV_TOKENS`.
+  (`OUTPUT_SCALE`; 70 tokens, and 0.3 s where three write at once) and prompts not (`READ_SCALE`; 2,500 tokens
+  in the mean, 5,600 at most, and 1.7 s at the 1,500 tokens a second that one core reads): about six times.
+- *All prompts are twice what memory holds*, and three times in the end: eight of 2,500 and `KV_TOKENS`.
 - *Tools are little beside a round in which everything is read again, and much beside one in which nothing is.*
   With `TIME_SCALE` a call takes 2 s in the mean. All eight read again take 14 s a round, as do 64 in the lab
   (40 s to 4.5 s); three that stay in memory take the engine 2 s, so that running ahead has something to gain.
