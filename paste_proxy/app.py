@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import msgspec
 from aiohttp import web
 
 from paste_proxy.access.access import Access
+from paste_proxy.allowing import as_declared, check_allowed, note_unknown_tools
 from paste_proxy.backends.reach import Reachability, reach_backends
 from paste_proxy.clock import SystemClock
 from paste_proxy.config import Config
@@ -43,10 +43,10 @@ from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.mcp.executor import McpExecutor
 from paste_proxy.tools.mcp.upstream import Upstream
-from paste_proxy.tools.paging import cursor_of, held_back, why_never
+from paste_proxy.tools.paging import cursor_of, held_back
 from paste_proxy.tools.ports import Executor, Progress
 from paste_proxy.tools.routing import RoutingExecutor
-from paste_proxy.tools.spec import Effect, ToolSpec
+from paste_proxy.tools.spec import ToolSpec
 from paste_proxy.tools.table import CLIENT, PLUGINS, ToolTable
 
 log = logging.getLogger(__name__)
@@ -92,9 +92,9 @@ def build(
     at_servers = _distinct(operations, registry, config.http_tools)
     pages = config.speculation.pages
     declared = {**registry.specs, **{name: held_back(spec, pages) for name, spec in at_servers.items()}}
-    _check_allowed(config, declared)
-    specs = _as_declared(config, declared)
-    _note_unknown_tools(config, specs)
+    check_allowed(config, declared)
+    specs = as_declared(config, declared)
+    note_unknown_tools(config, specs)
     clock = SystemClock()
     access = Access(config, os.environ, clock.now)
     store = PatternStore(config.store.path)
@@ -161,61 +161,6 @@ def _distinct(
             raise ConfigError(f"{name} is the name of {owner}, too: {advice}", param=name)
         specs[name] = operation.spec
     return specs
-
-
-def _note_unknown_tools(config: Config, specs: Mapping[str, ToolSpec]) -> None:
-    """No error, since a tool may come later; but most likely it is a mistake."""
-    for name, tenant in config.tenants.items():
-        for tool in tenant.tools:
-            if tool not in specs and tool != "*":
-                log.warning("tenants.%s.tools: there is no tool %r yet", name, tool)
-
-
-def _check_allowed(config: Config, specs: Mapping[str, ToolSpec]) -> None:
-    """A name that can allow nothing is a mistake, and would be one without a word."""
-    comes = config.limits.clients or config.mcp_servers
-    later = [name for name in config.speculation.allow if name not in specs and comes]
-    if later:
-        log.info("speculation.allow: no tool until a server or a client offers it: %s", ", ".join(later))
-    for name in config.speculation.allow:
-        if name in later:
-            continue
-        if name not in specs:
-            known = ", ".join(sorted(specs)) or "none; is a plugin missing?"
-            reason = f"there is no tool {name!r}; known: {known}"
-        elif specs[name].effect is Effect.NEVER:
-            reason = f"{name} can never run ahead: {why_never(specs[name])}"
-        else:
-            continue
-        raise ConfigError(f"speculation.allow: {reason}", param="speculation.allow")
-
-
-def _as_declared(config: Config, specs: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
-    """With what the operator says of arguments. A name that is none is a mistake here, too."""
-    declared = dict(specs)
-    for tool, network in config.speculation.network.items():
-        if tool not in specs and (config.mcp_servers or config.limits.clients):
-            continue  # a server or a client may offer it: the core holds it to this then
-        _check_arguments(specs, "network", tool, network.free)
-        declared[tool] = msgspec.structs.replace(declared[tool], network=True)
-    for tool in config.speculation.pages:
-        if tool not in specs and not (config.mcp_servers or config.limits.clients):
-            raise ConfigError(f"speculation.pages: there is no tool {tool!r}", param="speculation.pages")
-    for tool, arguments in config.speculation.inert.items():
-        if tool not in specs and config.mcp_servers:
-            continue  # a server may offer it
-        _check_arguments(specs, "inert", tool, arguments)
-        declared[tool] = msgspec.structs.replace(declared[tool], inert=specs[tool].inert.union(arguments))
-    return declared
-
-
-def _check_arguments(specs: Mapping[str, ToolSpec], key: str, tool: str, arguments: Iterable[str]) -> None:
-    key = f"speculation.{key}"
-    if tool not in specs:
-        raise ConfigError(f"{key}: there is no tool {tool!r}", param=key)
-    for argument in arguments:
-        if argument not in specs[tool].parameters["properties"]:
-            raise ConfigError(f"{key}: {tool} has no argument {argument!r}", param=key)
 
 
 def _mcp_executors(

@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from paste_proxy.access.access import Access
+from paste_proxy.allowing import check_allowed, note_unknown_tools
 from paste_proxy.backends.reach import Reachability
 from paste_proxy.config import Config
 from paste_proxy.config_reading import check_config
@@ -18,6 +19,8 @@ from paste_proxy.errors import ConfigError
 from paste_proxy.events import ConfigChanged
 from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
+from paste_proxy.tools.http.executor import HTTP
+from paste_proxy.tools.table import PLUGINS
 
 log = logging.getLogger(__name__)
 
@@ -75,14 +78,10 @@ class Reloader:
         """A start would have refused these, too."""
         if self.config.backend.url and not (config.backends or config.backend.url):
             raise ConfigError("backend.url: no backend is left", param="backend.url")
-        known = self._runtime.core.tools
-        may_come = config.limits.clients or config.mcp_servers
-        for tool in config.speculation.allow:
-            if tool not in known and not may_come:
-                names = ", ".join(sorted(known)) or "none"
-                raise ConfigError(
-                    f"speculation.allow: there is no tool {tool!r}; known: {names}", param="speculation.allow"
-                )
+        tools = self._runtime.core.tools
+        declared = {name: spec for name, spec in tools.items() if tools.source(name) in (PLUGINS, HTTP)}
+        check_allowed(config, declared, tools)
+        note_unknown_tools(config, tools)
 
 
 def _in_force(old: Config, wanted: Config) -> Config:

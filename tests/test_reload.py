@@ -37,6 +37,7 @@ from tests.test_several_backends import Backend, World
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = "pp-" + "k" * 30
+WRITES = "from paste_proxy.tools import tool\n\n\n@tool()\ndef put(text: str) -> None: ...\n"
 
 
 @asynccontextmanager
@@ -204,6 +205,26 @@ async def test_what_may_run_ahead_changes_and_what_is_kept_of_it_goes() -> None:
         assert core.turns.expectations.speculation.candidates == 7
         changed(proxy, speculation=SpeculationConfig())
         assert not core.broker.permits.lists(names[0])
+
+
+async def test_a_name_of_no_tool_is_told_as_at_a_start(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    tenant = TenantConfig(keys=(written_digest(KEY),), tools=("lok",))
+    async with world(Backend("one"), plugins=(PluginConfig(path=str(ROOT / "plugins/docs.py")),)) as at_proxy:
+        _, proxy, _ = at_proxy
+        allow = ("docs_open", "dosc_open")
+        changed(proxy, speculation=SpeculationConfig(allow=allow), tenants={"a": tenant})
+        assert "speculation.allow: no tool until a server or a client offers it: dosc_open" in caplog.messages
+        assert "tenants.a.tools: there is no tool 'lok' yet" in caplog.messages
+
+
+async def test_what_can_never_run_ahead_is_refused_as_at_a_start(tmp_path: Path) -> None:
+    (tmp_path / "p.py").write_text(WRITES)
+    plugin = PluginConfig(path=str(tmp_path / "p.py"))
+    async with world(Backend("one"), plugins=(plugin,)) as (_, proxy, _configs):
+        with pytest.raises(ConfigError, match=r"speculation\.allow: put can never run ahead: "):
+            changed(proxy, speculation=SpeculationConfig(allow=("put",)))
+        assert proxy.reloader.config.speculation.allow == ()
 
 
 async def test_what_needs_a_start_is_named_and_stays(caplog: pytest.LogCaptureFixture) -> None:
