@@ -19,6 +19,7 @@ LEAVES = {
     "config_mcp",
     "config_reading",
     "config_schedule",
+    "connection_words",
     "deadlines",
     "guard",
     "json_words",

@@ -1,13 +1,13 @@
 """Questions to a backend on our own account: short, of bounded answers, and never raising."""
 
 import logging
-import os
 from typing import Any
 
 import aiohttp
 import msgspec
 
 from paste_proxy.config import BackendConfig
+from paste_proxy.connection_words import why_no_answer
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Asker:
             ) as reply:
                 return Answer(reply.status, await _bounded(reply.content))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            why = _reason(error)
+            why = why_no_answer(error, self._base)
             log.debug("%s%s does not answer: %s", self._base, path, why)
             return Answer(0, why=why)
 
@@ -74,11 +74,3 @@ async def _bounded(content: aiohttp.StreamReader) -> bytes:
             raise ValueError(f"longer than {ANSWER_BYTES} bytes")
         parts.append(part)
     return b"".join(parts)
-
-
-def _reason(error: Exception) -> str:
-    """aiohttp names TLS settings where a connection was refused; the system's own words say what happened."""
-    if isinstance(error, aiohttp.ClientConnectorError) and not isinstance(error, aiohttp.ClientSSLError):
-        number, words = error.os_error.errno or 0, error.os_error.strerror
-        return os.strerror(number) if number > 0 else words or str(error)
-    return str(error) or type(error).__name__

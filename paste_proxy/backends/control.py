@@ -16,6 +16,7 @@ from paste_proxy.backends.poller import LoadPoller
 from paste_proxy.backends.reading import Reading
 from paste_proxy.backends.text import ReplyText
 from paste_proxy.config import BackendConfig
+from paste_proxy.connection_words import why_no_answer
 from paste_proxy.grammar.apis import Api
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.tasks import TaskSet
@@ -212,7 +213,7 @@ class BackendControl:
                 if reply.status >= 400:
                     log.warning("%s: the backend answered %d", what, reply.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("%s was not delivered: %s", what, str(error) or type(error).__name__)
+            log.warning("%s was not delivered: %s", what, why_no_answer(error, url))
 
 
 def _told(abilities: Abilities) -> str:

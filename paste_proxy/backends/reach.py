@@ -6,6 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from paste_proxy.config import BackendConfig, Config
+from paste_proxy.connection_words import why_no_answer
 from paste_proxy.errors import BackendUnreachableError
 
 log = logging.getLogger(__name__)
@@ -42,9 +43,10 @@ async def _failure(config: BackendConfig, where: str) -> BackendUnreachableError
     try:
         await _connect(config, config.connect_timeout_s)
     except OSError as error:
+        reason = _reason(error, config.url, where)
         return BackendUnreachableError(
-            f"the backend at {config.url} can't be reached: {_reason(error, where)}; start it first, or have "
-            f"the proxy wait for it with {where}.wait_s or --wait",
+            f"the backend at {config.url} can't be reached: {reason}; start it first, "
+            f"or have the proxy wait for it with {where}.wait_s or --wait",
             param=f"{where}.url",
         )
     return None
@@ -87,7 +89,7 @@ async def _connect(config: BackendConfig, timeout_s: float) -> None:
     writer.close()
 
 
-def _reason(error: OSError, where: str) -> str:
+def _reason(error: OSError, url: str, where: str) -> str:
     if isinstance(error, TimeoutError):
         return f"no connection within {where}.connect_timeout_s"
-    return error.strerror or str(error)
+    return why_no_answer(error, url)

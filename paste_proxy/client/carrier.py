@@ -23,6 +23,7 @@ from paste_proxy.client.calls import Ahead, Call
 from paste_proxy.client.machine import Machine
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, UNUSABLE, ProtocolError
 from paste_proxy.client.runner import Runner
+from paste_proxy.connection_words import why_no_answer
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.moments import age_limit
 
@@ -156,7 +157,7 @@ class Carrier:
                     await self._connection(http)
                     wait_s = BACK_OFF_S[0]
                 except (aiohttp.ClientError, OSError, TimeoutError, ProtocolError) as error:
-                    self._tell_down(_why(error))
+                    self._tell_down(_why(error, self._proxy))
                 # Not all at once, where a proxy that restarts has many clients.
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
                 wait_s = min(2 * wait_s, longest)
@@ -217,9 +218,9 @@ class Carrier:
             log.warning("no proxy at %s, wrapped tools run as if unwrapped: %s", self._proxy, reason)
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, url: str) -> str:
     if isinstance(error, aiohttp.WSServerHandshakeError) and error.status in (401, 403):
         return f"it refuses the key: {KEY_VARIABLE} must hold one of its tenants' keys ({error.status})"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "that is no http:// or https:// address"
-    return str(error) or type(error).__name__
+    if isinstance(error, aiohttp.WSServerHandshakeError):
+        return f"it answers {error.status} where a paste-proxy connects its clients"
+    return why_no_answer(error, url)

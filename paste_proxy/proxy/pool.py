@@ -6,6 +6,7 @@ import ssl
 from urllib.parse import urlsplit
 
 from paste_proxy.config import BackendConfig
+from paste_proxy.connection_words import why_no_answer
 from paste_proxy.errors import BackendTimeoutError, BackendUnreachableError, ConfigError
 from paste_proxy.proxy.connection import Connection, StaleConnectionError
 from paste_proxy.proxy.headers import request_head
@@ -99,8 +100,9 @@ class PooledUpstream:
                 param=f"{self._where}.connect_timeout_s",
             ) from error
         except OSError as error:
+            reason = why_no_answer(error, config.url)
             raise BackendUnreachableError(
-                f"the backend at {config.url} can't be reached: {error}", param=f"{self._where}.url"
+                f"the backend at {config.url} can't be reached: {reason}", param=f"{self._where}.url"
             ) from error
         return connection
 

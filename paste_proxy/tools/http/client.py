@@ -17,6 +17,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from paste_proxy.config_http import TargetsConfig
+from paste_proxy.connection_words import why_no_answer
 from paste_proxy.errors import ResultTooLargeError, ToolError, ToolTimeoutError
 from paste_proxy.tools.ahead import Ahead, ahead_now
 from paste_proxy.tools.hosts import is_listed
@@ -231,7 +232,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         text = f"not HTTP: {error.message}"
     elif isinstance(error, aiohttp.ClientConnectorError):
-        text = f"no connection: {error.os_error.strerror or error.os_error}"
+        text = f"no connection: {why_no_answer(error, '')}"
     elif isinstance(error, aiohttp.InvalidURL):
         text = "not an address that can be asked"
     elif isinstance(error, aiohttp.ServerDisconnectedError):
