@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from paste_proxy.schedule.asked import Asked, Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.schedule.joint import COLD_TOKENS, READ_S, JointLane
@@ -257,86 +254,6 @@ def test_a_turn_that_must_go_goes_without_a_lease() -> None:
     assert bench.lane.under_way == 2
     assert bench.lane.facts.leased == 1
     bench.answer(late, "b")
-
-
-class Traffic:
-    """Sessions of two tenants that do what a history says."""
-
-    def __init__(self, memory: int, running: int) -> None:
-        self.bench = Bench(memory, running)
-        self.lane = self.bench.lane
-        self.waits: dict[str, str] = {}
-        self.runs: dict[str, str] = {}
-
-    def ask(self, now: float, pick: int, size: int, returns: bool) -> None:
-        session, tenant = f"s{pick}", "one" if pick < 4 else "two"
-        turn = self.bench.ask(session, size, now, tenant=tenant, returns=returns, cold=size // 2)
-        self.waits[turn] = session
-
-    def leave(self, now: float, pick: int, _size: int, _returns: bool) -> None:
-        if self.waits:
-            turn = sorted(self.waits)[pick % len(self.waits)]
-            self.lane.remove(turn)
-            self.lane.paused(self.waits.pop(turn), 1.0, now)
-
-    def start(self, _now: float, pick: int, _size: int, _returns: bool) -> None:
-        if self.waits:
-            turn = sorted(self.waits)[pick % len(self.waits)]
-            self.lane.start(turn)
-            self.runs[turn] = self.waits.pop(turn)
-
-    def read(self, _now: float, pick: int, _size: int, _returns: bool) -> None:
-        if self.runs:
-            self.lane.read(sorted(self.runs)[pick % len(self.runs)])
-
-    def end(self, now: float, pick: int, size: int, returns: bool) -> None:
-        if self.runs:
-            turn = sorted(self.runs)[pick % len(self.runs)]
-            self.lane.used(turn, size, 10, size // 2, now)
-            self.lane.release(turn)
-            session = self.runs.pop(turn)
-            if returns:
-                self.lane.paused(session, 1.0, now)
-            else:
-                self.lane.over(session)
-
-    def expire(self, now: float, _pick: int, _size: int, returns: bool) -> None:
-        self.lane.expire(now + 100.0 * returns)
-
-    def told(self, _now: float, pick: int, _size: int, _returns: bool) -> None:
-        self.lane.told(BackendLoad(running=2 * pick))
-
-    def settle(self) -> None:
-        while (asked := self.lane.next()) is not None:
-            self.runs[asked.id] = self.waits.pop(asked.id)
-        assert (self.lane.waiting, self.lane.under_way) == (len(self.waits), len(self.runs))
-        assert all(self.lane.find(turn) is not None for turn in self.waits)
-        assert self.lane.facts.leased_tokens >= 0
-        assert self.runs or not self.waits or self.lane.facts.leased, "nothing runs, and yet some wait"
-
-
-WHAT = ("ask", "ask", "leave", "start", "read", "end", "end", "expire", "told")
-steps = st.lists(
-    st.tuples(st.sampled_from(WHAT), st.integers(0, 7), st.integers(1, 60_000), st.booleans()), max_size=80
-)
-
-
-@given(steps, st.sampled_from([0, 50_000]), st.sampled_from([0, 2]))
-def test_no_turn_is_lost_or_doubled_and_none_waits_beside_an_idle_engine(
-    history: list[tuple[str, int, int, bool]], memory: int, running: int
-) -> None:
-    traffic = Traffic(memory, running)
-    for now, (what, *how) in enumerate(history):
-        getattr(traffic, what)(float(now), *how)
-        traffic.settle()
-    traffic.expire(1e9, 0, 0, returns=False)
-    traffic.settle()
-    while traffic.runs:
-        traffic.end(1e9, 0, 10, returns=False)
-        traffic.settle()
-    assert not traffic.waits
-    traffic.expire(2e9, 0, 0, returns=False)
-    assert (traffic.lane.facts.leased, traffic.lane.facts.leased_tokens) == (0, 0)
 
 
 def test_a_cold_prompt_that_is_not_read_in_time_holds_up_the_next_no_longer() -> None:
