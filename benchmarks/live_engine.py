@@ -7,12 +7,12 @@ to be in proportion here:
   0.6 to 0.8 s, and the turn's share of writing 0.12 s. On a CPU a step of writing costs 12 ms, however many
   write, and most of that is the engine's own: so the model is one wide layer (`live_model.py`), turns are short
   (`OUTPUT_SCALE`; 70 tokens, and 0.3 s where three write at once) and prompts not (`READ_SCALE`; 2,500 tokens
-  in the mean, 5,600 at most, and 1.7 s at the 1,500 tokens a second that one core reads): about six times.
+  in the mean, 5,600 at most, and 1.5 s at the 1,700 tokens a second that one core reads): about five times.
 - *All prompts are twice what memory holds*, and three times in the end: eight of 2,500 and `KV_TOKENS`.
 - *Tools are little beside a round in which everything is read again, and much beside one in which nothing is.*
-  With `TIME_SCALE` a call takes 2 s in the mean. All eight read again take 14 s a round, as do 64 in the lab
+  With `TIME_SCALE` a call takes 2 s in the mean. All eight read again take 12 s a round, as do 64 in the lab
   (40 s to 4.5 s); three that stay in memory take the engine 2 s, so that running ahead has something to gain.
-- *A lease lasts through a call*: to read the whole memory takes 6 s, three times a call; in the lab 24 s, five
+- *A lease lasts through a call*: to read the whole memory takes 5 s, over twice a call; in the lab 24 s, five
   times.
 """
 
