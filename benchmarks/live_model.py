@@ -22,8 +22,8 @@ WIDER = {
     "num_key_value_heads": 1,
     "head_dim": 32,
 }
-"""13 million weights in the layer: one core reads 1,700 tokens a second. A step of writing, for which it fetches
-each weight once, takes 10 ms alone and 12 for three, half of that the engine's own. A further layer adds two."""
+"""13 million weights in the layer: one core reads 1,700 tokens a second. A step of writing, for which it reads
+each weight once, takes 10 ms alone and 12 for three, half of it the engine's own; a further layer adds two."""
 
 
 def widened(folder: str) -> LlamaForCausalLM:
