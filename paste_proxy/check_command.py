@@ -38,8 +38,8 @@ class Checked(msgspec.Struct, frozen=True):
 def check(backend: str | None, config_file: Path | None, *, as_json: bool) -> int:
     """Check the configuration, and ask each backend what it can do.
 
-    Exits with 0 where all backends can be used, with 1 where one can't be reached, with 2 where the
-    configuration is none.
+    Exits with 0 where all backends can be used, with 1 where one can't be reached or is no LLM
+    server, with 2 where the configuration is none.
     """
     try:
         config = _config(backend, config_file)

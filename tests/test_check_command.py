@@ -3,7 +3,8 @@
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,16 @@ def test_a_configuration_that_is_none(text: str, key: str, tmp_path: Path) -> No
 def test_a_file_that_is_not_there() -> None:
     code, output = run("--config", "/nowhere.yaml")
     assert (code, "/nowhere.yaml" in output) == (BAD_CONFIG, True)
+
+
+def test_a_web_server_that_is_no_llm_server_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        code, output = run("--backend", f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
+    assert code == UNREACHABLE
+    assert "llm_server: no, it answers /v1/models 404, /v1/chat/completions 501, " in output
+    assert "correct the url" in output

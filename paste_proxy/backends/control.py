@@ -27,6 +27,8 @@ FIRST_ASK_S = 1.0
 """How long a start waits for the first answer: a healthy backend on a network needs a few milliseconds."""
 RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Between questions to a backend that is not up; the last one repeats. Engines load for minutes."""
+LOOK_AGAIN_S = 30.0
+"""At what seems to be no LLM server: who corrects that starts another server, which takes longer."""
 TELL_S = 5.0
 """For an abort, as long as SGLang's own router gives one, or the end of a session. Both are best effort."""
 
@@ -55,12 +57,15 @@ class BackendControl:
         self._session: aiohttp.ClientSession | None = None
         self._watching: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._silent = False
         self._rests = False
         self.poller: LoadPoller | None = None
         self.current: Backend = BY_KIND.get(config.kind, OPENAI)
         """Plain `openai` until the backend has answered."""
         self.abilities = NO_ABILITIES
+        self.no_llm = ""
+        """Why it seems to be no LLM server."""
         self.load: BackendLoad | None = None
         """As it told last; None: it does not."""
         self.known = config.kind == "openai" or not config.url
@@ -99,7 +104,7 @@ class BackendControl:
     def rest(self) -> None:
         """Asks no more; requests that are under way may still be aborted."""
         self._rests = True
-        for task in (self._watching, self._polling):
+        for task in (self._watching, self._polling, self._looking):
             if task is not None:
                 task.cancel()
 
@@ -129,10 +134,29 @@ class BackendControl:
             self.abilities = NO_ABILITIES
         self.current, self.known = found.backend, True
         self.text.found(found.backend, found.info)
+        self._doubt_llm(found.no_llm)
         self._poll(asker)
         self._take(await find_abilities(asker, found.backend, self.config))
         if self.text.tapped and (why := await why_no_tokens(asker)):
             self.text.raw_tap_fails(why)
+
+    def _doubt_llm(self, no_llm: str) -> None:
+        """Requests go there all the same: it may be started behind what answers now, and is looked for."""
+        if no_llm and not self.no_llm:
+            log.warning(
+                "the backend at %s seems to be no LLM server: %s; is backend.url right? Turns will fail there",
+                self.config.url,
+                no_llm,
+            )
+        elif self.no_llm and not no_llm:
+            log.info("the backend at %s is an LLM server now", self.config.url)
+        self.no_llm = no_llm
+        if no_llm:
+            self._looking = self._tasks.spawn(self._look_again(), name=f"another look at {self.config.url}")
+
+    async def _look_again(self) -> None:
+        await asyncio.sleep(LOOK_AGAIN_S)
+        self._watch()
 
     def _take(self, abilities: Abilities) -> None:
         if abilities.band != self.abilities.band:

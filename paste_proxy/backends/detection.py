@@ -15,6 +15,10 @@ log = logging.getLogger(__name__)
 MODEL_INFO_PATHS = ("/model_info", "/get_model_info")
 """SGLang's own; the second is the name it had until 0.5.x, deprecated and still answered."""
 MODELS_PATH = "/v1/models"
+API_PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/completions", "/generate")
+"""An LLM server that lists no models answers one of them."""
+NO_SUCH_PATH = frozenset({404, 405, 501})
+"""Answers of web servers to a POST that they know nothing of."""
 
 
 class _Tokens(msgspec.Struct):
@@ -45,6 +49,8 @@ class Found(msgspec.Struct, frozen=True):
     info: ModelInfo | None = None
     how: str = "as configured"
     """What told the kind."""
+    no_llm: str = ""
+    """What it answers, and no LLM server would."""
 
 
 async def detect_backend(asker: Asker, config: BackendConfig) -> Found | None:
@@ -73,13 +79,31 @@ async def _vllm_or_openai(asker: Asker) -> Found:
             return Found(VLLM, how="by /version and /metrics")
         if any(model.owned_by == "vllm" for model in _models((await asker.get(MODELS_PATH)).body)):
             return Found(VLLM, how=f"by /version and {MODELS_PATH}")
-    return Found(OPENAI, how="it is neither SGLang nor vLLM by its answers")
+    return Found(OPENAI, how="it is neither SGLang nor vLLM by its answers", no_llm=await why_no_llm(asker))
 
 
 async def served_models(asker: Asker) -> tuple[str, ...]:
     """The names under which it serves models, as far as it says."""
     answer = await asker.get(MODELS_PATH)
     return tuple(model.id for model in _models(answer.body) if model.id) if answer.status == 200 else ()
+
+
+async def why_no_llm(asker: Asker) -> str:
+    """What it answers where an LLM server would answer otherwise; empty where it may well be one.
+
+    It lists no models, and of each path of the APIs it says that there is none, or shows a page.
+    """
+    models = await asker.get(MODELS_PATH)
+    if models.down or models.wants_key or (models.status == 200 and _is_object(models.body)):
+        return ""
+    answers = [models]
+    for path in API_PATHS:
+        answer = await asker.post(path, {})
+        if answer.status not in NO_SUCH_PATH and (answer.status >= 400 or _is_object(answer.body)):
+            return ""  # it is down, asks for a key, or says what a request lacks
+        answers.append(answer)
+    told = (f"{path} {one.status}" for path, one in zip((MODELS_PATH, *API_PATHS), answers, strict=True))
+    return f"it answers {', '.join(told)}"
 
 
 async def why_no_tokens(asker: Asker, model: str = "default") -> str:
@@ -116,6 +140,13 @@ def _has_tokens(body: bytes) -> bool:
     except msgspec.DecodeError:
         return False
     return any(choice.logprobs is not None and choice.logprobs.content for choice in choices)
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(body), dict)
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return False
 
 
 def _models(body: bytes) -> list[_Model]:

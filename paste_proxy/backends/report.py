@@ -6,12 +6,14 @@ from typing import Literal
 import msgspec
 
 from paste_proxy.backends.abilities import Abilities, find_abilities
+from paste_proxy.backends.adapters import OPENAI
 from paste_proxy.backends.asking import Asker
 from paste_proxy.backends.detection import (
     MODELS_PATH,
     Found,
     detect_backend,
     served_models,
+    why_no_llm,
     why_no_tokens,
 )
 from paste_proxy.backends.text import ReplyText
@@ -73,6 +75,10 @@ async def examine(name: str, asker: Asker, config: BackendConfig) -> Report:
         advice = "it is loading, or broken: try again, or look into its log"
         row = Row("reachable", "no", f"it answers {answer.status}", f"GET {MODELS_PATH}", advice)
         return Report(name, config.url, usable=False, abilities=(row,))
+    if no_llm := found.no_llm or (found.backend is OPENAI and await why_no_llm(asker)):
+        advice = "no LLM server is there: correct the url, which is the server's base address, without /v1"
+        row = Row("llm_server", "no", no_llm, "GET and POST", advice)
+        return Report(name, config.url, usable=False, abilities=(row,))
     models = await served_models(asker)
     abilities = await find_abilities(asker, found.backend, config)
     key = "set backend.key" if answer.wants_key or abilities.wants_key else ""
@@ -93,7 +99,7 @@ def _identity(found: Found, abilities: Abilities, models: tuple[str, ...]) -> It
     if models:
         yield Row("models", "yes", " ".join(models), MODELS_PATH)
     else:
-        advice = "is it an LLM server? Then clients must know the model's name"
+        advice = "it lists none: clients must know the model's name"
         yield Row("models", "unknown", "", MODELS_PATH, advice)
     if found.info is None:
         advice = "set backend.tool_format if agents read calls out of the text"

@@ -39,7 +39,8 @@ def all_backends(runtime: Runtime, lines: Lines) -> dict[str, Any]:
 def _standing(runtime: Runtime, line: Line) -> dict[str, Any]:
     """`live`: turns that wait for it or run there, `waiting` of them. `sessions`: those whose next turn goes
     there; `leased` of them keep their part of its memory, `leased_tokens` together, of `budget` (0: any), and
-    `lost` ones were taken back. `thrash`: of prompts of late, read again. `overruled`: it has other users."""
+    `lost` ones were taken back. `thrash`: of prompts of late, read again. `overruled`: it has other users.
+    `no_llm`: why it seems to be no LLM server."""
     placing, sessions = runtime.core.placing, runtime.core.turns.sessions.values()
     facts = runtime.core.pacing.facts_of(line.name)
     return {
@@ -47,6 +48,7 @@ def _standing(runtime: Runtime, line: Line) -> dict[str, Any]:
         "kind": line.control.current.name,
         "up": line.health.up,
         "reason": line.health.reason,
+        "no_llm": line.control.no_llm,
         "draining": line.draining,
         "live": placing.live(line.name),
         "waiting": facts.waiting,

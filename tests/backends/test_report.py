@@ -100,7 +100,7 @@ async def test_a_vllm(play: Play) -> None:
 
 
 async def test_any_other(play: Play) -> None:
-    told = await report(play, {"/v1/models": 404})
+    told = await report(play, {"/v1/models": 404, "/v1/chat/completions": 400})
     assert told.usable
     assert {row.state for row in told.abilities[2:]} == {"unknown", "no"}
     assert all(row.advice for row in told.abilities[2:])
