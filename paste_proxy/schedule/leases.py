@@ -225,7 +225,7 @@ class SemaphoreLane(LeaseLane):
 
     def __init__(self, key: Key, limit: Callable[[], int], *, places: int) -> None:
         super().__init__(key, limit)
-        self._places = places
+        self._sessions = places
 
     def _fits(self, asked: Asked) -> bool:
-        return len(self._leases) < self._places
+        return len(self._leases) < self._sessions

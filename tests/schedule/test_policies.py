@@ -167,6 +167,15 @@ def test_so_is_what_does_not_fit_its_memory_though_not_if_it_is_alone(policy: st
     assert site.ends(["small"]) == ["tiny"]
 
 
+def test_a_semaphore_does_not_grow_with_what_the_engine_runs_at_once() -> None:
+    site = Site("semaphore:2", at_once=0)
+    site.lane.knows(BackendCapacity(kv_tokens=100, running=48))
+    for name in "abc":
+        site.asks(name, 0.0)
+    assert site.starts() == ["a", "b"]
+    assert site.ends("a") == ["c"]
+
+
 def test_fcfs_holds_nothing_where_no_limit_was_set() -> None:
     site = Site("fcfs", at_once=0)
     site.lane.knows(BackendCapacity(kv_tokens=100, running=2))
