@@ -6,6 +6,7 @@ slot that it could use, unless the policy holds its session back for the engine'
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -66,7 +67,7 @@ class JointQueue:
         """Where the turns of one backend wait."""
         found = self._turn_lanes.get(lane)
         if found is None:
-            found = self._turn_lanes[lane] = self._new_lane(lambda: self._capacity.turns(lane))
+            found = self._turn_lanes[lane] = self._new_lane(partial(self._capacity.turns, lane))
         return found
 
     @property
