@@ -32,7 +32,7 @@ from paste_proxy.lab.virtual.experiment import (
     SessionTags,
 )
 from paste_proxy.lab.virtual.jobs import Job, Source, carried_out
-from paste_proxy.lab.virtual.rows import rows_of
+from paste_proxy.lab.virtual.rows import Row, rows_of
 from paste_proxy.lab.virtual.tenants import Tenant
 from paste_proxy.lab.virtual.workloads import WORKLOADS, Choice
 from paste_proxy.schedule.policies import NAMED
@@ -242,17 +242,34 @@ def run(
     rows = [row for group in runs for row in rows_of(group, seed)]
     if folder is not None:
         again = command(workload, engine, plan, kvs, loads, cells)
-        said = facts(plan) if "A" in cells else [*facts(plan), f"{_NOT_COMPARED}."]
-        page = Report(f"{loaded.name}, in virtual time", said, again, runs, rows, task)
-        path = write_page(page, folder)
-        click.echo(f"wrote {path}", err=True)
+        _write_page(loaded.name, plan, again, runs, (rows, task), folder, compared="A" in cells)
+    _print(rows, as_json=as_json)
+    if "A" not in cells:
+        click.echo(_NOT_COMPARED, err=True)
+
+
+def _write_page(
+    name: str,
+    plan: Plan,
+    again: str,
+    runs: list[list[Run]],
+    shown: tuple[list[Row], int | None],
+    folder: Path,
+    *,
+    compared: bool,
+) -> None:
+    """`again`: the command that does it again; `shown`: the rows, and the task that is shown by the second."""
+    said = facts(plan) if compared else [*facts(plan), f"{_NOT_COMPARED}."]
+    page = Report(f"{name}, in virtual time", said, again, runs, *shown)
+    click.echo(f"wrote {write_page(page, folder)}", err=True)
+
+
+def _print(rows: list[Row], *, as_json: bool) -> None:
     if as_json:
         told = {"rows": msgspec.to_builtins(rows), "capacity": msgspec.to_builtins(capacities(rows))}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
     else:
         click.echo("\n".join([*table(rows), *capacity_lines(rows), *tenant_lines(rows)]))
-    if "A" not in cells:
-        click.echo(_NOT_COMPARED, err=True)
 
 
 def _runs(
