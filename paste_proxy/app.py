@@ -130,7 +130,8 @@ def build(
     runtime.warm = plane.warmer.carry_out
     ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
     plane.add_routes(app)
-    reloader = Reloader(config, runtime, access, plane.lines, reachability, endpoint.tell_all)
+    take = (reachability.take, plane.configure)
+    reloader = Reloader(config, runtime, access, plane.lines, take, endpoint.tell_all)
     return Proxy(app, runtime, counters, config, reloader)
 
 

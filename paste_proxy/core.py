@@ -288,6 +288,7 @@ class Core:
         self.placing.configure(event.config.all_backends)
         self.turns.expectations.configure(event.config.speculation)
         self.broker.configure(event.config.speculation, now)
+        self.holds.max_hold_s = event.config.schedule.max_hold_s
 
     # -- tool calls ---------------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ class Holds:
         """Turns that wait now."""
         self._deadlines = deadlines
         self._overdue = overdue
-        self._max_hold_s = max_hold_s
+        self.max_hold_s = max_hold_s
         self._limit = limit
         self._stopping = False
         self._turns: dict[str, Hold] = {}
@@ -83,7 +83,7 @@ class Holds:
     ) -> None:
         """`first`: the request that this one is again. How long it was held counts for both. `takes_s`: what
         the engine is expected to need for it; 0: nobody knows."""
-        deadline = now + min(self._max_hold_s, longest_hold_s(attempt.patience_s, takes_s))
+        deadline = now + min(self.max_hold_s, longest_hold_s(attempt.patience_s, takes_s))
         if first is not None:
             deadline = min(first.deadline, deadline)
         hold = self._turns[turn] = Hold(turn, now, deadline, attempt, same)

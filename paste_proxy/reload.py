@@ -4,7 +4,7 @@ What can't change without a start keeps its value, and is named: the operator mu
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from paste_proxy.access.access import Access
 from paste_proxy.allowing import check_allowed, note_unknown_tools
-from paste_proxy.backends.reach import Reachability
 from paste_proxy.config import Config
 from paste_proxy.config_reading import check_config
 from paste_proxy.errors import ConfigError
@@ -24,8 +23,24 @@ from paste_proxy.tools.table import PLUGINS
 
 log = logging.getLogger(__name__)
 
-HOT_SPECULATION = ("allow", "budgets", "waste", "candidates", "min_probability", "chain_depth")
-HOT = ("backend", "backends", "tenants", *(f"speculation.{key}" for key in HOT_SPECULATION))
+HOT_SPECULATION = (
+    "allow",
+    "budgets",
+    "waste",
+    "candidates",
+    "min_probability",
+    "min_service_s",
+    "sample",
+    "chain_depth",
+)
+HOT_SCHEDULE = ("max_hold_s", "keepalive_s")
+HOT = (
+    "backend",
+    "backends",
+    "tenants",
+    *(f"speculation.{key}" for key in HOT_SPECULATION),
+    *(f"schedule.{key}" for key in HOT_SCHEDULE),
+)
 """What may change while the proxy runs, with all below it. `docs/configuration.md` says so, too."""
 
 
@@ -44,16 +59,17 @@ class Reloader:
         runtime: Runtime,
         access: Access,
         lines: Lines,
-        reachability: Reachability,
+        take: Iterable[Callable[[Config], object]],
         changed: Callable[[], None],
     ) -> None:
-        """`changed` is called when all has changed: clients are told which of their tools may run ahead now."""
+        """`take`: what of it is read anew by others. `changed` is called when all has changed: clients are told
+        which of their tools may run ahead now."""
         self.config = config
         """What is in force."""
         self._runtime = runtime
         self._access = access
         self._lines = lines
-        self._reachability = reachability
+        self._take = tuple(take)
         self._changed = changed
 
     def reload(self, wanted: Config) -> Changes:
@@ -68,7 +84,8 @@ class Reloader:
         self.config = config
         admit()
         connect()
-        self._reachability.take(config)
+        for take in self._take:
+            take(config)
         self._runtime.tell(ConfigChanged(config))
         self._changed()
         _tell(changes)
@@ -86,12 +103,14 @@ class Reloader:
 
 def _in_force(old: Config, wanted: Config) -> Config:
     speculation = {key: getattr(wanted.speculation, key) for key in HOT_SPECULATION}
+    schedule = {key: getattr(wanted.schedule, key) for key in HOT_SCHEDULE}
     return replace(
         old,
         backend=wanted.backend,
         backends=wanted.backends,
         tenants=wanted.tenants,
         speculation=replace(old.speculation, **speculation),
+        schedule=replace(old.schedule, **schedule),
     )
 
 

@@ -26,6 +26,7 @@ from paste_proxy.config import (
     SpeculationConfig,
     TenantConfig,
 )
+from paste_proxy.config_schedule import ScheduleConfig
 from paste_proxy.errors import ConfigError
 from paste_proxy.events import BackendDown, BackendTold
 from paste_proxy.proxy import lines
@@ -261,6 +262,26 @@ async def test_what_is_wrong_changes_nothing(wrong: dict[str, Any], key: str) ->
         assert proxy.reloader.config is before
         assert list(await at.standing()) == ["one"]
         assert await at.by("s") == "one"
+
+
+async def test_how_long_turns_are_held_and_what_is_worth_a_run_change_at_once() -> None:
+    async with world(Backend("one")) as (_, proxy, _configs):
+        core = proxy.runtime.core
+        made = changed(
+            proxy,
+            schedule=ScheduleConfig(max_hold_s=7.0, keepalive_s=3.0, policy="fcfs"),
+            speculation=SpeculationConfig(sample=0.5, min_service_s=0.4),
+        )
+        assert set(made.made) == {
+            "schedule.max_hold_s",
+            "schedule.keepalive_s",
+            "speculation.sample",
+            "speculation.min_service_s",
+        }
+        assert made.wait == ("schedule.policy",)
+        assert proxy.reloader.config.schedule == ScheduleConfig(max_hold_s=7.0, keepalive_s=3.0)
+        assert (core.holds.max_hold_s, core.broker.min_service_s) == (7.0, 0.4)
+        assert [core.broker.sampling.is_due("t") for _ in range(4)] == [True, False, True, False]
 
 
 def test_the_hot_keys_are_documented() -> None:

@@ -60,7 +60,7 @@ class RunsAhead:
         self._queue = queue
         self._deadlines = deadlines
         self.staging = Staging(staging)
-        self._min_service_s = min_service_s
+        self.min_service_s = min_service_s
         self._live = Live()
         self._contest = Contest(queue.speculative_limit)
         self._runs = Runs(queue)
@@ -95,9 +95,9 @@ class RunsAhead:
         that none are too short."""
         if tool not in self.specs or not self.permits.allows(self.specs[tool]):
             return False
-        if not self._min_service_s:
+        if not self.min_service_s:
             return True
-        least = max(self._min_service_s, self.overheads.of(tool, self.specs.source(tool)))
+        least = max(self.min_service_s, self.overheads.of(tool, self.specs.source(tool)))
         return self.ledger.service_s.get(tool, least) >= least
 
     def offer(
@@ -263,6 +263,8 @@ class RunsAhead:
 
     def configure(self, speculation: SpeculationConfig, now: float) -> None:
         """What the operator allows from now on. Of tools that are no longer listed nothing is kept."""
+        self.min_service_s = speculation.min_service_s
+        self.sampling.configure(speculation.sample)
         allowed = frozenset(speculation.allow) if speculation.mode == "on" else frozenset()
         for tool in self.permits.configure(allowed, speculation):
             self._end_all_of(tool, Trigger.DISCARD, now)

@@ -54,10 +54,14 @@ class Tally:
 
 class Sampling:
     def __init__(self, share: float) -> None:
-        """`share` of the hits is looked at again; 0: none."""
-        self._every = round(1 / share) if share else 0
+        """See `configure`."""
+        self.configure(share)
         self.tallies: dict[str, Tally] = {}
         """By tool: as many as there are tools."""
+
+    def configure(self, share: float) -> None:
+        """`share` of the hits is looked at again; 0: none."""
+        self._every = round(1 / share) if share else 0
 
     def is_due(self, tool: str) -> bool:
         """A hit of the tool: whether it is run again. The first is, so that a clock is found out at once."""

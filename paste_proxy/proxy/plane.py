@@ -76,13 +76,17 @@ class LlmPlane:
         self._runtime = runtime
         self._access = access
         self._body_limit = config.limits.body_bytes
-        self._keepalive_s = config.schedule.keepalive_s
+        self.configure(config)
         self.lines = Lines(config, access, runtime.tell)
         self._tasks = TaskSet()
         self._tags = SessionTags()
         self.warmer = Warmer(self.lines, self._tags, runtime.tell, on=config.schedule.warm_up == "on")
         self._failures = Failures(counters)
         self.counters = counters
+
+    def configure(self, config: Config) -> None:
+        """What of it may change while it runs."""
+        self._keepalive_s = config.schedule.keepalive_s
 
     def add_routes(self, app: web.Application) -> None:
         for api in Api:
