@@ -131,7 +131,7 @@ def build(
     ObserveRoutes(runtime, counters, guard, access, plane.lines, reachability.is_any_up).add_to(app)
     plane.add_routes(app)
     take = (reachability.take, plane.configure)
-    reloader = Reloader(config, runtime, access, plane.lines, take, endpoint.tell_all)
+    reloader = Reloader(config, runtime, access, plane.lines, take, endpoint.reloaded)
     return Proxy(app, runtime, counters, config, reloader)
 
 

@@ -7,15 +7,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import msgspec
 import pytest
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from paste_proxy.access.keys import written_digest
 from paste_proxy.app import Proxy, build, listening
+from paste_proxy.client.protocol import PATH
 from paste_proxy.config import (
     BackendConfig,
     BudgetConfig,
@@ -179,6 +180,21 @@ async def test_a_tenant_that_is_gone_may_call_nothing_though_its_client_is_still
         assert [proxy.reloader.config.permits("a", tool) for tool in ("read", "delete")] == [True, False]
         changed(proxy, tenants={"b": other})
         assert [proxy.reloader.config.permits("a", tool) for tool in ("read", "delete")] == [False, False]
+
+
+async def test_a_wrapped_clients_socket_is_cut_off_with_its_key() -> None:
+    gone, stays = (TenantConfig(keys=(written_digest(key),)) for key in (KEY, KEY[::-1]))
+    async with world(Backend("one"), tenants={"a": gone, "b": stays}) as (at, proxy, _configs):
+        first, second = [
+            await at.client.ws_connect(at.url + PATH, headers={"x-paste-key": key}) for key in (KEY, KEY[::-1])
+        ]
+        changed(proxy, tenants={"b": msgspec.structs.replace(stays, calls_per_minute=5)})
+        async with asyncio.timeout(5):
+            assert (await first.receive()).type in (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
+        connections = cast(Any, proxy.reloader._changed).__self__._open.values()
+        limits = {one.tenant.name: one.tenant.config.calls_per_minute for one in connections}
+        assert limits["b"] == 5
+        await second.close()
 
 
 async def test_a_backend_that_was_down_is_tried_at_its_new_address() -> None:

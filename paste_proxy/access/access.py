@@ -131,6 +131,14 @@ class Access:
             f"{API_KEY} (an SDK's api_key)"
         )
 
+    def still(self, tenant: Tenant, headers: Headers) -> Tenant | None:
+        """The tenant now, of whom a socket was opened with these; None where its key was taken back."""
+        try:
+            now = self.tenant_of(headers)
+        except PasteError:
+            return None
+        return now if now.name == tenant.name else None
+
     # -- what is asked for ----------------------------------------------------------------------------------
 
     def request(self, tenant: Tenant, target: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable
-from functools import partial
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -70,12 +69,19 @@ class LeaseEndpoint:
             name, tenant, self._access, self._runtime, self._executor, socket, self.tell_all
         )
         connection.cut_off = lambda: _abort(request)
+        connection.still = lambda: self._access.still(connection.tenant, request.headers)
         try:
             await connection.serve()
         finally:
             del self._open[name]
             connection.desk.close()
         return socket
+
+    def reloaded(self) -> None:
+        """Tenants may have gone, or have other limits, and other tools may run ahead."""
+        for connection in self._open.values():
+            connection.look_at_its_key()
+        self.tell_all()
 
     def tell_all(self) -> None:
         """Whose tools may run ahead has changed: who comes or goes may change it for others."""
@@ -102,14 +108,16 @@ class _Connection:
     ) -> None:
         self.desk = Desk(self)
         self._name = name
-        self._tenant = tenant.name
-        self._count: Callable[[], None] = partial(access.call, tenant)
+        self.tenant = tenant
+        self._access = access
         self._runtime = runtime
         self._executor = executor
         self._socket = socket
         self._changed = changed
         self._wake = asyncio.Event()
         self.cut_off: Callable[[], None] = lambda: None
+        self.still: Callable[[], Tenant | None] = lambda: tenant
+        """Its tenant by the key with which it was opened, as it is now; None where that was taken back."""
 
     # -- the socket ---------------------------------------------------------------------------------------
 
@@ -161,26 +169,34 @@ class _Connection:
         if self.desk.is_slow:
             self.cut_off()
 
+    def look_at_its_key(self) -> None:
+        tenant = self.still()
+        if tenant is not None:
+            self.tenant = tenant
+            return
+        log.info("%s is cut off: its key was taken back", self._name)
+        self.cut_off()
+
     # -- the desk's port ----------------------------------------------------------------------------------
 
     def came(self, hello: Hello) -> None:
         self._executor.came(self._name, self)
         specs = tuple(tool.spec() for tool in hello.tools)
-        self._runtime.tell(ClientOffered(self._name, self._tenant, specs, hello.ran))
+        self._runtime.tell(ClientOffered(self._name, self.tenant.name, specs, hello.ran))
         self._changed()
 
     def tell_standing(self) -> None:
         if not self.desk.has_come:
             return
         core = self._runtime.core
-        standing = {tool.name: core.standing(self._tenant, tool.spec()) for tool in self.desk.tools}
+        standing = {tool.name: core.standing(self.tenant.name, tool.spec()) for tool in self.desk.tools}
         self.desk.welcome({name: reason for name, reason in standing.items() if reason})
 
     def admits(self, claim: Claim) -> str:
         """Beyond the tenant's calls a minute a client runs its tools as if unwrapped. But of a write account is
         kept, whoever is too fast: what others have read ahead depends on it."""
         try:
-            self._count()
+            self._access.call(self.tenant)
         except RateLimitedError as error:
             return "" if self._may_write(claim.tool) else error.message
         return ""
@@ -190,7 +206,7 @@ class _Connection:
 
     def claim(self, claim: Claim, claimant: Claimed) -> str:
         identity = Identity(
-            tenant=self._tenant, session=claim.session, source="client" if claim.session else ""
+            tenant=self.tenant.name, session=claim.session, source="client" if claim.session else ""
         )
         call = ToolCall(identity, claim.tool, claim.arguments.encode("utf-8", "replace"), claim.tool_call_id)
         return self._runtime.claim(call, self._name, claimant)

@@ -76,6 +76,8 @@ class LlmPlane:
         self._runtime = runtime
         self._access = access
         self._body_limit = config.limits.body_bytes
+        self._tunnels: dict[int, tuple[web.Request, Tenant]] = {}
+        """Requests to go on in another protocol, by their `id`: they may last for ever."""
         self.configure(config)
         self.lines = Lines(config, access, runtime.tell)
         self._tasks = TaskSet()
@@ -85,8 +87,11 @@ class LlmPlane:
         self.counters = counters
 
     def configure(self, config: Config) -> None:
-        """What of it may change while it runs."""
+        """What of it may change while it runs; keys among it, and what they opened."""
         self._keepalive_s = config.schedule.keepalive_s
+        for request, tenant in self._tunnels.values():
+            if self._access.still(tenant, request.headers) is None and request.transport is not None:
+                request.transport.abort()
 
     def add_routes(self, app: web.Application) -> None:
         for api in Api:
@@ -116,9 +121,12 @@ class LlmPlane:
 
         route = PlainRoute(self._line_of(request, tenant.name), self.lines, send)
         transfer = Transfer(request, route, None, self.counters, self._tasks)
+        if head.upgrade:
+            self._tunnels[id(request)] = (request, tenant)
         try:
             return await transfer.run()
         finally:
+            self._tunnels.pop(id(request), None)
             if not (transfer.complete or transfer.failed or head.upgrade):
                 self.counters.client_disconnects += 1
 

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 from aiohttp import WSMsgType, web
 
-from paste_proxy.config import TenantConfig
+from paste_proxy.access.keys import written_digest
+from paste_proxy.config import Config, TenantConfig
 from tests.proxy.support import Proxy, proxy, raw_backend, read_reply
 
 
@@ -23,7 +24,8 @@ async def realtime(request: web.Request) -> web.WebSocketResponse:
             await socket.send_str(message.data)
         else:
             await socket.send_bytes(message.data)
-    request.app[CLOSED].set_result(socket.close_code)
+    if not request.app[CLOSED].done():
+        request.app[CLOSED].set_result(socket.close_code)
     return socket
 
 
@@ -65,6 +67,21 @@ async def test_messages_subprotocols_compression_and_close_codes() -> None:
         last = await socket.receive(timeout=2)
         assert (last.type, last.data) == (WSMsgType.CLOSE, 4001)
         await asyncio.wait_for(closed, 2)
+
+
+async def test_a_tunnel_is_cut_off_with_the_key_that_opened_it() -> None:
+    keys = ["k" * 30, "l" * 30]
+    tenants = {name: TenantConfig(keys=(written_digest(key),)) for name, key in zip("ab", keys, strict=True)}
+    async with websocket_backend(tenants) as (running, _), aiohttp.ClientSession() as session:
+        address = running.url + "/v1/realtime"
+        first, second = [await session.ws_connect(address, headers={"x-paste-key": key}) for key in keys]
+        config = Config(tenants={"b": tenants["b"]})
+        running.plane._access.prepare(config)()
+        running.plane.configure(config)
+        assert (await first.receive(timeout=2)).type in (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
+        await second.send_str("still")
+        assert await second.receive_str(timeout=2) == "still"
+        await second.close()
 
 
 async def test_a_client_that_leaves_closes_the_tunnel() -> None:
