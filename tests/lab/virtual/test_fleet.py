@@ -71,3 +71,17 @@ def test_a_reply_may_bring_the_next_request_at_once() -> None:
 
     heard.fleet.submit("s", request("a", 100, 1), again)
     assert [rid for _, rid, _ in heard.run().events] == ["a", "a", "b", "b"]
+
+
+def test_a_session_that_is_over_makes_room_before_one_that_was_asked_for_earlier() -> None:
+    """Each has 100 tokens of prompt and one of a reply in a memory of 210."""
+    spec = msgspec.structs.replace(ONE_AT_A_TIME, kv_tokens=210, session_tags=True, reserve_tokens=0)
+    time = VirtualTime()
+    fleet = Fleet(spec, 1, time)
+    for name in ("old", "new"):
+        fleet.submit(name, msgspec.structs.replace(request(name, 100, 1), session=name), lambda _: None)
+    time.run(lambda: False)
+    cache = fleet.engines[0].cache
+    fleet.close_session("new")
+    cache.make_room(50)
+    assert [cache.cached(request(name, 100, 1).prompt) for name in ("old", "new")] == [100, 0]
