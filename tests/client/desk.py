@@ -90,3 +90,9 @@ class Heard:
     def __init__(self) -> None:
         self.verdicts: list[Verdict] = []
         self.call: Call
+
+
+def connected(**refused: str) -> Desk:
+    desk = Desk()
+    desk.connect(**refused)
+    return desk
