@@ -7,7 +7,7 @@ from paste_proxy.config import ClientToolConfig, Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.predict.model import Call, Candidate, History, TurnPredictor
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.talk import Talk
 
 

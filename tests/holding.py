@@ -19,7 +19,7 @@ from paste_proxy.events import (
 from paste_proxy.grammar.events import ContentText, TurnEnded
 from paste_proxy.grammar.requests import ChatRequest, parse_chat_request
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import OFFERED, SPECS
+from tests.broker.cast import OFFERED, SPECS
 from tests.talk import NoPredictor
 
 FIRST, AGAIN, THIRD = Attempt(number=0), Attempt(number=1), Attempt(number=2)

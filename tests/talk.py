@@ -20,7 +20,7 @@ from paste_proxy.grammar.events import CallSealed, GrammarEvent, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.predict.model import Candidate, Fixed, History, TurnPredictor
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import OFFERED, SPECS
+from tests.broker.cast import OFFERED, SPECS
 
 NOBODY = Identity()
 

@@ -9,7 +9,7 @@ from paste_proxy.config import Config, SpeculationConfig
 from paste_proxy.core import Core
 from paste_proxy.predict.model import Candidate
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.guesses import Scripted, talk
 from tests.talk import Talk
 

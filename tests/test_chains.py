@@ -15,7 +15,7 @@ from paste_proxy.predict.model import Candidate, FinishedCall
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.tools.ports import Output
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.guesses import Scripted, guess
 from tests.predict.test_forks import chained as order_desk
 from tests.predict.test_forks import held, steps

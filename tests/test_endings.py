@@ -19,7 +19,7 @@ from paste_proxy.schedule.backends import BackendCapacity
 from paste_proxy.schedule.estimates import BACK_S, ENDS, SELDOM_BACK, Application, Ends
 from paste_proxy.sessions.state import SessionState
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import OFFERED, SPECS
+from tests.broker.cast import OFFERED, SPECS
 from tests.talk import NoPredictor, Talk
 
 LONG_S = BACK_S + 1

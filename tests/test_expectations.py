@@ -11,7 +11,7 @@ from paste_proxy.expecting import LOOK_AFTER
 from paste_proxy.grammar.events import ArgumentSealed, CallOpened, ContentText, Foreseen, ReasoningText
 from paste_proxy.predict.model import Call, Candidate, Fixed
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.guesses import Scripted, guess, predictions, talk
 from tests.talk import Talk
 

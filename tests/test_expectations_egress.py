@@ -11,7 +11,7 @@ from paste_proxy.events import ToolsOffered
 from paste_proxy.grammar.events import ArgumentSealed, CallOpened
 from paste_proxy.predict.model import Candidate
 from paste_proxy.tools.table import PLUGINS, ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.guesses import Scripted, guess
 from tests.talk import Talk
 

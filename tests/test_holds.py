@@ -19,7 +19,7 @@ from paste_proxy.events import (
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.holds import longest_hold_s
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import OFFERED, SPECS
+from tests.broker.cast import OFFERED, SPECS
 from tests.holding import Site, request
 from tests.talk import NoPredictor
 

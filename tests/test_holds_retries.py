@@ -16,7 +16,7 @@ from paste_proxy.events import (
 from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.events import CallOpened, CallSealed, TurnEnded
 from paste_proxy.grammar.requests import parse_chat_request, parse_request
-from tests.broker.world import OFFERED
+from tests.broker.cast import OFFERED
 from tests.holding import AGAIN, FIRST, THIRD, Site, request
 
 

@@ -5,7 +5,7 @@ from paste_proxy.core import Core
 from paste_proxy.events import BackendUp, Identity, TimePassed
 from paste_proxy.schedule.backends import BackendCapacity
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.talk import NoPredictor, Talk
 
 MEMORY = 100_000

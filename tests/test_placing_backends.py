@@ -29,7 +29,7 @@ from paste_proxy.grammar.events import Usage, UsageReported
 from paste_proxy.grammar.requests.chat import parse_chat_request
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.test_runtime import Guesses
 
 

@@ -7,7 +7,7 @@ from paste_proxy.core import Core
 from paste_proxy.events import ToolsOffered
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import PLUGINS, ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.guesses import Scripted, guess, predictions, talk
 from tests.talk import Talk
 

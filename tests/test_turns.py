@@ -23,7 +23,7 @@ from paste_proxy.grammar.events import (
 from paste_proxy.predict.model import Candidate, Fixed, History
 from paste_proxy.tools.ports import RunClass
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import CLIENT_TOOLS, SPECS
+from tests.broker.cast import CLIENT_TOOLS, SPECS
 from tests.talk import NOBODY, Talk, talk
 
 

@@ -12,7 +12,7 @@ from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.events import CallOpened, CallSealed, ContentText, Malformed, ReplyNamed, TurnEnded
 from paste_proxy.grammar.requests import parse_request
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.talk import NoPredictor
 
 TOOLS = [{"type": "function", "name": "edit", "parameters": {"type": "object"}}]

@@ -39,7 +39,7 @@ from paste_proxy.observe.metrics import stats
 from paste_proxy.tools.ports import Output, RunContext
 from paste_proxy.tools.spec import ToolSpec
 from paste_proxy.tools.table import PLUGINS, ToolTable, client_source
-from tests.broker.world import CONFIG, OFFERED, SPECS
+from tests.broker.cast import CONFIG, OFFERED, SPECS
 from tests.guesses import Scripted, guess
 
 READ, WRITE = SPECS["read_a"], SPECS["write_a"]

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paste_proxy.predict.model import Call, History
-from tests.broker.world import CLIENT_TOOLS, CONFIG, SPECS, Seen, Simulation, play, scopes_of
+from tests.broker.cast import CLIENT_TOOLS, CONFIG, SPECS, Seen, scopes_of
+from tests.broker.world import Simulation, play
 
 OFF = msgspec.structs.replace(CONFIG, speculation=msgspec.structs.replace(CONFIG.speculation, mode="off"))
 

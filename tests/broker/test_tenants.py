@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from paste_proxy.config import TenantConfig
 from paste_proxy.predict.model import Call, History
+from tests.broker.cast import CONFIG, SPECS, Agent
 from tests.broker.test_lossless import calls, guesses, tasks
-from tests.broker.world import CONFIG, SPECS, Agent, Simulation, play_agents
+from tests.broker.world import Simulation, play_agents
 
 Script = list[list[tuple[str, int]]]
 TENANTS = ("red", "blue")

@@ -15,7 +15,7 @@ from paste_proxy.leases.executor import LeaseExecutor
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.ports import Output, Run, RunClass, RunContext
 from paste_proxy.tools.table import ToolTable, client_source
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 
 CONTEXT = RunContext("default", "s")
 

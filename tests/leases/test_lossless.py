@@ -6,8 +6,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.broker.cast import CONFIG
 from tests.broker.test_lossless import _check_could_have_been, _guesser, guesses, tasks
-from tests.broker.world import CONFIG
 from tests.leases.world import LeasedSimulation, play_leased
 
 OFF = msgspec.structs.replace(CONFIG, speculation=msgspec.structs.replace(CONFIG.speculation, mode="off"))

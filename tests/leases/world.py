@@ -42,7 +42,8 @@ from paste_proxy.predict.model import Call as Guess
 from paste_proxy.predict.model import History
 from paste_proxy.tools.ports import Output, Run, RunClass
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import CONFIG, SPECS, Agent, HostilePredictor, Seen, Simulation, scopes_of
+from tests.broker.cast import CONFIG, SPECS, Agent, HostilePredictor, Seen, scopes_of
+from tests.broker.world import Simulation
 
 LATENCY_S = 0.3
 """The longest; runs take up to 6."""

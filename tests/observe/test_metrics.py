@@ -13,7 +13,7 @@ from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.test_runtime import FakeExecutor, Guesses
 
 

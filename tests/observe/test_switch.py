@@ -17,7 +17,7 @@ from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.lines import Lines
 from paste_proxy.runtime import Runtime
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.gateway.servers import serving
 from tests.observe.test_routes import never_asked
 from tests.test_runtime import FakeExecutor, Guesses

@@ -18,7 +18,7 @@ from paste_proxy.predict.tables import COMMON, Tables
 from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tools.table import ToolTable
-from tests.broker.world import SPECS
+from tests.broker.cast import SPECS
 from tests.talk import Talk
 
 TENANTS = ("acme", "beta")
