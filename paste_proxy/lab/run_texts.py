@@ -68,7 +68,6 @@ def command(
         "arrivals": plan.arrivals,
         "cells": ",".join(cells),
         "policy": plan.policy,
-        "session-tags": plan.session_tags,
         "tasks": plan.tasks,
         "tenants": ",".join(f"{tenant.name}:{tenant.weight}" for tenant in plan.tenants),
         "chat": f"{plan.chat_per_s:g}",
@@ -76,6 +75,8 @@ def command(
         "tool-failures": f"{plan.tool_failures:g}",
         "seed": plan.seed,
     }
+    if plan.session_tags != "off":
+        options["session-tags"] = plan.session_tags
     written = (f"--{name} {_quoted(str(value))}" for name, value in options.items())
     return " ".join(["paste-proxy lab run", *written, *(["--warm-up"] if plan.warm_up else [])])
 
