@@ -149,16 +149,18 @@ class RunQueue:
         """It may have a slot free, or another head."""
         line, offered = self._lanes.get(lane), self._heads.find(lane)
         head = line.head() if line is not None else None
+        if head is None:
+            self._lanes.pop(lane, None)
         if offered is head:
             return
         if offered is not None:
             self._heads.remove(lane)
         if head is not None:
             self._heads.add(lane, head, *head.order)
-        else:
-            del self._lanes[lane]
 
     def _next(self) -> Waiting | None:
+        if len(self._running) >= self._slots.runs:
+            return None
         while (head := self._heads.head()) is not None:
             if not self._has_room_of_all(head):
                 return None  # nor has any other: those behind are of no better class

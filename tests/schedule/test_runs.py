@@ -46,11 +46,14 @@ def test_nor_do_heads_that_were_passed_by_worthier_ones() -> None:
 
 
 def test_a_tool_of_which_nothing_waits_is_forgotten() -> None:
-    q = queue()
+    q = queue(runs=9, tool=1)
     q.add("run", "tool", AUTHORITATIVE, 0.0)
     q.add("gone", "other", DECIDED, 0.0)
     q.remove("gone")
     assert started(q) == ["run"]
+    q.add("late", "tool", AUTHORITATIVE, 0.0)
+    assert started(q) == []
+    q.remove("late")
     q.release("run")
     assert (q._lanes, q._heads.entries, q._called) == ({}, {}, {})
 
