@@ -112,10 +112,8 @@ class JointLane(LeaseLane):
         return small and self._passing_tokens + asked.context <= PASSES_SHARE * self._limit_tokens
 
     def _line_of_ready(self, asked: Asked) -> Turns:
-        return self._cold if self._goes_one_by_one(asked) else self._ready
-
-    def _goes_one_by_one(self, asked: Asked) -> bool:
-        return asked.cold > COLD_TOKENS and asked.streams and not self._overruled
+        one_by_one = asked.cold > COLD_TOKENS and asked.streams and not self._overruled
+        return self._cold if one_by_one else self._ready
 
     def _came_back(self, lease: Lease, asked: Asked) -> None:
         self._resize(lease, asked.context, asked.growth)
@@ -135,14 +133,6 @@ class JointLane(LeaseLane):
             return False
         away = (one for one in self._leases.values() if not one.turns)
         return max(away, key=lambda one: (self._level(one.tenant), one.born, one.session)) is lease
-
-    def _grant_next(self) -> Asked | None:
-        """While no rank is free for one that is cold, others pass it."""
-        while (asked := super()._grant_next()) is not None and self._goes_one_by_one(asked):
-            self._join(self._cold, asked)
-            if self._some_ready():
-                return self._ready.take()
-        return asked
 
     def _some_ready(self) -> bool:
         """The first cold one joins the others when a rank has none to read."""

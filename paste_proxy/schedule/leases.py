@@ -69,12 +69,14 @@ class LeaseLane(Lane, ABC):
             self._wait(asked)
 
     def _came_back(self, lease: Lease, asked: Asked) -> None:
-        lease.until, lease.kept = NEVER, True
-        lease.turns += 1
+        lease.kept = True
         self._make_ready(asked)
 
     def _make_ready(self, asked: Asked) -> None:
-        if asked.session not in self._leases:
+        lease = self._leases.get(asked.session)
+        if lease is not None:
+            lease.turns, lease.until = lease.turns + 1, NEVER
+        else:
             self._passing[asked.id] = asked.context
             self._passing_tokens += asked.context
         self._join(self._line_of_ready(asked), asked)
@@ -120,9 +122,17 @@ class LeaseLane(Lane, ABC):
     def next(self) -> Asked | None:
         if not self._has_room():
             return None
-        asked = self._ready.take() if self._some_ready() else self._grant_next()
-        if asked is not None:
-            self._under_way[asked.id] = asked
+        while not self._some_ready():
+            asked = self._grant_next()
+            if asked is None:
+                return None
+            line = self._line_of_ready(asked)
+            if line is self._ready:
+                break  # it is the first there
+            self._join(line, asked)
+        else:
+            asked = self._ready.take()
+        self._under_way[asked.id] = asked
         return asked
 
     def _some_ready(self) -> bool:
@@ -138,7 +148,7 @@ class LeaseLane(Lane, ABC):
             if self._leases and not self._fits(head):
                 return None
             lease = self._grant(head)
-        lease.turns += 1
+        lease.turns, lease.until = lease.turns + 1, NEVER
         self._stop_waiting(head)
         return head
 

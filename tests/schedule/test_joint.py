@@ -274,3 +274,33 @@ def test_a_reply_that_does_not_stream_says_nothing_of_its_prompt_so_nobody_waits
     for name in "ab":
         bench.ask(name, 20_000, cold=COLD_TOKENS + 1, streams=False)
     assert bench.go() == ["a", "b"]
+
+
+def two_of_one_session() -> tuple[Bench, str, str]:
+    """Its first turn has got it a lease, the second waits yet: all places are taken."""
+    bench = Bench(running=1)
+    others = [bench.ask(f"{number}", 1_000) for number in range(3)]
+    first, second = bench.ask("a", 5_000), bench.ask("a", 5_000)
+    bench.go()
+    bench.answer(others[0], "0")
+    assert bench.go() == ["a"]
+    return bench, first, second
+
+
+def test_a_turn_that_must_go_counts_for_the_lease_that_its_session_has() -> None:
+    bench, first, second = two_of_one_session()
+    bench.lane.start(second)
+    bench.lane.release(first)
+    bench.lane.over("a")
+    bench.lane.release(second)
+    bench.lane.over("a")
+    assert bench.lane.facts.leased == 3
+
+
+def test_a_lease_does_not_end_while_a_turn_of_its_session_is_under_way() -> None:
+    bench, first, second = two_of_one_session()
+    bench.answer(first, "a")
+    assert bench.go() == ["a"]
+    bench.lane.expire(1e9)
+    bench.answer(second, "a", now=1e9)
+    assert bench.lane.facts.leased == 3
