@@ -100,10 +100,7 @@ def test_the_report_is_a_page_in_the_folder_that_one_names(tmp_path: Path) -> No
     assert "research-1: " in page
     assert "2 tasks per cell and load, seed 0" in page
     command = html.unescape(re.sub("</?span>", "", page))
-    assert (
-        """--kv 1 --load 1 --arrivals closed --cells "A,A',Oinf" --policy joint --session-tags off --tasks 2"""
-        in command
-    )
+    assert """--kv 1 --load 1 --arrivals closed --cells "A,A',Oinf" --policy joint --tasks 2""" in command
 
 
 @pytest.mark.parametrize(
