@@ -192,7 +192,7 @@ class Pacing:
                 application.fresh.add(max(0, fresh))
         if one.streams:
             if backend.says_cached or one.first:
-                backend.rates.read(prompt - usage.cached_tokens, one.read - one.sent)
+                backend.rates.read(prompt - usage.cached_tokens, one.read - one.sent, now)
             backend.rates.wrote(usage.completion_tokens, now - one.read)
         application.output.add(usage.completion_tokens)
         lane.prefill_rate = backend.rates.prefill
@@ -224,7 +224,7 @@ class Pacing:
             lane.over(one.session)
             return
         if not one.sent:
-            lane.paused(one.session, 0.0, now)
+            lane.paused(one.session, 0.0, now, calls=False)
             return
         self._note(one, session, backend, now)
         if final:
@@ -240,7 +240,7 @@ class Pacing:
                 if not application.goes_on:
                     self._over(one.session, lane, backend, told=told)
                     return
-        lane.paused(one.session, away_s, now)
+        lane.paused(one.session, away_s, now, calls=bool(one.called))
 
     @staticmethod
     def _over(session: str, lane: Lane, backend: Served, *, told: bool) -> None:

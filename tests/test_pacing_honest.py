@@ -82,6 +82,8 @@ def test_a_request_that_can_not_be_read_has_its_tenant_and_its_priority() -> Non
     assert site.tell(TurnClosed("t1", complete=True), 3.0) == ["t3"]
 
 
+BIG = "word " * round(0.75 * MEMORY)
+"""With it, most of the memory is taken: with room for all, nothing is read one by one."""
 COLD = "word " * 20_000
 """Of which an engine would have to read more than one batch."""
 
@@ -91,6 +93,7 @@ def test_a_reply_that_comes_in_one_piece_holds_up_no_cold_prompt() -> None:
     site = Site()
     assert site.ask("t1", request(COLD + "1")) == ["t1"]
     assert site.ask("t2", request(COLD + "2")) == ["t2"]
+    assert site.ask("t0", request(BIG)) == ["t0"]
     assert site.ask("t3", request(COLD + "3", stream=True)) == ["t3"]
     assert site.ask("t4", request(COLD + "4", stream=True)) == []
     assert site.tell(TurnBegan("t3"), 1.0) == ["t4"]

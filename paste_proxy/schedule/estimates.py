@@ -38,6 +38,8 @@ LEAST_TOKENS = 1024
 """Read for a turn, from which the engine's rate can be told: below it other things take the time."""
 FADES = 0.99
 """The best rate seen is believed a little less with each turn: models and settings change."""
+TOGETHER_S = 60.0
+"""Over which what all turns read is added up: long beside one turn, which is counted when it ends."""
 
 
 class Mean:
@@ -172,7 +174,11 @@ class Rates:
 
     def __init__(self) -> None:
         self.prefill = 0.0
-        """All turns together. A turn waits for others before it is read, so the best of late is nearest."""
+        """All turns together. A turn waits for others before it is read, so the best of late is nearest; what
+        all of them read in a minute is the least that it can be, however long each of them waits."""
+        self._together = 0
+        """Tokens since..."""
+        self._since = 0.0
         self._decode = Mean()
 
     @property
@@ -180,9 +186,13 @@ class Rates:
         """Of one turn, beside as many as there are of late."""
         return self._decode.value
 
-    def read(self, tokens: int, seconds: float) -> None:
+    def read(self, tokens: int, seconds: float, now: float) -> None:
         if tokens >= LEAST_TOKENS and seconds > 0:
             self.prefill = max(FADES * self.prefill, tokens / seconds)
+        self._together += tokens
+        if now >= self._since + TOGETHER_S:
+            self.prefill = max(self.prefill, self._together / (now - self._since))
+            self._together, self._since = 0, now
 
     def wrote(self, tokens: int, seconds: float) -> None:
         if tokens > 1 and seconds > 0:

@@ -39,6 +39,13 @@ DISAGREES = 3
 """Reports in a row, after which the backend is believed to have other users: one may have crossed our turns."""
 SLACK, SLACK_SHARE = 2, 0.2
 """Turns beyond ours, and their share of ours, which may be a matter of the moment."""
+PAUSES = 64
+"""Runs of tools, over which it is found through how many a lease is worth keeping: a few of each session."""
+KEEPS = 0.8
+"""A share of these, below which there is no budget. In the lab, where the engine reads its memory in about the
+time that sessions are away, half of the leases were worth keeping, and to keep these cost more than none."""
+SPARED = 0.8
+"""Of what limits leases, below which no prompt is read alone: there is room for all, and nothing to order."""
 
 
 class JointLane(LeaseLane):
@@ -61,6 +68,8 @@ class JointLane(LeaseLane):
         self._reading: dict[str, float] = {}
         """The cold turns that are being read, and until when the next one waits for each."""
         self._budget = Budget()
+        self._keeps = 1.0
+        """The share of runs of tools, of late, through which a lease was worth keeping."""
         self._parked = 0
         self._doubts = 0
         """Reports of the backend, in a row, that don't fit our account."""
@@ -112,8 +121,11 @@ class JointLane(LeaseLane):
         return small and self._passing_tokens + asked.context <= PASSES_SHARE * self._limit_tokens
 
     def _line_of_ready(self, asked: Asked) -> Turns:
-        one_by_one = asked.cold > COLD_TOKENS and asked.streams and not self._overruled
-        return self._cold if one_by_one else self._ready
+        if asked.cold <= COLD_TOKENS or not asked.streams:
+            return self._ready
+        limit = self._limit_tokens
+        full = limit is not None and self._tokens + self._passing_tokens > SPARED * limit
+        return self._cold if full else self._ready
 
     def _came_back(self, lease: Lease, asked: Asked) -> None:
         self._resize(lease, asked.context, asked.growth)
@@ -125,11 +137,12 @@ class JointLane(LeaseLane):
             super()._came_back(lease, asked)
 
     def _has_to_go(self, lease: Lease) -> bool:
-        """Leases have grown beyond the budget: of the sessions that have no turn under way the one loses its
+        """Leases have grown beyond what they may: of the sessions that have no turn under way the one loses its
         lease whose tenant has most for its share, and of those the youngest, which has least to lose."""
-        if self._limit_tokens is None or lease.turns or len(self._leases) == 1:
+        most = None if self._limit_tokens is None else self._budget.grown
+        if most is None or lease.turns or len(self._leases) == 1:
             return False
-        if self._tokens + self._passing_tokens <= self._limit_tokens:
+        if self._tokens + self._passing_tokens <= most:
             return False
         away = (one for one in self._leases.values() if not one.turns)
         return max(away, key=lambda one: (self._level(one.tenant), one.born, one.session)) is lease
@@ -172,9 +185,16 @@ class JointLane(LeaseLane):
         super().knows(capacity)
         self._budget.knows(capacity.kv_tokens)
 
+    def paused(self, session: str, away_s: float, now: float, *, calls: bool) -> None:
+        if calls:
+            self._keeps += ((away_s <= self._worth_s()) - self._keeps) / PAUSES
+        super().paused(session, away_s, now, calls=calls)
+
     @property
     def _limit_tokens(self) -> float | None:
-        return None if self._overruled else self._budget.tokens
+        """None, too, where the engine reads its whole memory again while sessions are away: then it holds more
+        of them in turn than it could hold at once, and to keep one waiting would keep it idle."""
+        return None if self._overruled or self._keeps < KEEPS else self._budget.tokens
 
     def _fits(self, asked: Asked) -> bool:
         limit = self._limit_tokens

@@ -127,8 +127,9 @@ class Lane:
         """What the backend has counted, `prompt` as `Asked.context`; `lost` of it had been in its memory, None:
         nobody knows."""
 
-    def paused(self, session: str, away_s: float, now: float) -> None:
-        """The session's turn is over, and it will come again in about so long."""
+    def paused(self, session: str, away_s: float, now: float, *, calls: bool) -> None:
+        """The session's turn is over, and it will come again in about so long. `calls`: a tool runs meanwhile,
+        else its user thinks."""
 
     def over(self, session: str) -> None:
         """It will hardly come again."""

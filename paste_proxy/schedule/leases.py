@@ -182,7 +182,7 @@ class LeaseLane(Lane, ABC):
     def _end(self, lease: Lease) -> None:
         del self._leases[lease.session]
 
-    def paused(self, session: str, away_s: float, now: float) -> None:
+    def paused(self, session: str, away_s: float, now: float, *, calls: bool) -> None:
         lease = self._leases.get(session)
         if lease is None or lease.turns:
             return

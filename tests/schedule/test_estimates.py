@@ -137,18 +137,25 @@ def test_the_application_longest_unused_is_forgotten() -> None:
 
 def test_the_best_rate_of_late_is_how_fast_an_engine_reads() -> None:
     rates = Rates()
-    rates.read(10_000, 1.0)
-    rates.read(10_000, 4.0)
+    rates.read(10_000, 1.0, 0.0)
+    rates.read(10_000, 4.0, 0.0)
     assert rates.prefill == pytest.approx(FADES * 10_000), "the turn had waited for others"
     for _ in range(1000):
-        rates.read(10_000, 4.0)
+        rates.read(10_000, 4.0, 0.0)
     assert rates.prefill == 2500.0, "another model"
+
+
+def test_what_all_turns_read_in_a_minute_is_the_least_that_an_engine_reads() -> None:
+    rates = Rates()
+    for second in range(61):
+        rates.read(10_000, 20.0, float(second))
+    assert rates.prefill == pytest.approx(10_000, rel=0.05)
 
 
 def test_what_is_short_or_took_no_time_says_nothing_of_rates() -> None:
     rates = Rates()
-    rates.read(LEAST_TOKENS - 1, 1e-6)
-    rates.read(10_000, 0.0)
+    rates.read(LEAST_TOKENS - 1, 1e-6, 0.0)
+    rates.read(10_000, 0.0, 0.0)
     rates.wrote(1, 1.0)
     rates.wrote(100, 0.0)
     assert (rates.prefill, rates.decode) == (0.0, 0.0)
@@ -157,7 +164,7 @@ def test_what_is_short_or_took_no_time_says_nothing_of_rates() -> None:
 def test_a_turn_takes_the_time_to_read_and_to_write_as_far_as_it_is_known() -> None:
     rates = Rates()
     assert rates.seconds(10_000, 100) == 0.0
-    rates.read(10_000, 2.0)
+    rates.read(10_000, 2.0, 0.0)
     assert rates.seconds(10_000, 100) == 2.0
     rates.wrote(101, 4.0)
     assert rates.decode == 25.0, "the first token comes with the prompt's end"

@@ -122,7 +122,7 @@ class Backend(RuleBasedStateMachine):
 
     def _rests(self, session: str, *, comes: bool) -> None:
         if comes:
-            self.lane.paused(session, 1.0, self.now)
+            self.lane.paused(session, 1.0, self.now, calls=True)
         else:
             self.lane.over(session)
         self.queue.moved = True

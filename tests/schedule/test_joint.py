@@ -42,7 +42,7 @@ class Bench:
 
     def answer(self, turn: str, session: str, away_s: float = 1.0, now: float = 0.0) -> None:
         self.lane.release(turn)
-        self.lane.paused(session, away_s, now)
+        self.lane.paused(session, away_s, now, calls=True)
 
 
 def test_nothing_is_held_while_all_sessions_fit() -> None:
@@ -187,10 +187,29 @@ def test_a_tenant_that_holds_more_than_its_share_gives_way_first() -> None:
     assert bench.go() == []
 
 
-def test_cold_prompts_go_one_by_one_and_hold_up_nobody_else() -> None:
+COLD = COLD_TOKENS + 1
+
+
+def crowded(ranks: int = 1) -> Bench:
+    """More than four fifths of its budget are leased, and there is room for four cold prompts."""
+    bench = Bench(round(200_000 / CALM))
+    bench.lane.knows(BackendCapacity(bench.memory, ranks=ranks))
+    bench.ask("big", 162_000)
+    assert bench.go() == ["big"]
+    return bench
+
+
+def test_nothing_is_read_one_by_one_while_there_is_room() -> None:
     bench = Bench()
-    first = bench.ask("a", 20_000, cold=COLD_TOKENS + 1)
-    bench.ask("b", 20_000, cold=COLD_TOKENS + 1)
+    for name in "ab":
+        bench.ask(name, 20_000, cold=COLD)
+    assert bench.go() == ["a", "b"]
+
+
+def test_cold_prompts_go_one_by_one_and_hold_up_nobody_else() -> None:
+    bench = crowded()
+    first = bench.ask("a", COLD, cold=COLD)
+    bench.ask("b", COLD, cold=COLD)
     bench.ask("c", 1_000)
     assert bench.go() == ["a", "c"]
     bench.lane.read(first)
@@ -198,9 +217,8 @@ def test_cold_prompts_go_one_by_one_and_hold_up_nobody_else() -> None:
 
 
 def test_an_engine_with_several_ranks_reads_as_many_cold_prompts_at_once() -> None:
-    bench = Bench()
-    bench.lane.knows(BackendCapacity(MEMORY, ranks=2))
-    turns = [bench.ask(name, 20_000, cold=COLD_TOKENS + 1) for name in "abcd"]
+    bench = crowded(ranks=2)
+    turns = [bench.ask(name, COLD, cold=COLD) for name in "abcd"]
     assert bench.go() == ["a", "b"]
     bench.lane.sent(turns[0], 100.0)
     bench.lane.sent(turns[1], 101.0)
@@ -243,6 +261,33 @@ def test_a_backend_that_others_use_too_overrules_our_account() -> None:
     assert not bench.lane.facts.overruled
 
 
+def away(bench: Bench, times: int, away_s: float) -> None:
+    """So many turns of the session `a`, after each of which it is away for so long."""
+    for _ in range(times):
+        turn = bench.ask("a", 30_000)
+        bench.go()
+        bench.answer(turn, "a", away_s)
+
+
+def test_what_the_engine_reads_again_sooner_than_sessions_come_back_keeps_nobody_waiting() -> None:
+    bench = Bench()
+    bench.lane.prefill_rate = MEMORY / 2
+    away(bench, 64, 3.0)
+    assert bench.lane.facts.budget == 0
+    bench.ask("a", 30_000)
+    bench.ask("b", 70_000)
+    assert bench.go() == ["a", "b"], "away for longer than it takes to read the whole memory again"
+
+
+def test_where_sessions_come_back_sooner_there_is_a_budget_again() -> None:
+    bench = Bench()
+    bench.lane.prefill_rate = MEMORY / 2
+    away(bench, 64, 3.0)
+    away(bench, 256, 1.0)
+    bench.ask("b", 70_000)
+    assert bench.go() == []
+
+
 def test_a_turn_that_must_go_goes_without_a_lease() -> None:
     bench = Bench()
     bench.ask("a", 90_000)
@@ -257,9 +302,9 @@ def test_a_turn_that_must_go_goes_without_a_lease() -> None:
 
 
 def test_a_cold_prompt_that_is_not_read_in_time_holds_up_the_next_no_longer() -> None:
-    bench = Bench()
-    first = bench.ask("a", 20_000, cold=COLD_TOKENS + 1)
-    bench.ask("b", 20_000, cold=COLD_TOKENS + 1)
+    bench = crowded()
+    first = bench.ask("a", COLD, cold=COLD)
+    bench.ask("b", COLD, cold=COLD)
     assert bench.go() == ["a"]
     assert bench.lane.next_deadline() is None, "it is not even sent"
     bench.lane.sent(first, 100.0)
@@ -270,9 +315,9 @@ def test_a_cold_prompt_that_is_not_read_in_time_holds_up_the_next_no_longer() ->
 
 
 def test_a_reply_that_does_not_stream_says_nothing_of_its_prompt_so_nobody_waits_for_that() -> None:
-    bench = Bench()
+    bench = crowded()
     for name in "ab":
-        bench.ask(name, 20_000, cold=COLD_TOKENS + 1, streams=False)
+        bench.ask(name, COLD, cold=COLD, streams=False)
     assert bench.go() == ["a", "b"]
 
 

@@ -190,7 +190,7 @@ def test_a_semaphore_lets_so_many_sessions_in_and_their_next_turns_before_all_ot
         site.asks(name, 0.0)
     assert site.starts() == ["a", "b"]
     site.queue.release("a")
-    site.lane.paused("a", 1.0, 5.0)
+    site.lane.paused("a", 1.0, 5.0, calls=True)
     assert site.starts() == [], "it comes again"
     site.asks("a2", 6.0, session="a")
     assert site.starts() == ["a2"]
