@@ -16,8 +16,8 @@ class Endings:
     def __init__(self, sessions: int, decide: Callable[[Decision], None], *, learns: bool) -> None:
         """`sessions`: how many are remembered. `learns`: it may be told by what was seen, and not by clients
         alone."""
-        self.let_go = 0
-        """Since the start, and..."""
+        self.expected_over = 0
+        """Since the start, whether a backend could be told or not, and..."""
         self.came_back = 0
         """...those of them that came all the same."""
         self._limit = sessions
@@ -33,11 +33,12 @@ class Endings:
             self.came_back += 1
 
     def ended(self, session: str, application: Application, now: float) -> bool:
-        """Its reply asks for no call, and nobody has asked after it. True where its backend is told."""
+        """Its reply asks for no call, and nobody has asked after it. True where it is expected to be over:
+        backends that know it by name are told then, others have nothing to be told."""
         application.ends.ended(session, now)
         if not self._learns or application.goes_on or not application.ends.are_final:
             return False
-        self.let_go += 1
+        self.expected_over += 1
         self._gone[session] = None
         if len(self._gone) > self._limit:
             self._gone.popitem(last=False)

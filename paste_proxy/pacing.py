@@ -244,7 +244,7 @@ class Pacing:
 
     @staticmethod
     def _over(session: str, lane: Lane, backend: Served, *, told: bool) -> None:
-        """`told`: the backend is, so that its part there goes before others'."""
+        """`told`: a backend that lets go of it is, so that its part there goes before others'."""
         lane.over(session)
         if told and backend.lets_go:
             backend.memory.drop(session)

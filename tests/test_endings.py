@@ -85,7 +85,7 @@ def test_a_task_is_let_go_at_its_end_once_others_were_seen_to_stay_away() -> Non
     [session] = site.says(task)
     assert (site.held, site.core.pacing.facts_of("").leased) == (held, 0)
     assert session in site.core.turns.sessions, "to the proxy it is a session as before"
-    assert site.core.pacing.endings.let_go == 1
+    assert site.core.pacing.endings.expected_over == 1
 
 
 def test_nobody_is_let_go_before_enough_was_seen() -> None:
@@ -136,13 +136,13 @@ def test_a_session_with_another_turn_under_way_is_not_let_go() -> None:
         pacing.requested(turn, SessionState("s", "default"), request, Identity(), site.now)
         queue.ask(pacing.asked(turn, ""), "turns:")
     queue.startable()
-    before = pacing.endings.let_go
+    before = pacing.endings.expected_over
     for turn in ("first", "second"):
         pacing.sent(turn, site.now)
         pacing.streamed(turn, TurnEnded("stop"), site.now)
         queue.release(turn)
         pacing.closed(turn, site.now, complete=True)
-        assert pacing.endings.let_go - before == (turn == "second")
+        assert pacing.endings.expected_over - before == (turn == "second")
 
 
 def test_an_edited_history_means_that_its_session_came_back() -> None:

@@ -213,15 +213,20 @@ class BackendControl:
         band = self.abilities.band
         return self.current.lower_first if band is None else band.soonest < band.latest
 
-    def session_over(self, session: str) -> None:
-        """What the backend keeps for `session` may go."""
-        if self.abilities.session_radix:
-            path = self.current.session_end_path
-            self._tell(path, {"session_id": session}, "", f"end of session {session}")
+    def session_over(self, session: str) -> bool:
+        """What the backend keeps for `session` may go. False where it can't be told: it may be another engine
+        by now, or have been removed."""
+        if not self.abilities.session_radix:
+            return False
+        path = self.current.session_end_path
+        return self._tell(path, {"session_id": session}, "", f"end of session {session}")
 
-    def _tell(self, path: str, told: dict[str, Any], authorization: str, what: str) -> None:
-        if self._session is not None and not self._session.closed and path:
-            self._tasks.spawn(self._post(self._session, path, told, authorization, what), name=what)
+    def _tell(self, path: str, told: dict[str, Any], authorization: str, what: str) -> bool:
+        """True where it is on its way."""
+        if self._session is None or self._session.closed or not path:
+            return False
+        self._tasks.spawn(self._post(self._session, path, told, authorization, what), name=what)
+        return True
 
     async def _post(
         self, session: aiohttp.ClientSession, path: str, told: dict[str, Any], authorization: str, what: str

@@ -296,10 +296,8 @@ def _lease_metrics(pacing: Pacing, lines: Lines) -> Iterator[Metric]:
     parked = ((name, one.parked) for name, one in facts)
     yield _counters("paste_leases_lost", "Leases lost to other sessions", "backend", parked)
     endings = pacing.endings
-    ends = (("let_go", endings.let_go), ("came_back", endings.came_back))
-    yield _counters(
-        "paste_learnt_ends", "Sessions let go as was learnt, and those that came back", "fate", ends
-    )
+    ends = (("expected_over", endings.expected_over), ("came_back", endings.came_back))
+    yield _counters("paste_learnt_ends", "Sessions expected to be over, and those that came back", "fate", ends)
 
 
 def _told_metrics(lines: Lines) -> Iterator[Metric]:

@@ -24,8 +24,6 @@ class SessionTags:
         self._told.setdefault(session, set()).add(control)
 
     def over(self, session: str) -> int:
-        """What is kept for it may go, wherever it is: how many engines that is told."""
+        """What is kept for it may go, wherever it is: how many engines are told so."""
         told = self._told.pop(session, ())
-        for control in told:
-            control.session_over(self.name(session))
-        return len(told)
+        return sum(control.session_over(self.name(session)) for control in told)

@@ -290,17 +290,18 @@ async def test_a_session_that_is_over(play: Play) -> None:
     async with play(answers) as played:
         control = BackendControl(BackendConfig(url=played.url, load_poll_s=0))
         await control.start()
-        control.session_over("s1")
+        assert control.session_over("s1")
         await until(lambda: played.bodies)
         assert (played.asked[-1], played.bodies) == (("POST", "/close_session"), [{"session_id": "s1"}])
         await control.close()
+        assert not control.session_over("s2"), "it was removed"
 
 
 async def test_a_session_is_not_ended_where_none_was_begun(play: Play) -> None:
     async with play({"/model_info": INFO, "/server_info": SGLANG_PLAIN_INFO}) as played:
         control = BackendControl(BackendConfig(url=played.url, load_poll_s=0))
         await control.start()
-        control.session_over("s1")
+        assert not control.session_over("s1")
         await control.close()
         assert "/close_session" not in played.paths
 

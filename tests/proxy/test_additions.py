@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paste_proxy.backends import vllm
+from paste_proxy.backends.abilities import NO_ABILITIES
 from paste_proxy.config import BackendConfig
 from paste_proxy.events import AdmitTurn, Identity
 from paste_proxy.grammar.requests import ChatRequest
@@ -205,6 +206,17 @@ async def test_a_session_that_is_over_is_told_where_it_was() -> None:
             while not played.engine.told:  # noqa: ASYNC110 - the server has no event to wait for
                 await asyncio.sleep(0.001)
         assert played.engine.told == [("/close_session", {"session_id": name})]
+        assert played.running.plane.counters.closes_sent == 1
+
+
+async def test_an_engine_that_was_started_anew_without_session_tags_counts_for_nothing() -> None:
+    async with Play(SGLANG) as played:
+        await played.send()
+        assert "session_id" in played.engine.last
+        plane = played.running.plane
+        plane.lines.serving.control.abilities = NO_ABILITIES
+        plane.session_over("s1")
+        assert plane.counters.closes_sent == 0
 
 
 async def test_a_session_that_was_let_go_and_comes_again_is_named_again() -> None:

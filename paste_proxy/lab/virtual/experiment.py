@@ -142,7 +142,7 @@ class Run(msgspec.Struct):
     """Times to the first token of plain chat requests beside the tasks."""
     warm_ups: dict[str, int] = {}
     """See `warming.WarmLedger`."""
-    let_go: int = 0
+    expected_over: int = 0
     came_back: int = 0
     """Sessions, see `endings.Endings`."""
 
@@ -335,7 +335,7 @@ class Cell:
             unused=dict(ledger.unused),
             wasted_worker_s=ledger.wasted_worker_s,
             warm_ups=asdict(self.site.shell.core.warming.ledger),
-            let_go=self.site.shell.core.pacing.endings.let_go,
+            expected_over=self.site.shell.core.pacing.endings.expected_over,
             came_back=self.site.shell.core.pacing.endings.came_back,
             virtual_s=self.site.time.now,
             prompt_tokens=sum(engine.prompted for engine in self.site.fleet.engines),

@@ -73,8 +73,9 @@ class Row(msgspec.Struct, frozen=True):
     """Turns that waited with us, or with what stands in our place."""
     held_s: float
     """Per task: what they waited there."""
-    let_go: int
-    """Sessions of which the engine was told that they are over, as far as was learnt; and..."""
+    expected_over: int
+    """Sessions that were expected to be over after a reply, as was learnt: their engine hears of it where it
+    knows sessions by name; and..."""
     came_back: int
     """...those of them that came all the same."""
     model_s: float
@@ -132,7 +133,7 @@ def _row(run: Run, native: Run | None, seed: int) -> Row:
         longest_wait_ratio=_rounded(longest / longest_before) if longest_before else None,
         held_turns=len(held),
         held_s=_rounded(sum(held) / len(seconds)),
-        let_go=run.let_go,
+        expected_over=run.expected_over,
         came_back=run.came_back,
         model_s=_rounded(statistics.fmean(track.model_s for track in run.tracks.values())),
         hits={name: run.hits.get(name, 0) for name in ("reused", "joined", "promoted", "executed")},
