@@ -32,10 +32,13 @@ from paste_proxy.lab.virtual.rows import rows_of
 from paste_proxy.predict.model import Call, Candidate, FinishedCall, ForesightedTurn, History
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.predict.value import OVERHEAD_S, Left, ValueModel
-from paste_proxy.schedule.thrash import HIGH, LOW
+from paste_proxy.schedule.thrash import LOW
 
 Weigh: TypeAlias = Literal["seconds", "thrash", "always", "inverse"]
 WAYS: tuple[Weigh, ...] = get_args(Weigh)
+HIGH = 0.10
+"""Of a window's prompts, from which on `thrash` weighs: what the scheduler took for thrash when the published
+rows were measured. It has another threshold now, and these are to be had again."""
 LEAST = 0.05
 """Of the mean: what a context counts for at least where its inverse is taken."""
 

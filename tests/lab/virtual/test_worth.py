@@ -1,13 +1,18 @@
 """Runs ahead weighed by the memory that their sessions hold, as `python -m benchmarks.worth` compares it."""
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.worth import Weighed, measure, research
+from benchmarks.worth import Holding, Weighed, measure, research
+from paste_proxy.core import Core
 from paste_proxy.lab.engine.presets import load_engine
 from paste_proxy.lab.virtual.experiment import Plan, run_cell
+from paste_proxy.pacing import Prefix
 from paste_proxy.predict.value import ValueModel
+from paste_proxy.schedule.lanes import Facts
 
 SHARES = st.floats(0, 1)
 TIMES = st.floats(0, 100)
@@ -48,6 +53,28 @@ def test_in_seconds_it_is_the_cell_of_the_lab() -> None:
     ours, labs = measure(PLAN, 2, 1.0, "seconds"), run_cell(research(1.0), PLAN, "F", 2)
     assert ours["mean_task_s"] == pytest.approx(labs.mean_s, abs=1e-4)
     assert ours["used"] == labs.hits["reused"] + labs.hits["joined"] > 0
+
+
+class Memory:
+    """Of an engine in which one session holds all, as the core's account says it."""
+
+    def __init__(self) -> None:
+        self.pacing = self
+        self.thrash = 0.0
+
+    def facts_of(self, _backend: str) -> Facts:
+        return Facts(0, 0, leased=1, leased_tokens=1000, thrash=self.thrash)
+
+    def prefix(self, _session: str, _backend: str) -> Prefix:
+        return Prefix(tokens=500, gone=0, read_s=0.0, away_s=0.0)
+
+
+def test_thrash_is_what_it_was_when_it_was_measured() -> None:
+    memory, holding, weights = Memory(), Holding("thrash"), []
+    holding.core = cast(Core, memory)
+    for memory.thrash in (0.09, 0.11, 0.05, 0.02, 0.09):
+        weights.append(holding.weight())
+    assert weights == [1.0, 0.5, 0.5, 1.0, 1.0]
 
 
 def test_what_is_weighed_is_told() -> None:
