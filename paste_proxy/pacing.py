@@ -264,8 +264,8 @@ class Pacing:
 
     def prefix(self, session: str, backend: str) -> Prefix | None:
         """None where it has none, or where nobody knows what the backend's memory holds."""
-        known, one = self._backend(backend), self._sessions.get(session)
-        if one is None or not known.memory.tokens:
+        known, one = self._backends.get(backend), self._sessions.get(session)
+        if one is None or known is None or not known.memory.tokens:
             return None
         shared = round(one.application.shared.value)
         gone = max(0, one.tokens - max(known.memory.holds(session), shared))
@@ -273,15 +273,19 @@ class Pacing:
         return Prefix(one.tokens, gone, read_s, one.application.away_s(one.called))
 
     def has_slack(self, session: str, backend: str, tokens: int) -> bool:
-        return self._queue.turns(turn_lane(backend)).has_slack(session, tokens)
+        lane = self._lane(backend)
+        return lane is not None and lane.has_slack(session, tokens)
 
     def waits(self, backend: str) -> bool:
         """Turns are held that will go there."""
-        return self._queue.turns(turn_lane(backend)).waiting > 0
+        lane = self._lane(backend)
+        return lane is not None and lane.waiting > 0
 
     def warmed(self, session: str, backend: str, tokens: int) -> None:
         """So many tokens of the session are in the backend's memory now."""
-        self._backend(backend).memory.used(session, tokens)
+        known = self._backends.get(backend)
+        if known is not None:
+            known.memory.used(session, tokens)
 
     def cached(self, turn: str) -> int | None:
         """Of the turn's prompt, as its backend counts; None where it does not."""
@@ -332,8 +336,12 @@ class Pacing:
         return {name: lane.facts for name, lane in self._queue.turn_lanes.items()}
 
     def facts_of(self, backend: str) -> Facts:
-        lane = self._queue.turn_lanes.get(turn_lane(backend))
+        lane = self._lane(backend)
         return lane.facts if lane is not None else Facts(0, 0)
+
+    def _lane(self, backend: str) -> Lane | None:
+        """None where there is no such backend, or no longer: to ask after one must not bring it back."""
+        return self._queue.turn_lanes.get(turn_lane(backend))
 
     def _backend(self, name: str) -> Served:
         found = self._backends.get(name)

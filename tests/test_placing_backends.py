@@ -281,3 +281,22 @@ def test_of_a_backend_that_is_removed_no_lane_is_left_when_its_last_turn_has_end
     bench.tell(TurnStreamed("a", UsageReported(Usage(100, 10))))
     bench.tell(TurnClosed("a", complete=True))
     assert set(bench.core.pacing.facts) == {"turns:two"}
+
+
+def test_what_is_asked_of_a_removed_backend_brings_nothing_of_it_back() -> None:
+    bench = Bench("one", "two")
+    one = bench.at("one")
+    bench.tell(BackendUp("one", BackendCapacity(kv_tokens=1000)))
+    bench.ask("a", one)
+    bench.tell(TurnSent("a"))
+    bench.tell(TurnClosed("a", complete=True))
+    session = bench.core.turns.table.by_name("default", one)[-1]
+    pacing = bench.core.pacing
+    assert pacing.prefix(session, "one") is not None
+    bench.tell(BackendRemoved("one"))
+    pacing.warmed(session, "one", 100)
+    assert pacing.prefix(session, "one") is None
+    assert not pacing.waits("one")
+    assert not pacing.has_slack(session, "one", 100)
+    assert "turns:one" not in pacing.facts
+    assert "one" not in pacing._backends
