@@ -60,7 +60,8 @@ class TurnRequested(msgspec.Struct, frozen=True):
 
 
 class TurnSent(msgspec.Struct, frozen=True):
-    """The request is on its way to the backend: the moment for predictions, off the request's own path."""
+    """The request is on its way to the backend, or to another that it goes on to. The first time is the moment
+    for predictions, off the request's own path."""
 
     turn: str
 

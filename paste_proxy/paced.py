@@ -58,6 +58,7 @@ class PacedTurn:
     takes_s: float = 0.0
     """What that is expected to need for it."""
     sent: float = 0.0
+    """To that backend; 0: not yet."""
     read: float = 0.0
     called: str = ""
     ended: bool = False

@@ -141,6 +141,7 @@ class Pacing:
     def moved(self, turn: str) -> None:
         """Its backend did not take it: its session goes elsewhere."""
         one = self._turns[turn]
+        one.sent = 0.0
         if one.lane is not None and one.backend is not None:
             one.lane.over(one.session)
             one.backend.memory.drop(one.session)

@@ -150,9 +150,10 @@ class Turns:
     # -- predictions --------------------------------------------------------------------------------------
 
     def sent(self, turn_id: str, now: float) -> None:
-        """The request is on its way: now there is time to read what it brought, and to predict."""
+        """The request is on its way: now there is time to read what it brought, and to predict. Once: another
+        backend that it is sent to reads the same."""
         turn = self._turns.get(turn_id)
-        if turn is None:
+        if turn is None or turn.sent:
             return
         turn.sent = True
         if turn.session is None or turn.session.id not in self.sessions:

@@ -1,5 +1,6 @@
 """Turns between backends: transcripts of the core."""
 
+import json
 from typing import Any
 
 from hypothesis import given
@@ -19,6 +20,7 @@ from paste_proxy.events import (
     Event,
     FailTurn,
     Identity,
+    TimePassed,
     TurnClosed,
     TurnRefused,
     TurnRequested,
@@ -27,8 +29,12 @@ from paste_proxy.events import (
 )
 from paste_proxy.grammar.events import Usage, UsageReported
 from paste_proxy.grammar.requests.chat import parse_chat_request
+from paste_proxy.proxy.counters import RelayCounters
+from paste_proxy.proxy.tap import Failures, Tap
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
+from paste_proxy.schedule.joint import COLD_TOKENS, READ_S
 from paste_proxy.tools.table import ToolTable
+from paste_proxy.turn_handle import TurnHandle
 from tests.broker.cast import SPECS
 from tests.test_runtime import Guesses
 
@@ -43,8 +49,9 @@ class Bench:
         self.now += 1.0
         return self.core.handle(event, self.now)
 
-    def ask(self, turn: str, session: str = "s") -> list[str]:
-        body = b'{"model": "m", "messages": [{"role": "user", "content": "go %b"}]}' % turn.encode()
+    def ask(self, turn: str, session: str = "s", more: str = "", *, stream: bool = False) -> list[str]:
+        messages = [{"role": "user", "content": f"go {turn}{more}"}]
+        body = json.dumps({"model": "m", "messages": messages, "stream": stream}).encode()
         event = TurnRequested(turn, Identity(session=session), parse_chat_request(body))
         return said(self.tell(event))
 
@@ -56,6 +63,21 @@ class Bench:
             if admitted == f"probe to {backend}":
                 return f"s{number}"
         raise AssertionError(backend)
+
+
+class Told:
+    """The bench as a turn's handle tells it."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.core = bench.core
+        self._bench = bench
+
+    def tell(self, event: Event) -> bool:
+        self._bench.tell(event)
+        return True
+
+    async def admit_again(self, _turn: str) -> AdmitTurn | None:
+        raise AssertionError("the transcript refuses turns itself")
 
 
 def said(decisions: list[Decision]) -> list[str]:
@@ -300,3 +322,44 @@ def test_what_is_asked_of_a_removed_backend_brings_nothing_of_it_back() -> None:
     assert not pacing.has_slack(session, "one", 100)
     assert "turns:one" not in pacing.facts
     assert "one" not in pacing._backends
+
+
+MEMORY = 400_000
+BIG, COLD = (" word" * count for count in (280_000, 2 * COLD_TOKENS))
+"""Most of the memory, and a prompt that is read alone while so much of it is taken."""
+
+
+def test_a_cold_turn_that_another_refused_holds_up_the_next_no_longer_than_any() -> None:
+    bench = Bench("one", "two")
+    one, two = bench.at("one"), bench.at("two")
+    for name in ("one", "two"):
+        bench.tell(BackendUp(name, BackendCapacity(kv_tokens=MEMORY)))
+    assert bench.ask("big", two, BIG) == ["big to two"]
+    assert bench.ask("a", one, COLD, stream=True) == ["a to one"]
+    counters = RelayCounters()
+    tap = Tap(TurnHandle(Told(bench), "a"), counters, Failures(counters), limit=1000)
+    tap.sent()
+    assert said(bench.tell(TurnRefused("a"))) == ["a to two"]
+    bench.tell(BackendDown("one"))
+    assert bench.ask("b", "another", COLD, stream=True) == [], "the other is not read yet"
+    tap.sent()
+    bench.now += READ_S - 2.0
+    assert said(bench.tell(TimePassed())) == []
+    assert said(bench.tell(TimePassed())) == ["b to two"]
+    assert bench.core.turns.expectations.turns == 1, "its calls are predicted once"
+
+
+def test_what_was_refused_and_sent_nowhere_else_was_served_by_nobody() -> None:
+    bench = Bench("one", "two")
+    one = bench.at("one")
+    for name in ("one", "two"):
+        bench.tell(BackendUp(name, BackendCapacity(kv_tokens=MEMORY)))
+    assert bench.ask("a", one) == ["a to one"]
+    bench.tell(TurnSent("a"))
+    assert said(bench.tell(TurnRefused("a"))) == ["a to two"]
+    session = bench.core.turns.session_of_turn("a")
+    assert session is not None
+    bench.tell(TurnClosed("a", complete=False))
+    prefix = bench.core.pacing.prefix(session.id, "two")
+    assert prefix is not None
+    assert prefix.tokens == 0

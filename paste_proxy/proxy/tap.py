@@ -115,7 +115,6 @@ class Tap:
         self._turn = turn
         self._api = api
         self._new_text: Callable[[], TextReader | None] = lambda: None
-        self._sent = False
         self._tools = tools
         self._counters = counters
         self._failures = failures
@@ -142,9 +141,8 @@ class Tap:
         self.heard = None
 
     def sent(self) -> None:
-        """Told once, though the turn may be sent to another backend then."""
-        if self._turn is not None and not self._sent:
-            self._sent = True
+        """To a backend, or then to another: each has its own time to read the prompt."""
+        if self._turn is not None:
             try:
                 self._turn.sent()
             except Exception as error:  # noqa: BLE001 - the boundary

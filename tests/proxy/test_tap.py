@@ -24,3 +24,11 @@ async def test_a_stream_has_begun_with_its_first_bytes_though_they_say_nothing()
     tap.feed(b'data: {"choices": [{"index": 0, "delta": {"role": "assistant"}}]}\n\n')
     tap.feed(b": nothing\n\n")
     assert (turn.log, turn.events) == (["feed"], [])
+
+
+async def test_each_backend_that_a_turn_is_sent_to_is_told_of() -> None:
+    turn, counters = FakeTurn(), RelayCounters()
+    tap = Tap(turn, counters, Failures(counters), limit=1000)
+    tap.sent()
+    tap.sent()
+    assert turn.log == ["sent", "sent"]
