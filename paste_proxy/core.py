@@ -284,7 +284,7 @@ class Core:
     def _config_changed(self, event: ConfigChanged, now: float) -> None:
         self._config = event.config
         self._limit_turns(event.config)
-        self.queue.moved = True
+        self.queue.shares_changed()
         self.placing.configure(event.config.all_backends)
         self.turns.expectations.configure(event.config.speculation)
         self.broker.configure(event.config.speculation, now)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from paste_proxy.config import BackendConfig, Config, LimitsConfig
+from paste_proxy.config import BackendConfig, Config, LimitsConfig, TenantConfig
 from paste_proxy.core import Core
 from paste_proxy.events import (
     AdmitTurn,
@@ -117,3 +117,17 @@ def test_a_tenant_teaches_nothing_of_another_whose_application_looks_alike() -> 
     assert site.leased == before
     site.ask("y", request("y"), tenant="y")
     assert site.leased == before + 1
+
+
+def test_a_share_that_is_reloaded_holds_for_those_that_wait_already() -> None:
+    site = Site()
+    site.tell(BackendUp("", BackendCapacity(kv_tokens=100_000)))
+    sizes = {"a1": 20_000, "a2": 20_000, "b1": 50_000, "a3": 20_000, "b2": 20_000}
+    went = [
+        site.ask(turn, request(turn + "word" * tokens), tenant=turn[0], final=True)
+        for turn, tokens in sizes.items()
+    ]
+    assert went == [["a1"], ["a2"], ["b1"], [], []]
+    site.core.handle(ConfigChanged(Config(tenants={"b": TenantConfig(share=4.0)})), 1.0)
+    site.tell(TurnSent("a1"), 1.0)
+    assert site.tell(TurnClosed("a1", complete=True), 2.0) == ["b2"]

@@ -85,6 +85,10 @@ class JointLane(LeaseLane):
     def _level(self, tenant: str) -> float:
         return self._held[tenant] / self._share(tenant)
 
+    def shares_changed(self) -> None:
+        for tenant in self._lines.entries:
+            self._lines.move(tenant, self._level(tenant))
+
     def _wait(self, asked: Asked) -> None:
         line = self._lines.find(asked.tenant)
         if line is None:

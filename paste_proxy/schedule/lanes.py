@@ -115,6 +115,9 @@ class Lane:
         """What the backend has room for."""
         self.capacity = capacity
 
+    def shares_changed(self) -> None:
+        """Tenants have other shares from now on, those that wait among them."""
+
     # -- what becomes of them -----------------------------------------------------------------------------
 
     def sent(self, turn: str, now: float) -> None:

@@ -79,6 +79,12 @@ class JointQueue:
         """Nothing waits there any more, nor ever will; what is under way ends with the lane that it has."""
         self._turn_lanes.pop(lane, None)
 
+    def shares_changed(self) -> None:
+        """Of tenants."""
+        self.moved = True
+        for lane in self._turn_lanes.values():
+            lane.shares_changed()
+
     def ask(self, asked: Asked, lane: str) -> None:
         """A turn wants to go to its backend."""
         self.moved = True

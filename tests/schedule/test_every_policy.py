@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from paste_proxy.schedule.asked import Asked, Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
+from paste_proxy.schedule.joint import JointLane
 from paste_proxy.schedule.policies import NAMED, lanes_of
 from paste_proxy.schedule.queue import Capacity, JointQueue, turn_lane
 
@@ -39,7 +40,8 @@ class Backend(RuleBasedStateMachine):
     )
     def begin(self, at_once: int, memory: int, running: int) -> None:
         capacity = Capacity(lambda lane: at_once, 1, 0, 0, lambda tool: 1)
-        self.queue = JointQueue(capacity, lanes_of(self.policy, {"one": 1.0, "two": 3.0}.__getitem__))
+        self.shares = {"one": 1.0, "two": 3.0}
+        self.queue = JointQueue(capacity, lanes_of(self.policy, self.shares.__getitem__))
         self.lane = self.queue.turns(TURNS)
         self.lane.knows(BackendCapacity(memory, running))
         self.at_once = at_once
@@ -120,6 +122,12 @@ class Backend(RuleBasedStateMachine):
         self.lane.knows(BackendCapacity(memory, running))
         self.queue.moved = True
 
+    @rule(share=st.sampled_from([0.5, 3.0]))
+    def share(self, share: float) -> None:
+        """As the operator says from now on."""
+        self.shares["two"] = share
+        self.queue.shares_changed()
+
     def _rests(self, session: str, *, comes: bool) -> None:
         if comes:
             self.lane.paused(session, 1.0, self.now, calls=True)
@@ -144,6 +152,12 @@ class Backend(RuleBasedStateMachine):
         if self.waits and not self.runs:
             assert self.lane.facts.leased, "nobody is away, and yet some wait"
             assert self.lane.next_deadline() is not None, "they wait for ever"
+
+    @invariant()
+    def tenants_wait_by_what_they_hold_for_their_shares(self) -> None:
+        if isinstance(self.lane, JointLane):
+            places = {tenant: entry[0] for tenant, entry in self.lane._lines.entries.items()}
+            assert places == {tenant: self.lane._level(tenant) for tenant in places}
 
     def teardown(self) -> None:
         """All come to their turn, and leave nothing behind."""

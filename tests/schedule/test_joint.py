@@ -173,6 +173,20 @@ def test_tenants_get_their_shares_of_memory() -> None:
     assert (gone.count("h"), gone.count("l")) == (7, 2)
 
 
+def test_who_waits_when_shares_change_has_its_place_by_the_new_ones() -> None:
+    bench = Bench()
+    turns = [bench.ask(name, 20_000, tenant="one") for name in "ab"]
+    bench.ask("c", 50_000, tenant="two")
+    assert len(bench.go()) == 3
+    bench.ask("d", 20_000, tenant="one")
+    bench.ask("e", 20_000, tenant="two")
+    bench.shares["two"] = 4.0
+    bench.lane.shares_changed()
+    bench.answer(turns[0], "a")
+    bench.lane.over("a")
+    assert bench.go() == ["e"], "12,500 for each part of its share; the other has 20,000"
+
+
 def test_a_tenant_that_holds_more_than_its_share_gives_way_first() -> None:
     bench = Bench()
     heavy = [bench.ask(f"h{number}", 20_000, tenant="heavy") for number in range(3)]
