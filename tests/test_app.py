@@ -4,8 +4,9 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ class Engine:
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
+        self.is_staged: Callable[[str, dict[str, Any]], bool] = lambda *_: True
+        """Whether nobody waits for the result of such a call any more: it goes on writing until then."""
 
     def application(self) -> web.Application:
         app = web.Application()
@@ -91,6 +94,9 @@ class Engine:
             function = {"name": name, "arguments": json.dumps(arguments)}
             call = {"index": 0, "id": f"call_{task}_{turn}", "type": "function", "function": function}
             await reply.write(chunk(tool_calls=[call]))
+            async with asyncio.timeout(10):
+                while not self.is_staged(name, arguments):  # noqa: ASYNC110 - a worker has no event to wait for
+                    await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)
         await reply.write(chunk(finish="tool_calls" if turn < 3 else "stop"))
         await reply.write(b"data: [DONE]\n\n")
@@ -109,8 +115,17 @@ async def running(folder: Path, engine: Engine, **speculation: Any) -> AsyncIter
             store=StoreConfig(path=str(folder / "patterns.sqlite")),
         )
         proxy = build(config)
+        engine.is_staged = partial(is_staged, proxy, config.speculation)
         async with listening(proxy) as url:
             yield url, proxy
+
+
+def is_staged(proxy: Proxy, speculation: SpeculationConfig, tool: str, arguments: dict[str, Any]) -> bool:
+    """A worker's start takes as long as it takes. What does not run ahead is waited for by nobody."""
+    if speculation.mode == "off" or tool not in speculation.allow:
+        return True
+    staged = proxy.runtime.core.broker.staging
+    return any((one.spec.name, one.arguments) == (tool, arguments) for one in staged)
 
 
 async def agent(url: str, task: str) -> tuple[list[dict[str, Any]], list[str]]:
