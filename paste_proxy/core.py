@@ -186,7 +186,7 @@ class Core:
         session = self.turns.session_of_turn(event.turn)
         self.warming.came(event.turn, session)
         request = self.turns.request_of_turn(event.turn)
-        self.pacing.requested(event.turn, session, request, event.identity, now)
+        self.pacing.requested(event.turn, session, request, event.identity, now, size=event.size)
         parent = self.turns.sessions.get(session.parent) if session is not None else None
         near = parent.home if parent is not None else self.turns.home_of(event.identity)
         arrived = first.arrived if first is not None else None

@@ -57,6 +57,8 @@ class TurnRequested(msgspec.Struct, frozen=True):
     identity: Identity
     request: ChatRequest | None
     attempt: Attempt = UNSAID
+    size: int = 0
+    """Bytes of its body."""
 
 
 class TurnSent(msgspec.Struct, frozen=True):
@@ -80,14 +82,12 @@ class TurnStreamed(msgspec.Struct, frozen=True):
 
 
 class TurnClosed(msgspec.Struct, frozen=True):
-    """The reply is over. `complete` is false where it failed or the client left.
-
-    `unread`: the client got a reply that the tap did not read, or not to its end.
-    """
+    """The reply is over. `complete` is false where it failed or the client left."""
 
     turn: str
     complete: bool
     unread: bool = False
+    """The client got a reply that the tap did not read, or not to its end."""
 
 
 class TurnRefused(msgspec.Struct, frozen=True):

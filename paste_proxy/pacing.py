@@ -16,7 +16,7 @@ from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.paced import Paced, PacedTurn, Served
 from paste_proxy.schedule.asked import Asked, Place
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
-from paste_proxy.schedule.estimates import Applications
+from paste_proxy.schedule.estimates import TOKENS_PER_CHARACTER, Applications
 from paste_proxy.schedule.lanes import Facts, Lane
 from paste_proxy.schedule.queue import JointQueue, turn_lane
 from paste_proxy.sessions.state import SessionState
@@ -49,13 +49,22 @@ class Pacing:
     # -- before a turn goes -------------------------------------------------------------------------------
 
     def requested(
-        self, turn: str, state: SessionState | None, request: ChatRequest | None, identity: Identity, now: float
+        self,
+        turn: str,
+        state: SessionState | None,
+        request: ChatRequest | None,
+        identity: Identity,
+        now: float,
+        *,
+        size: int = 0,
     ) -> None:
-        """Of an unreadable request nothing more is known than whose it is."""
+        """Of an unreadable request nothing more is known than whose it is, and its `size` in bytes: an engine
+        may read what we can't."""
         self._arrivals += 1
         place = Place(now, self._arrivals)
         if state is None or request is None:
-            self._turns[turn] = PacedTurn("", identity.tenant, place, identity.priority, 0, 0, first=True)
+            context = round(size * TOKENS_PER_CHARACTER)
+            self._turns[turn] = PacedTurn("", identity.tenant, place, identity.priority, context, 0, first=True)
             return
         characters = _characters(request)
         session = self._sessions.get(state.id)
@@ -111,7 +120,9 @@ class Pacing:
         session = self._sessions.get(one.session)
         if session is None:
             place, born = one.place, one.place.at
-            return Asked(turn, tenant=one.tenant, place=place, born=born, priority=one.priority)
+            return Asked(
+                turn, tenant=one.tenant, place=place, born=born, context=one.context, priority=one.priority
+            )
         application = session.application
         one.held = known.memory.holds(one.session)
         one.takes_s = known.rates.seconds(one.context - one.held, application.output.value)

@@ -126,7 +126,7 @@ class Runtime:
         return self._clock.now()
 
     async def admit(
-        self, identity: Identity, request: ChatRequest | None, attempt: Attempt = UNSAID
+        self, identity: Identity, request: ChatRequest | None, attempt: Attempt = UNSAID, size: int = 0
     ) -> TurnHandle:
         """Returns when the joint queue lets the turn go to a backend. Never raises a bug of ours.
 
@@ -134,7 +134,7 @@ class Runtime:
         """
         turn = f"turn-{next(self._ids)}"
         try:
-            admission = await self._admission(TurnRequested(turn, identity, request, attempt))
+            admission = await self._admission(TurnRequested(turn, identity, request, attempt, size))
         except (asyncio.CancelledError, PasteError):
             self.tell(TurnClosed(turn, complete=False))
             raise

@@ -44,7 +44,9 @@ TEXT_APIS = frozenset({Api.COMPLETIONS, Api.GENERATE})
 class Admission(Protocol):
     """What the plane needs of the runtime: `runtime.Runtime`."""
 
-    async def admit(self, identity: Identity, request: ChatRequest | None, attempt: Attempt) -> Turn: ...
+    async def admit(
+        self, identity: Identity, request: ChatRequest | None, attempt: Attempt, size: int
+    ) -> Turn: ...
 
     def home(self, identity: Identity) -> str | None: ...
 
@@ -151,7 +153,7 @@ class LlmPlane:
         streams = read is not None and read.stream
         with EarlyReply(request, api, head.request_id, self._keepalive_s if streams else 0.0) as early:
             try:
-                turn = await self._admit(request, api, read, tenant)
+                turn = await self._admit(request, api, read, tenant, len(body))
                 early.admitted()
                 asked = Asked(api, tenant, head, body, read)
                 with Tap(turn, self.counters, self._failures, self._body_limit, api, asked.tools) as tap:
@@ -213,7 +215,7 @@ class LlmPlane:
         self.counters.closes_sent += self._tags.over(session)
 
     def _added(self, line: Line, api: Api, read: ChatRequest | None, turn: Turn | None, plain: Added) -> Added:
-        """The request with what its engine is to know of it. The body of one that is not read stays."""
+        """The request with what its engine is to know of it. Raises `RequestError`: see `Additions`."""
         admission = turn.admission if turn is not None else AdmitTurn("")
         added = Additions(line.control, api, read, admission).to(
             plain.head, plain.body, self._tags.name(admission.session)
@@ -288,7 +290,7 @@ class LlmPlane:
         return replace(identity, priority=priority, output_hint=hints.output_tokens)
 
     async def _admit(
-        self, request: web.Request, api: Api, read: ChatRequest | None, tenant: Tenant
+        self, request: web.Request, api: Api, read: ChatRequest | None, tenant: Tenant, size: int
     ) -> Turn | None:
         """Waits for the joint queue. Where the core fails, the request is served without it.
 
@@ -298,7 +300,7 @@ class LlmPlane:
             identity = self._identity(request, read, tenant)
             if read is not None and self._reads_text(api):
                 read = replace(read, text_is_read=True)
-            return await self._runtime.admit(identity, read, attempt_of(request.headers))
+            return await self._runtime.admit(identity, read, attempt_of(request.headers), size)
         except asyncio.CancelledError:
             self.counters.client_disconnects += 1
             raise

@@ -60,6 +60,7 @@ class FakeRuntime:
     def __init__(self, *fails: str) -> None:
         self._fails = frozenset(fails)
         self.admitted: list[tuple[Identity, ChatRequest | None]] = []
+        self.sizes: list[int] = []
         self.turns: list[FakeTurn] = []
         self.told: list[Event] = []
 
@@ -70,9 +71,10 @@ class FakeRuntime:
         self.told.append(event)
 
     async def admit(
-        self, identity: Identity, request: ChatRequest | None, attempt: Attempt = UNSAID
+        self, identity: Identity, request: ChatRequest | None, attempt: Attempt = UNSAID, size: int = 0
     ) -> FakeTurn:
         self.admitted.append((identity, request))
+        self.sizes.append(size)
         if "admit" in self._fails:
             raise ZeroDivisionError("admit")
         self.turns.append(FakeTurn(self._fails))

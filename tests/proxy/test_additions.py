@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from paste_proxy.backends import vllm
 from paste_proxy.backends.abilities import NO_ABILITIES
 from paste_proxy.config import BackendConfig
+from paste_proxy.errors import RequestError
 from paste_proxy.events import AdmitTurn, Identity
 from paste_proxy.grammar.requests import ChatRequest
-from paste_proxy.proxy.additions import spliced
+from paste_proxy.proxy.additions import is_object, spliced
 from tests.backends.recorded import SGLANG_INFO, SGLANG_PLAIN_INFO, VLLM_INFO
 from tests.proxy.support import FakeRuntime, FakeTurn, Proxy, proxy
 
@@ -79,7 +80,7 @@ class Played:
         self.engine = engine
         self.running = running
 
-    async def send(self, path: str = CHAT, body: bytes | None = None, **headers: str) -> None:
+    async def send(self, path: str = CHAT, body: bytes | None = None, **headers: str) -> aiohttp.ClientResponse:
         data = json.dumps(BODIES[path]).encode() if body is None else body
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         async with (
@@ -87,6 +88,7 @@ class Played:
             session.post(self.running.url + path, data=data, headers=named) as reply,
         ):
             await reply.read()
+            return reply
 
 
 class Play:
@@ -243,19 +245,65 @@ async def test_vllm_hears_of_it_in_a_field_where_the_body_has_no_place(path: str
         assert (in_body, in_head) == ((-5, []) if path == CHAT else (None, ["-5"]))
 
 
-UNREADABLE = b'{"messages": 1, "tools": []}'
-"""For us; who knows what an engine makes of it."""
+URGENT = '"messages": [{"role": "user", "content": "hi"}], "priority": 1000000'
+UNREADABLE = [
+    b'{"messages": 1, "priority": 1000000}',
+    b'{%b, "x": NaN} \r\n' % URGENT.encode(),
+    b'{%b, "x": "\\ud800"}' % URGENT.encode(),
+    b"\xef\xbb\xbf\n{%b}" % URGENT.encode(),
+    b"{}",
+    b" { }\t",
+]
+"""For us. Python's `json.loads` reads it, and with it SGLang and vLLM."""
+WIDE = [f"{{{URGENT}}}".encode(code) for code in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")]
+NO_OBJECT = [b"[1]", b'"}"', b"{", b'{"priority": 3} x', b"1", b"\xef\xbb\xbf", b"x{}"]
 
 
-async def test_what_can_not_be_read_brings_no_priority_that_was_not_granted() -> None:
+@pytest.mark.parametrize("body", UNREADABLE)
+async def test_what_can_not_be_read_brings_no_priority_that_was_not_granted(body: bytes) -> None:
     async with Play(SGLANG) as played:
-        await played.send(body=UNREADABLE, x_override_priority="100")
-        assert played.engine.bodies[-1] == UNREADABLE
+        await played.send(body=body, x_override_priority="100")
+        assert played.running.runtime.admitted[-1][1] is None, "it can be read"
+        assert played.engine.last["priority"] == 2
+        assert played.engine.bodies[-1].startswith(body.rstrip()[:-1])
         assert "x-override-priority" not in played.engine.heads[-1]
     async with Play(VLLM, "vllm", admitted=vllm.BAND.soonest) as played:
-        await played.send(body=UNREADABLE, x_vllm_priority="-100")
-        assert played.engine.bodies[-1] == UNREADABLE
+        await played.send(body=body, x_vllm_priority="-100")
+        assert played.engine.last["priority"] == -5
+        assert "x-vllm-priority" not in played.engine.heads[-1]
+
+
+@pytest.mark.parametrize("body", WIDE)
+async def test_a_body_that_has_no_place_for_our_priority_is_refused_where_it_would_need_one(
+    body: bytes,
+) -> None:
+    async with Play(SGLANG) as played:
+        reply = await played.send(body=body)
+        assert (reply.status, played.engine.bodies) == (400, [])
+        assert "send it in UTF-8" in (await reply.json())["error"]["message"]
+        await asyncio.wait_for(played.running.runtime.turns[-1].closed, 5)
+        await played.send("/v1/messages", body=body)
+        assert played.engine.bodies == [body], "no priority is read there"
+    async with Play(PLAIN) as played:
+        await played.send(body=body)
+        assert played.engine.bodies == [body]
+
+
+@pytest.mark.parametrize("body", NO_OBJECT)
+async def test_what_is_no_object_stays_as_it_is(body: bytes) -> None:
+    async with Play(SGLANG) as played:
+        await played.send(body=body)
+        assert played.engine.bodies == [body]
+    async with Play(VLLM, "vllm", admitted=vllm.BAND.soonest) as played:
+        await played.send(body=body, x_vllm_priority="-100")
+        assert played.engine.bodies == [body]
         assert played.engine.heads[-1].getall("x-vllm-priority") == ["-5"]
+
+
+async def test_the_core_hears_how_long_a_body_is() -> None:
+    async with Play(SGLANG) as played:
+        await played.send(body=UNREADABLE[1])
+        assert played.running.runtime.sizes == [len(UNREADABLE[1])]
 
 
 async def test_vllms_own_numbers_count_the_other_way() -> None:
@@ -280,3 +328,31 @@ def test_splicing_adds_members_and_nothing_else(members: dict[str, object], spac
     assert json.loads(added) == {"session_id": "s", **members, "priority": number}
     assert body.strip()[1:-1] in added
     assert spliced(body, [], []) is body
+
+
+JSON = st.recursive(
+    st.none() | st.floats() | st.text(st.characters(), max_size=5) | st.integers(-9, 9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(
+    value=JSON,
+    escaped=st.booleans(),
+    space=st.sampled_from(["", " ", "\r\n\t"]),
+    code=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"]),
+)
+def test_no_object_that_python_reads_keeps_a_priority_of_its_own(
+    value: object, escaped: bool, space: str, code: str
+) -> None:
+    text = f"{space}{json.dumps(value, ensure_ascii=escaped)}{space}"
+    body = text.encode(code, "surrogatepass")
+    if code.startswith(("utf-16", "utf-32")):
+        with pytest.raises(RequestError):
+            is_object(body)
+        return
+    assert is_object(body) == isinstance(value, dict)
+    if isinstance(value, dict):
+        read = json.loads(spliced(body, [], [("priority", b"7")]))
+        assert repr(read) == repr({**json.loads(body), "priority": 7})

@@ -155,6 +155,17 @@ def test_what_comes_once_and_is_small_waits_for_no_lease() -> None:
     assert bench.go() == [], "what is large waits, whether it comes again or not"
 
 
+def test_what_nobody_can_read_waits_for_no_lease_and_takes_room_all_the_same() -> None:
+    bench = Bench()
+    bench.ask("a", 50_000)
+    assert bench.go() == ["a"]
+    bench.ask("b", 30_000)
+    unread = bench.ask("", 30_000)
+    assert bench.go() == [unread]
+    bench.lane.release(unread)
+    assert bench.go() == ["b"]
+
+
 def test_so_much_of_it_waits_like_all_others() -> None:
     bench = Bench()
     bench.ask("a", 91_000)
