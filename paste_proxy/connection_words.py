@@ -15,8 +15,9 @@ NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILUR
 """OpenSSL's words for an answer that is no TLS."""
 
 
-def why_no_answer(error: BaseException, url: str) -> str:
-    """`error`: as aiohttp, or asyncio where it connects, raised it for `url`."""
+def why_no_answer(error: BaseException, url: str = "") -> str:
+    """`error`: as aiohttp, or asyncio where it connects, raised it. `url`: of a server that has never answered
+    there, as far as is known, so that its scheme may be wrong; others only stop, or start anew."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     match cause:
         case ssl.SSLCertVerificationError():
@@ -48,9 +49,8 @@ def _tls_failed(error: ssl.SSLError) -> str:
 
 
 def _maybe_tls(url: str) -> str:
-    return (
-        "" if url.startswith(("https:", "wss:")) else ", as if it spoke TLS: its url is one with https:// then"
-    )
+    plain = url.startswith(("http:", "ws:"))
+    return ", as if it spoke TLS: its url is one with https:// then" if plain else ""
 
 
 def _of_system(error: OSError) -> str:

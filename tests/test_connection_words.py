@@ -33,7 +33,7 @@ def tls_error(reason: str) -> ssl.SSLError:
             "Connection reset by peer, as if it spoke TLS: its url is one with",
         ),
         (aiohttp.ClientOSError(104, "x"), "http://a", "Connection reset by peer, as if it spoke TLS: its url"),
-        (ConnectionResetError(104, "x"), "https://a", "Connection reset by peer"),
+        (ConnectionResetError(104, "x"), "ws://a", "Connection reset by peer, as if it spoke TLS: its url"),
         (tls_error("WRONG_VERSION_NUMBER"), "https://a", "it does not speak TLS, so its url is"),
         (
             tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"),
@@ -47,6 +47,12 @@ def tls_error(reason: str) -> ssl.SSLError:
 )
 def test_why_in_words_that_lead_somewhere(error: Exception, url: str, why: str) -> None:
     assert why_no_answer(error, url).startswith(why)
+
+
+@pytest.mark.parametrize("url", ["", "https://a", "wss://a"])
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "x"), aiohttp.ServerDisconnectedError()])
+def test_who_answered_before_or_speaks_tls_has_the_right_scheme(error: Exception, url: str) -> None:
+    assert "TLS" not in why_no_answer(error, url)
 
 
 @asynccontextmanager

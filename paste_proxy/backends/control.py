@@ -44,12 +44,14 @@ class BackendControl:
         config: BackendConfig,
         key: str = "",
         *,
+        where: str = "backend",
         on_capacity: Callable[[BackendCapacity], object] = lambda _: None,
         on_load: Callable[[BackendLoad | None], object] = lambda _: None,
     ) -> None:
-        """`key` goes with questions of our own. Raises `ConfigError` where a format is configured that is not
-        known."""
+        """`key` goes with questions of our own; `where` is the path of its section. Raises `ConfigError` where
+        a format is configured that is not known."""
         self.config = config
+        self._where = where
         self._key = key
         self._on_capacity = on_capacity
         self._on_load = on_load
@@ -144,9 +146,10 @@ class BackendControl:
         """Requests go there all the same: it may be started behind what answers now, and is looked for."""
         if no_llm and not self.no_llm:
             log.warning(
-                "the backend at %s seems to be no LLM server: %s; is backend.url right? Turns will fail there",
+                "the backend at %s seems to be no LLM server: %s; is %s.url right? Turns will fail there",
                 self.config.url,
                 no_llm,
+                self._where,
             )
         elif self.no_llm and not no_llm:
             log.info("the backend at %s is an LLM server now", self.config.url)
@@ -242,7 +245,7 @@ class BackendControl:
                 if reply.status >= 400:
                     log.warning("%s: the backend answered %d", what, reply.status)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("%s was not delivered: %s", what, why_no_answer(error, url))
+            log.warning("%s was not delivered: %s", what, why_no_answer(error))
 
 
 def _told(abilities: Abilities) -> str:

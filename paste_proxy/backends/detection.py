@@ -99,6 +99,8 @@ async def why_no_llm(asker: Asker) -> str:
     answers = [models]
     for path in API_PATHS:
         answer = await asker.post(path, {})
+        if not answer.status:
+            return ""  # it may be at work on what was to be no request
         if answer.status not in NO_SUCH_PATH and (answer.status >= 400 or _is_object(answer.body)):
             return ""  # it is down, asks for a key, or says what a request lacks
         answers.append(answer)

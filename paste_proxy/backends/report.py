@@ -75,7 +75,8 @@ async def examine(name: str, asker: Asker, config: BackendConfig) -> Report:
         advice = "it is loading, or broken: try again, or look into its log"
         row = Row("reachable", "no", f"it answers {answer.status}", f"GET {MODELS_PATH}", advice)
         return Report(name, config.url, usable=False, abilities=(row,))
-    if no_llm := found.no_llm or (found.backend is OPENAI and await why_no_llm(asker)):
+    vouched = config.kind == OPENAI.name  # so that nobody has asked yet
+    if no_llm := found.no_llm or (vouched and await why_no_llm(asker)):
         advice = "no LLM server is there: correct the url, which is the server's base address, without /v1"
         row = Row("llm_server", "no", no_llm, "GET and POST", advice)
         return Report(name, config.url, usable=False, abilities=(row,))

@@ -223,4 +223,4 @@ def _why(error: Exception, url: str) -> str:
         return f"it refuses the key: {KEY_VARIABLE} must hold one of its tenants' keys ({error.status})"
     if isinstance(error, aiohttp.WSServerHandshakeError):
         return f"it answers {error.status} where a paste-proxy connects its clients"
-    return why_no_answer(error, url)
+    return why_no_answer(error, url)  # where it has answered before, it is told that it closed the connection

@@ -42,6 +42,7 @@ class Line:
         self.control = BackendControl(
             config,
             key,
+            where=where,
             on_capacity=self._capable,
             on_load=lambda load: self._core(BackendTold(name, load)),
         )

@@ -217,6 +217,22 @@ async def test_an_abort_that_can_not_be_delivered_is_logged(caplog: pytest.LogCa
     assert "was not delivered" in caplog.text
 
 
+async def test_a_backend_that_hangs_up_is_not_taken_for_one_of_another_scheme(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def hangs_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hangs_up, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        control = BackendControl(BackendConfig(url=url, kind="sglang"))
+        await control.start()
+        control.abort(Api.CHAT, "a" * 32, "")
+        await until(lambda: "was not delivered" in caplog.text)
+        await control.close()
+    assert "TLS" not in caplog.text
+
+
 LOADS = "/v1/loads?include=core"
 
 

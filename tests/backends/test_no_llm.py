@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from paste_proxy.backends import control
 from paste_proxy.backends.control import BackendControl
@@ -49,6 +50,36 @@ async def test_a_web_server(answers: Answers, told: str, play: Play) -> None:
 async def test_what_may_be_one(answers: Answers, play: Play) -> None:
     async with play(answers) as backend:
         assert await why_no_llm(backend.asker) == ""
+
+
+async def hangs_up(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize("kind", ["auto", "openai"])
+async def test_who_does_not_answer_an_empty_request_may_be_one(kind: Any, play: Play) -> None:
+    answers: Answers = dict.fromkeys(API_PATHS, hangs_up)
+    async with play(answers) as backend:
+        assert await why_no_llm(backend.asker) == ""
+        report = await examine("", backend.asker, BackendConfig(url=backend.url, kind=kind))
+        assert report.usable
+
+
+@pytest.mark.parametrize("kind", ["auto", "openai"])
+async def test_what_was_found_out_is_not_asked_again(kind: Any, play: Play) -> None:
+    async with play({"/generate": 500}) as backend:
+        assert (await examine("", backend.asker, BackendConfig(url=backend.url, kind=kind))).usable
+        assert backend.paths.count("/generate") == 1
+
+
+async def test_a_warning_names_the_backends_own_key(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+    async with play({}) as backend:
+        watched = BackendControl(BackendConfig(url=backend.url), where="backends.two")
+        await watched.start()
+        await watched.close()
+    assert "is backends.two.url right?" in caplog.text
 
 
 async def test_who_vouches_for_a_kind_is_believed_at_a_start(play: Play) -> None:

@@ -232,7 +232,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientResponseError):
         text = f"not HTTP: {error.message}"
     elif isinstance(error, aiohttp.ClientConnectorError):
-        text = f"no connection: {why_no_answer(error, '')}"
+        text = f"no connection: {why_no_answer(error)}"
     elif isinstance(error, aiohttp.InvalidURL):
         text = "not an address that can be asked"
     elif isinstance(error, aiohttp.ServerDisconnectedError):

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import socket
+import struct
 import zlib
 from collections.abc import Awaitable, Callable
 
@@ -236,6 +238,19 @@ async def test_nobody_there() -> None:
     async with nothing_leaks(), asking() as client:
         with pytest.raises(ToolError, match=r"127\.0\.0\.1: no connection: "):
             await get(client, base)
+
+
+async def test_a_reset_of_tls_leads_to_no_advice_on_tls() -> None:
+    async def resets(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        end_at_once = struct.pack("ii", 1, 0)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, end_at_once)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(resets, "127.0.0.1", 0) as server, asking() as client:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(ToolError, match=r"no connection: Connection reset by peer$"):
+            await get(client, URL(f"https://127.0.0.1:{port}/"))
 
 
 async def test_a_run_that_is_cancelled_leaves_nothing_behind() -> None:
