@@ -1,8 +1,10 @@
 """What numbers and names of a configuration may be: a value that would do something else is an error."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -29,6 +31,9 @@ PolicyName = Annotated[
 """As `schedule/policies.py` has them."""
 HostName = Annotated[str, msgspec.Meta(min_length=1)]
 """Not empty: that would open every address of the machine."""
+
+AllIfEmpty = Annotated[tuple[T, ...], msgspec.Meta(description="some, or [] for all")]
+"""What was left out, as where all entries are commented out, is no way to say all."""
 
 TENANT_NAME = r"^[A-Za-z0-9_.-]{1,64}\Z"
 TenantName = Annotated[str, msgspec.Meta(pattern=TENANT_NAME)]

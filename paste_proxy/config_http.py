@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from paste_proxy.config_bounds import Bytes, Count, Probability, Seconds, SecondsOrNone
+from paste_proxy.config_bounds import AllIfEmpty, Bytes, Count, Probability, Seconds, SecondsOrNone
 
 ToolName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
 """As OpenAI's API demands."""
@@ -18,7 +18,7 @@ class TargetsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     allow: tuple[Annotated[str, msgspec.Meta(min_length=1)], ...] = ()
     """Hosts (by name), addresses and networks that are not public and may be asked all the same."""
-    ports: tuple[Port, ...] = ()
+    ports: AllIfEmpty[Port] = ()
     """Empty: any. The guard is about hosts; APIs are at all kinds of ports."""
     downgrade: bool = False
     """Follow redirects from https to http: what was encrypted would not be any more."""

@@ -5,7 +5,7 @@ from typing import Annotated, NoReturn
 
 import msgspec
 
-from paste_proxy.config_bounds import Count, Probability, Seconds, SecondsOrNone
+from paste_proxy.config_bounds import AllIfEmpty, Count, Probability, Seconds, SecondsOrNone
 from paste_proxy.errors import ConfigError
 
 
@@ -41,7 +41,7 @@ class McpServerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cwd: str = ""
     url: str = ""
     headers: dict[str, str] = {}
-    include: tuple[str, ...] = ()
+    include: AllIfEmpty[str] = ()
     """Its tools to offer, by the names that it gives them; empty: all."""
     exclude: tuple[str, ...] = ()
     read: tuple[str, ...] = ()

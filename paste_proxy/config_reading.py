@@ -66,7 +66,8 @@ def check_config(config: Config) -> None:
 
 def _without_empty(data: Any, node: msgspec.inspect.Type) -> Any:
     """What has nothing below it, or only comments, is null in YAML: a section has its defaults then, and a list
-    is empty where that is its default. Any other value that was left out stays what it is: an error."""
+    is empty where that is its default, and does not mean all. Any other value that was left out stays what it
+    is: an error."""
     match node:
         case msgspec.inspect.StructType() if isinstance(data, dict):
             fields = {field.encode_name: field for field in node.fields}
@@ -87,6 +88,7 @@ def _without_empty(data: Any, node: msgspec.inspect.Type) -> Any:
 
 
 def _may_be_empty(field: msgspec.inspect.Field) -> bool:
+    """`AllIfEmpty` is none of these: its type is a description with the list in it."""
     match field.type:
         case msgspec.inspect.StructType() | msgspec.inspect.DictType():
             return True

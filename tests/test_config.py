@@ -144,6 +144,22 @@ def test_a_value_that_was_left_out_is_asked_for_where_it_would_be_a_guess(key: s
         load_config(written(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("mcp_servers.fs.include", "mcp_servers:\n  fs:\n    command: fs\n    include:{}\n"),
+        ("http.targets.ports", "http:\n  targets:\n    ports:{}\n"),
+    ],
+)
+def test_a_list_that_was_left_out_is_not_taken_for_all(key: str, text: str, tmp_path: Path) -> None:
+    """An empty one is."""
+    with pytest.raises(
+        ConfigError, match=rf"{key}: Expected `array`, got `null`: choose some, or \[\] for all"
+    ):
+        load_config(written(tmp_path, text.format("\n    # - one")))
+    load_config(written(tmp_path, text.format(" []")))
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "# nothing\n")) == Config()
 
