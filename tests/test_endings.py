@@ -222,10 +222,8 @@ def test_each_end_counts_once_and_when_it_is_known(steps: list[Step]) -> None:
         assert count == len(counts)
 
 
-@given(
-    st.lists(st.tuples(st.integers(2, 9), st.floats(0.0, BACK_S - 1)), min_size=1, max_size=60), st.randoms()
-)
-def test_chats_that_come_back_are_let_go_in_no_order(chats: list[tuple[int, float]], rng: object) -> None:
+@given(st.lists(st.tuples(st.integers(2, 9), st.floats(0.0, BACK_S - 1)), min_size=1, max_size=60))
+def test_chats_that_come_back_are_let_go_in_no_order(chats: list[tuple[int, float]]) -> None:
     """Each comes back after every turn but its last."""
     told: list[Decision] = []
     application, endings = Application(), Endings(1000, told.append, learns=True)
