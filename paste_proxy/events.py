@@ -51,14 +51,13 @@ UNSAID = Attempt()
 
 
 class TurnRequested(msgspec.Struct, frozen=True):
-    """An LLM request was read. `request` is None where it is no readable request: admitted too."""
+    """An LLM request of `size` bytes was read. `request` is None where it is no readable one: admitted too."""
 
     turn: str
     identity: Identity
     request: ChatRequest | None
     attempt: Attempt = UNSAID
     size: int = 0
-    """Bytes of its body."""
 
 
 class TurnSent(msgspec.Struct, frozen=True):
