@@ -204,7 +204,7 @@ class Pacing:
                 application.fresh.add(max(0, fresh))
         if one.streams:
             if backend.says_cached or one.first:
-                backend.rates.read(prompt - usage.cached_tokens, one.read - one.sent, now)
+                backend.rates.read(prompt - usage.cached_tokens, one.sent, one.read)
             backend.rates.wrote(usage.completion_tokens, now - one.read)
         application.output.add(usage.completion_tokens)
         lane.prefill_rate = backend.rates.prefill

@@ -3,6 +3,7 @@
 An application is whoever offers the same tools to the same model. All is causal and bounded.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -36,10 +37,12 @@ OUTPUT = 400
 """Tokens of a reply, before anything is known."""
 LEAST_TOKENS = 1024
 """Read for a turn, from which the engine's rate can be told: below it other things take the time."""
-FADES = 0.99
-"""The best rate seen is believed a little less with each turn: models and settings change."""
-TOGETHER_S = 60.0
-"""Over which what all turns read is added up: long beside one turn, which is counted when it ends."""
+FADES = 0.999
+"""The best rate seen is believed a little less with each turn: models and settings change. A crowd has hundreds
+of turns in the time in which what they read together is known."""
+TOGETHER_S = 180.0
+"""From the request on that went out first to the prompt that was read last, of those that are added up: long
+beside a turn's wait, for which it comes out too low."""
 
 
 class Mean:
@@ -175,10 +178,14 @@ class Rates:
     def __init__(self) -> None:
         self.prefill = 0.0
         """All turns together. A turn waits for others before it is read, so the best of late is nearest; what
-        all of them read in a minute is the least that it can be, however long each of them waits."""
+        all of them read in some minutes is the least that it can be, however long each of them waits."""
+        self._least = 0.0
         self._together = 0
-        """Tokens since..."""
-        self._since = 0.0
+        """Tokens, all of which were read..."""
+        self._from = math.inf
+        """...from then..."""
+        self._to = -math.inf
+        """...to then."""
         self._decode = Mean()
 
     @property
@@ -186,13 +193,15 @@ class Rates:
         """Of one turn, beside as many as there are of late."""
         return self._decode.value
 
-    def read(self, tokens: int, seconds: float, now: float) -> None:
-        if tokens >= LEAST_TOKENS and seconds > 0:
-            self.prefill = max(FADES * self.prefill, tokens / seconds)
+    def read(self, tokens: int, sent: float, read: float) -> None:
+        if tokens >= LEAST_TOKENS and read > sent:
+            self.prefill = max(FADES * self.prefill, self._least, tokens / (read - sent))
         self._together += tokens
-        if now >= self._since + TOGETHER_S:
-            self.prefill = max(self.prefill, self._together / (now - self._since))
-            self._together, self._since = 0, now
+        self._from, self._to = min(self._from, sent), max(self._to, read)
+        if self._to - self._from >= TOGETHER_S:
+            self._least = self._together / (self._to - self._from)
+            self.prefill = max(self.prefill, self._least)
+            self._together, self._from = 0, math.inf
 
     def wrote(self, tokens: int, seconds: float) -> None:
         if tokens > 1 and seconds > 0:

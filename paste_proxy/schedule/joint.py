@@ -39,11 +39,12 @@ DISAGREES = 3
 """Reports in a row, after which the backend is believed to have other users: one may have crossed our turns."""
 SLACK, SLACK_SHARE = 2, 0.2
 """Turns beyond ours, and their share of ours, which may be a matter of the moment."""
-PAUSES = 64
-"""Runs of tools, over which it is found through how many a lease is worth keeping: a few of each session."""
-KEEPS = 0.8
-"""A share of these, below which there is no budget. In the lab, where the engine reads its memory in about the
-time that sessions are away, half of the leases were worth keeping, and to keep these cost more than none."""
+OUTLAST = 0.2
+"""Of the leases left for a tool, those of which nothing is left when it ends: from this share on there is no
+budget. In the lab, where it was a half, to keep the others cost more than to keep none."""
+TURNOVERS = 4
+"""That is judged by leases that filled the memory so many times over: a few of each session under way. Small
+sessions change little, and a slow tool is not run often."""
 SPARED = 0.8
 """Of what limits leases, below which no prompt is read alone: there is room for all, and nothing to order."""
 
@@ -68,8 +69,8 @@ class JointLane(LeaseLane):
         self._reading: dict[str, float] = {}
         """The cold turns that are being read, and until when the next one waits for each."""
         self._budget = Budget()
-        self._keeps = 1.0
-        """The share of runs of tools, of late, through which a lease was worth keeping."""
+        self._outlasted = 0.0
+        """The share, of late, of leases that were left for a tool for longer than they are kept."""
         self._parked = 0
         self._doubts = 0
         """Reports of the backend, in a row, that don't fit our account."""
@@ -190,15 +191,17 @@ class JointLane(LeaseLane):
         self._budget.knows(capacity.kv_tokens)
 
     def paused(self, session: str, away_s: float, now: float, *, calls: bool) -> None:
-        if calls:
-            self._keeps += ((away_s <= self._worth_s()) - self._keeps) / PAUSES
+        lease, memory = self._leases.get(session), self.capacity.kv_tokens
+        if calls and away_s and lease is not None and memory:
+            weight = min(1.0, lease.tokens / (TURNOVERS * memory))
+            self._outlasted += weight * ((away_s > self._worth_s()) - self._outlasted)
         super().paused(session, away_s, now, calls=calls)
 
     @property
     def _limit_tokens(self) -> float | None:
         """None, too, where the engine reads its whole memory again while sessions are away: then it holds more
         of them in turn than it could hold at once, and to keep one waiting would keep it idle."""
-        return None if self._overruled or self._keeps < KEEPS else self._budget.tokens
+        return None if self._overruled or self._outlasted > OUTLAST else self._budget.tokens
 
     def _fits(self, asked: Asked) -> bool:
         limit = self._limit_tokens

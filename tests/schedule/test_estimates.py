@@ -137,24 +137,33 @@ def test_the_application_longest_unused_is_forgotten() -> None:
 
 def test_the_best_rate_of_late_is_how_fast_an_engine_reads() -> None:
     rates = Rates()
-    rates.read(10_000, 1.0, 0.0)
-    rates.read(10_000, 4.0, 0.0)
+    rates.read(10_000, 0.0, 1.0)
+    rates.read(10_000, 0.0, 4.0)
     assert rates.prefill == pytest.approx(FADES * 10_000), "the turn had waited for others"
-    for _ in range(1000):
-        rates.read(10_000, 4.0, 0.0)
+    for _ in range(10_000):
+        rates.read(10_000, 0.0, 4.0)
     assert rates.prefill == 2500.0, "another model"
 
 
-def test_what_all_turns_read_in_a_minute_is_the_least_that_an_engine_reads() -> None:
+def test_what_all_turns_read_in_some_minutes_is_the_least_that_an_engine_reads() -> None:
     rates = Rates()
-    for second in range(61):
-        rates.read(10_000, 20.0, float(second))
-    assert rates.prefill == pytest.approx(10_000, rel=0.05)
+    for second in range(300):
+        rates.read(10_000, second - 20.0, float(second))
+    assert rates.prefill == pytest.approx(10_000 * 161 / 180), (
+        "161 in the first 180 seconds: none was read in 20"
+    )
+
+
+def test_replies_that_end_together_make_no_engine_faster() -> None:
+    rates = Rates()
+    for number in range(64):  # each is read in its turn, and all go on for long
+        rates.read(20_000, 0.0, 1.5 * (number + 1))
+    assert rates.prefill <= 20_000 / 1.5
 
 
 def test_what_is_short_or_took_no_time_says_nothing_of_rates() -> None:
     rates = Rates()
-    rates.read(LEAST_TOKENS - 1, 1e-6, 0.0)
+    rates.read(LEAST_TOKENS - 1, 0.0, 1e-6)
     rates.read(10_000, 0.0, 0.0)
     rates.wrote(1, 1.0)
     rates.wrote(100, 0.0)
@@ -164,7 +173,7 @@ def test_what_is_short_or_took_no_time_says_nothing_of_rates() -> None:
 def test_a_turn_takes_the_time_to_read_and_to_write_as_far_as_it_is_known() -> None:
     rates = Rates()
     assert rates.seconds(10_000, 100) == 0.0
-    rates.read(10_000, 2.0, 0.0)
+    rates.read(10_000, 0.0, 2.0)
     assert rates.seconds(10_000, 100) == 2.0
     rates.wrote(101, 4.0)
     assert rates.decode == 25.0, "the first token comes with the prompt's end"

@@ -286,31 +286,50 @@ def test_a_backend_that_others_use_too_overrules_our_account() -> None:
     assert not bench.lane.facts.overruled
 
 
-def away(bench: Bench, times: int, away_s: float) -> None:
-    """So many turns of the session `a`, after each of which it is away for so long."""
+def away(bench: Bench, times: int, *seconds: float, context: int = 30_000) -> None:
+    """So many turns of each of some sessions, after each of which it is away for so long."""
     for _ in range(times):
-        turn = bench.ask("a", 30_000)
-        bench.go()
-        bench.answer(turn, "a", away_s)
+        for number, away_s in enumerate(seconds):
+            name = f"a{number}"
+            turn = bench.ask(name, context)
+            bench.go()
+            bench.answer(turn, name, away_s)
+
+
+def reads_its_memory_in(seconds: float) -> Bench:
+    bench = Bench()
+    bench.lane.prefill_rate = MEMORY / seconds
+    return bench
 
 
 def test_what_the_engine_reads_again_sooner_than_sessions_come_back_keeps_nobody_waiting() -> None:
-    bench = Bench()
-    bench.lane.prefill_rate = MEMORY / 2
+    bench = reads_its_memory_in(2.0)
     away(bench, 64, 3.0)
     assert bench.lane.facts.budget == 0
-    bench.ask("a", 30_000)
-    bench.ask("b", 70_000)
-    assert bench.go() == ["a", "b"], "away for longer than it takes to read the whole memory again"
+    bench.ask("b", 30_000)
+    bench.ask("c", 70_000)
+    assert bench.go() == ["b", "c"], "away for longer than it takes to read the whole memory again"
 
 
 def test_where_sessions_come_back_sooner_there_is_a_budget_again() -> None:
-    bench = Bench()
-    bench.lane.prefill_rate = MEMORY / 2
+    bench = reads_its_memory_in(2.0)
     away(bench, 64, 3.0)
-    away(bench, 256, 1.0)
+    away(bench, 64, 1.0)
     bench.ask("b", 70_000)
     assert bench.go() == []
+
+
+def test_small_sessions_with_slow_tools_change_little() -> None:
+    bench = reads_its_memory_in(10.0)
+    away(bench, 64, 600.0, context=1_000)
+    assert bench.lane.facts.budget > 0
+
+
+def test_how_long_a_tool_runs_of_which_nothing_is_known_changes_nothing() -> None:
+    bench = reads_its_memory_in(2.0)
+    away(bench, 64, 3.0)
+    away(bench, 64, 0.0)
+    assert bench.lane.facts.budget == 0
 
 
 def test_a_turn_that_must_go_goes_without_a_lease() -> None:
