@@ -93,12 +93,22 @@ class Reloader:
 
     def _check(self, config: Config) -> None:
         """A start would have refused these, too."""
-        if self.config.backend.url and not (config.backends or config.backend.url):
-            raise ConfigError("backend.url: no backend is left", param="backend.url")
+        param = "backends" if self.config.backends else "backend.url"
+        if _has_backend(self.config) and not _has_backend(config):
+            raise ConfigError(f"{param}: no backend is left", param=param)
+        if self.config.tenants and not config.tenants:
+            raise ConfigError(
+                "tenants: none is left, so that nobody would be asked for a key; that needs a start",
+                param="tenants",
+            )
         tools = self._runtime.core.tools
         declared = {name: spec for name, spec in tools.items() if tools.source(name) in (PLUGINS, HTTP)}
         check_allowed(config, declared, tools)
         note_unknown_tools(config, tools)
+
+
+def _has_backend(config: Config) -> bool:
+    return bool(config.backends or config.backend.url)
 
 
 def _in_force(old: Config, wanted: Config) -> Config:

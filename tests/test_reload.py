@@ -173,6 +173,19 @@ async def test_tenants_come_and_go_with_what_they_have_used() -> None:
         assert (await at.ask("s"))[0] == 200
 
 
+async def test_the_last_backend_and_the_last_tenant_stay_until_a_start() -> None:
+    """As if the file had been cut off: nobody would be served, or everybody without a key."""
+    tenant = TenantConfig(keys=(written_digest(KEY),))
+    async with world(Backend("one"), tenants={"a": tenant}) as (at, proxy, _):
+        for param in ("backends", "tenants"):
+            with pytest.raises(ConfigError) as refused:
+                changed(proxy, **{param: {}})
+            assert refused.value.param == param
+        assert (await at.ask("s"))[0] == 401
+        at.client.headers["Authorization"] = f"Bearer {KEY}"
+        assert (await at.ask("s"))[0] == 200
+
+
 async def test_a_tenant_that_is_gone_may_call_nothing_though_its_client_is_still_connected() -> None:
     tenant = TenantConfig(keys=(written_digest(KEY),), tools=("read",))
     other = TenantConfig(keys=(written_digest(KEY[::-1]),))

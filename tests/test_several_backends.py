@@ -344,3 +344,19 @@ async def test_each_backend_gets_its_own_key(monkeypatch: pytest.MonkeyPatch) ->
             assert (await at.ask(f"s{number}"))[0] == 200
     assert {key for _, key in seen} == {"Bearer key-one", "Bearer key-two"}
     assert len(seen) == 2
+
+
+async def test_a_web_server_that_is_no_llm_server_gets_no_session_while_another_is_there() -> None:
+    good = Backend("good")
+    async with serving(good.application()) as url, serving(web.Application()) as other:
+        addresses = {"bad": other, "good": url}
+        configs = {
+            name: BackendConfig(url=address, kind="openai" if name == "good" else "auto")
+            for name, address in addresses.items()
+        }
+        proxy = build(Config(listen=ListenConfig(port=0), backends=configs))
+        async with listening(proxy) as at, aiohttp.ClientSession() as client:
+            world = World(at, client, {"good": good})
+            assert {await world.by(f"s{number}") for number in range(12)} == {"good"}
+            standing = await world.standing()
+            assert [standing[name]["up"] for name in ("bad", "good")] == [False, True]

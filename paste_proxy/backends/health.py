@@ -32,6 +32,11 @@ class Health:
         self._successes = 0
         return self._errors >= ERRORS and self._fall(f"{ERRORS} replies in a row with {status} or the like")
 
+    def ruled_out(self, reason: str) -> bool:
+        """It answers, but not as what it should be."""
+        self._successes = 0
+        return self._fall(reason)
+
     def answered(self, *, probe: bool = False) -> bool:
         """It did as it should. True where that makes it one that is up. What answers probes may still fail all
         requests."""

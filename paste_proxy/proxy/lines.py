@@ -80,7 +80,11 @@ class Line:
 
     async def probe(self) -> None:
         alive = await self.control.is_alive()
-        if self.health.answered(probe=True) if alive else self.health.failed("it does not answer"):
+        if self.control.no_llm:
+            changed = self.health.ruled_out("it seems to be no LLM server")
+        else:
+            changed = self.health.answered(probe=True) if alive else self.health.failed("it does not answer")
+        if changed:
             self._tell()
 
     async def is_gone(self) -> bool:
@@ -154,6 +158,8 @@ class Lines:
         """Gives each a moment to say what it is."""
         self._started = True
         await asyncio.gather(*(line.control.start() for line in self))
+        if len(self) > 1:
+            await asyncio.gather(*(line.probe() for line in self if line.control.no_llm))
         self._tasks.spawn(self._watch(), name="watch of the backends")
 
     async def close(self) -> None:
