@@ -7,11 +7,13 @@ import msgspec
 import openai
 import pytest
 
-from tests.conformance.support import ENGINE_TEST, MODEL
+from tests.conformance.support import ENGINE_TEST, MODEL, until
 
 pytestmark = ENGINE_TEST
 
 SAID = "exactly this"
+WITHIN_S = 60.0
+"""For what takes the engine a moment on busy cores."""
 CLAUDE = {"model": MODEL, "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]}
 """A request of Anthropic's Messages API, which SGLang has too."""
 
@@ -36,9 +38,15 @@ async def test_a_page_is_the_engine_s(engine: str, proxy: str, path: str) -> Non
 
 
 async def test_metrics(proxy: str) -> None:
-    status, kind, body = await fetch(proxy, "/metrics")
-    assert (status, kind) == (200, "text/plain")
-    assert b"sglang:num_running_reqs{" in body
+    """An engine's metrics begin after its first request."""
+    await fetch(proxy, "/generate", {"text": "say it", "sampling_params": {"max_new_tokens": 4}})
+
+    async def are_told() -> bool:
+        status, kind, body = await fetch(proxy, "/metrics")
+        assert (status, kind) == (200, "text/plain")
+        return b"sglang:num_running_reqs{" in body
+
+    await until(are_told, WITHIN_S, "the metrics are there")
 
 
 async def test_completions(client: openai.AsyncOpenAI) -> None:
