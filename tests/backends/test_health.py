@@ -9,6 +9,7 @@ DEEDS = {
     "e": lambda health: health.erred(500),
     "a": lambda health: health.answered(),
     "p": lambda health: health.answered(probe=True),
+    "r": lambda health: health.ruled_out("it is no LLM server"),
 }
 
 
@@ -31,10 +32,13 @@ DEEDS = {
         ("eeeeepp", "1111001"),
         ("eeeeeppeeeee", "111100111110"),
         ("feffee", "111000"),
+        ("rrpp", "0001"),
+        ("rprpp", "00001"),
     ],
 )
 def test_a_transcript(story: str, up: str) -> None:
-    """f: a failure, e: an error, a: an answer to a request, p: one to a probe."""
+    """f: a failure, e: an error, a: an answer to a request, p: one to a probe, r: one that no LLM server
+    gives."""
     health, seen = Health(), ""
     for deed in story:
         before = health.up
