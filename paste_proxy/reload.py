@@ -95,7 +95,7 @@ class Reloader:
         """A start would have refused these, too."""
         param = "backends" if self.config.backends else "backend.url"
         if _has_backend(self.config) and not _has_backend(config):
-            raise ConfigError(f"{param}: no backend is left", param=param)
+            raise ConfigError(f"{param}: no backend is left; name one there", param=param)
         if self.config.tenants and not config.tenants:
             raise ConfigError(
                 "tenants: none is left, so that nobody would be asked for a key; that needs a start",
