@@ -42,6 +42,7 @@ def load_config(path: Path) -> Config:
     except RecursionError as error:
         raise ConfigError(f"{path}: nested too deeply", param=str(path)) from error
     try:
+        _check_tenants_are_some(data)
         config = _converted(_without_empty({} if data is None else data, msgspec.inspect.type_info(Config)))
         check_config(config)
     except ConfigError as error:
@@ -62,6 +63,16 @@ def check_config(config: Config) -> None:
     _check_orders(config.limits)
     for name, server in config.mcp_servers.items():
         check_mcp_server(f"mcp_servers.{name}", name, server)
+
+
+def _check_tenants_are_some(data: Any) -> None:
+    """The one section whose defaults open what it is written to close."""
+    if isinstance(data, dict) and data.get("tenants", ...) in (None, {}):
+        raise ConfigError(
+            "tenants: names none, as where all are commented out, and without tenants nobody is asked for a "
+            "key; name one, or delete the key",
+            param="tenants",
+        )
 
 
 def _without_empty(data: Any, node: msgspec.inspect.Type) -> Any:

@@ -160,6 +160,14 @@ def test_a_list_that_was_left_out_is_not_taken_for_all(key: str, text: str, tmp_
     load_config(written(tmp_path, text.format(" []")))
 
 
+@pytest.mark.parametrize("empty", ["", " {}", "\n  # red: {keys: [sha256:...]}"])
+def test_tenants_that_are_written_and_none_are_not_taken_for_nobody_to_be_asked(
+    empty: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"tenants: names none, .*; name one, or delete the key"):
+        load_config(written(tmp_path, f"listen: {{port: 1}}\ntenants:{empty}\n"))
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert load_config(written(tmp_path, "# nothing\n")) == Config()
 
