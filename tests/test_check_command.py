@@ -79,6 +79,10 @@ def test_for_programs(plain: str, tmp_path: Path) -> None:
         ("backend: {url: 'ftp://x'}", "backend.url"),
         ("backend: {url: 'http://127.0.0.1:1', tool_format: nonsense}", "backend.tool_format"),
         ("backend: {url: 'http://127.0.0.1:1', key: '${PASTE_TEST_NO_SUCH}'}", "backend.key"),
+        (
+            "backends: {a: {url: 'http://h:1'}, b: {url: 'http://H:1/'}}",
+            "backends.b.url: http://H:1/ is the address of backends.a, too",
+        ),
         ("listen: {host: 0.0.0.0}\nbackend: {url: 'http://127.0.0.1:1'}", "auth: off"),
     ],
 )

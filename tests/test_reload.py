@@ -280,6 +280,10 @@ async def test_what_needs_a_start_is_named_and_stays(caplog: pytest.LogCaptureFi
         ({"backends": {"one": BackendConfig(url="http://x", key="${NO_SUCH_KEY}")}}, "backends.one.key"),
         ({"tenants": {"a": TenantConfig()}}, "tenants.a.keys"),
         ({"backend": BackendConfig(url="http://x")}, "backends"),
+        (
+            {"backends": {"a": BackendConfig(url="http://x"), "b": BackendConfig(url="http://x:80/")}},
+            "backends.b.url",
+        ),
     ],
 )
 async def test_what_is_wrong_changes_nothing(wrong: dict[str, Any], key: str) -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from paste_proxy.app import build, listening
 from paste_proxy.config import BackendConfig, Config, ListenConfig, TenantConfig
+from paste_proxy.errors import ConfigError
 from paste_proxy.proxy import lines
 from tests.gateway.servers import serving
 
@@ -360,3 +361,24 @@ async def test_a_web_server_that_is_no_llm_server_gets_no_session_while_another_
             assert {await world.by(f"s{number}") for number in range(12)} == {"good"}
             standing = await world.standing()
             assert [standing[name]["up"] for name in ("bad", "good")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("http://127.0.0.1:30000", "http://127.0.0.1:30000/"),
+        ("http://engine", "http://ENGINE:80"),
+        ("https://engine.example.:443/llm", "https://engine.example/llm/"),
+        ("http://[::1]:8000", "http://[::1]:8000/"),
+    ],
+)
+def test_one_server_is_not_two_backends(one: str, other: str) -> None:
+    urls = {"first": one, "between": "http://127.0.0.1:1", "second": other}
+    config = Config(backends={name: BackendConfig(url=url) for name, url in urls.items()})
+    with pytest.raises(ConfigError, match=r"^backends\.second\.url: .* address of backends\.first, too"):
+        build(config)
+
+
+def test_two_servers_of_one_host_are_two_backends() -> None:
+    urls = ("http://h:1", "http://h:2", "https://h", "http://h/a", "http://h/b", "http://127.0.0.2:1")
+    build(Config(backends={f"b{number}": BackendConfig(url=url) for number, url in enumerate(urls)}))

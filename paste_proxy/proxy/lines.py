@@ -11,7 +11,7 @@ from paste_proxy.access.access import Access, Tenant
 from paste_proxy.backends import BackendControl
 from paste_proxy.backends.health import Health
 from paste_proxy.config import BackendConfig, Config
-from paste_proxy.errors import BackendUnreachableError, PasteError
+from paste_proxy.errors import BackendUnreachableError, ConfigError, PasteError
 from paste_proxy.events import BackendDown, BackendTold, BackendUp, Event
 from paste_proxy.proxy.connection import StaleConnectionError
 from paste_proxy.proxy.headers import RequestHead
@@ -191,6 +191,7 @@ class Lines:
             or Line(name, one, keys[name], self._access, config.key_of(name), self._core)
             for name, one in config.all_backends.items()
         }
+        _check_distinct(config, lines)
 
         def take() -> None:
             old, self._lines = self._lines, lines
@@ -231,3 +232,17 @@ class Lines:
     def serving(self) -> Line:
         """The first that is well."""
         return next((line for line in self if line.serves), self.first)
+
+
+def _check_distinct(config: Config, lines: dict[str, Line]) -> None:
+    """One server under two names would be held for two engines, each with a memory and slots of its own."""
+    known: dict[tuple[str, int, str], str] = {}
+    for name, line in lines.items():
+        other = known.setdefault(line.upstream.address, name)
+        if other != name:
+            key = f"{config.key_of(name)}.url"
+            raise ConfigError(
+                f"{key}: {line.control.config.url} is the address of {config.key_of(other)}, too: "
+                "one server is one backend; correct the url, or delete one of the two",
+                param=key,
+            )

@@ -32,6 +32,7 @@ class PooledUpstream:
         self._host, self._port, self._authority, tls = _address(config.url, where + ".url")
         self._tls = _tls() if tls else None
         self._prefix = urlsplit(config.url).path.rstrip("/")
+        self.address = self._host.rstrip("."), self._port, self._prefix
         self._idle: dict[Connection, asyncio.TimerHandle] = {}
         self.live = 0
 
@@ -138,6 +139,7 @@ class NoUpstream:
     """In place of a backend that is not configured: the tool plane works without one."""
 
     live = 0
+    address = "", 0, ""
 
     @property
     def _error(self) -> BackendUnreachableError:

@@ -65,6 +65,8 @@ class Upstream(Protocol):
 
     live: int
     """Exchanges that have begun, and are not closed."""
+    address: tuple[str, int, str]
+    """Host, port and path: who has the same is the same server, however its URL is written."""
 
     async def send(self, request: Outgoing) -> Exchange:
         """Connects and sends the head and the body, or as much of it as there is. Raises `PasteError`."""
