@@ -161,7 +161,7 @@ class Turns(Bench):
 
         def release() -> None:
             self._queue.release(item)
-            lane.over(item)
+            lane.over(item, now)
 
         return {"used": lambda: lane.used(item, PROMPT_TOKENS, GROWTH_TOKENS, 0, now), "release": release}
 

@@ -123,10 +123,10 @@ class Core:
             TurnRefused: self._turn_refused,
             TurnClosed: self._turn_closed,
             BackendUp: lambda event, now: self.placing.up(event.backend, event.capacity),
-            BackendDown: lambda event, now: self.placing.down(event.backend),
+            BackendDown: lambda event, now: self.placing.down(event.backend, now),
             BackendDraining: lambda event, now: self.placing.drain(event.backend, on=event.on),
             ConfigChanged: self._config_changed,
-            BackendRemoved: lambda event, now: self.placing.remove(event.backend),
+            BackendRemoved: lambda event, now: self.placing.remove(event.backend, now),
             BackendTold: lambda event, now: self.placing.told(event.backend, event.load),
             CallRequested: self._call_requested,
             CallAbandoned: self._call_abandoned,
@@ -214,7 +214,7 @@ class Core:
         return first
 
     def _turn_refused(self, event: TurnRefused, now: float) -> None:
-        self.placing.refused(event.turn)
+        self.placing.refused(event.turn, now)
         if self.queue.arrived(event.turn) is not None:
             self.holds.refused(event.turn, now)
 
@@ -285,7 +285,7 @@ class Core:
         self._config = event.config
         self._limit_turns(event.config)
         self.queue.shares_changed()
-        self.placing.configure(event.config.all_backends)
+        self.placing.configure(event.config.all_backends, now)
         self.turns.expectations.configure(event.config.speculation)
         self.broker.configure(event.config.speculation, now)
         self.holds.max_hold_s = event.config.schedule.max_hold_s

@@ -149,12 +149,12 @@ class Pacing:
         """What its backend is expected to need for it; 0: nobody knows."""
         return self._turns[turn].takes_s
 
-    def moved(self, turn: str) -> None:
+    def moved(self, turn: str, now: float) -> None:
         """Its backend did not take it: its session goes elsewhere."""
         one = self._turns[turn]
         one.sent = 0.0
         if one.lane is not None and one.backend is not None:
-            one.lane.over(one.session)
+            one.lane.over(one.session, now)
             one.backend.memory.drop(one.session)
 
     # -- while it is under way ----------------------------------------------------------------------------
@@ -233,14 +233,14 @@ class Pacing:
         self._queue.moved = True
         session = self._sessions.get(one.session)
         if session is None:  # so many came meanwhile that it was forgotten
-            lane.over(one.session)
+            lane.over(one.session, now)
             return
         if not one.sent:
             lane.paused(one.session, 0.0, now, calls=False)
             return
         self._note(one, session, backend, now)
         if final:
-            self._over(one.session, lane, backend, told=True)
+            self._over(one.session, lane, backend, now, told=True)
             return
         away_s = 0.0
         if complete and one.ended:
@@ -250,14 +250,14 @@ class Pacing:
                 application.ended()
                 told = session.newest == turn and self.endings.ended(one.session, application, now)
                 if not application.goes_on:
-                    self._over(one.session, lane, backend, told=told)
+                    self._over(one.session, lane, backend, now, told=told)
                     return
         lane.paused(one.session, away_s, now, calls=bool(one.called))
 
     @staticmethod
-    def _over(session: str, lane: Lane, backend: Served, *, told: bool) -> None:
+    def _over(session: str, lane: Lane, backend: Served, now: float, *, told: bool) -> None:
         """`told`: a backend that lets go of it is, so that its part there goes before others'."""
-        lane.over(session)
+        lane.over(session, now)
         if told and backend.lets_go:
             backend.memory.drop(session)
 

@@ -85,14 +85,14 @@ class Placing:
         session = placed.session.id if placed.session is not None else ""
         self._decide(AdmitTurn(item.id, placed.backend, priority, held_s, session))
 
-    def refused(self, turn: str) -> None:
+    def refused(self, turn: str, now: float) -> None:
         placed = self._turns.get(turn)
         if placed is None or not placed.runs:
             return
         placed.refused.add(placed.backend)
         self._of(placed.backend).refused += 1
         self._leave(turn, placed)
-        self._pacing.moved(turn)
+        self._pacing.moved(turn, now)
         self._place(turn)
 
     def closed(self, turn: str) -> None:
@@ -144,16 +144,16 @@ class Placing:
         self.placement.up(backend, capacity)
         self._pacing.up(backend, capacity)
 
-    def down(self, backend: str) -> None:
+    def down(self, backend: str, now: float) -> None:
         self.placement.down(backend)
         self._pacing.down(backend)
         if self.placement.any_up:
-            self._move_waiting(backend)
+            self._move_waiting(backend, now)
 
     def drain(self, backend: str, *, on: bool) -> None:
         self.placement.drain(backend, on=on)
 
-    def configure(self, backends: Collection[str]) -> None:
+    def configure(self, backends: Collection[str], now: float) -> None:
         """These are all that there are from now on."""
         for backend in backends:
             if backend not in self.placement.known:
@@ -161,14 +161,14 @@ class Placing:
                 self.counts[backend] = Counts()
         for backend in list(self.placement.known):
             if backend not in backends:
-                self.remove(backend)
+                self.remove(backend, now)
 
-    def remove(self, backend: str) -> None:
+    def remove(self, backend: str, now: float) -> None:
         """What runs there comes to its end; what waits goes elsewhere."""
         self.placement.remove(backend)
         self._others.pop(backend, None)
         self.counts.pop(backend, None)
-        self._move_waiting(backend)
+        self._move_waiting(backend, now)
         self._pacing.removed(backend)
 
     def told(self, backend: str, load: BackendLoad | None) -> None:
@@ -180,13 +180,13 @@ class Placing:
             return
         self._others[backend] = max(0, load.running + load.waiting - self._queue.under_way(turn_lane(backend)))
 
-    def _move_waiting(self, backend: str) -> None:
+    def _move_waiting(self, backend: str, now: float) -> None:
         """What waits for it goes elsewhere."""
         for turn, placed in list(self._turns.items()):
             if placed.waits and placed.backend == backend:
                 arrived = self._queue.arrived(turn)
                 self._leave(turn, placed)
-                self._pacing.moved(turn)
+                self._pacing.moved(turn, now)
                 self._place(turn, arrived=arrived)
 
 

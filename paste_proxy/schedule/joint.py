@@ -45,6 +45,9 @@ budget. In the lab, where it was a half, to keep the others cost more than to ke
 TURNOVERS = 4
 """That is judged by leases that filled the memory so many times over: a few of each session under way. Small
 sessions change little, and a slow tool is not run often."""
+UNREAD_S = 1.0
+"""What it takes to read a prompt where the engine's rate is not known: about a second, on any card that serves
+agents."""
 SPARED = 0.8
 """Of what limits leases, below which no prompt is read alone: there is room for all, and nothing to order."""
 
@@ -71,6 +74,8 @@ class JointLane(LeaseLane):
         self._budget = Budget()
         self._outlasted = 0.0
         """The share, of late, of leases that were left for a tool for longer than they are kept."""
+        self._idle_from = NEVER
+        """All that went to the engine since has been answered."""
         self._parked = 0
         self._doubts = 0
         """Reports of the backend, in a row, that don't fit our account."""
@@ -161,6 +166,7 @@ class JointLane(LeaseLane):
         return bool(self._ready.entries)
 
     def sent(self, turn: str, now: float) -> None:
+        self._idle_from = NEVER
         if turn in self._reading:
             self._reading[turn] = now + READ_S
 
@@ -171,14 +177,14 @@ class JointLane(LeaseLane):
         slow = [turn for turn, until in self._reading.items() if until <= now]
         for turn in slow:
             del self._reading[turn]
-        return super().expire(now) or bool(slow)
+        ended = super().expire(now)
+        return self._give_way(now) or ended or bool(slow)
 
     def next_deadline(self) -> float | None:
-        leases = super().next_deadline()
         read_by = min(self._reading.values(), default=NEVER) if self._cold.entries else NEVER
-        if read_by == NEVER:
-            return leases
-        return read_by if leases is None else min(leases, read_by)
+        leases = self._soonest if self.waiting else NEVER
+        soonest = min(leases, read_by, self._gives_way_at())
+        return soonest if soonest != NEVER else None
 
     def _left(self, asked: Asked) -> None:
         self.read(asked.id)
@@ -196,6 +202,35 @@ class JointLane(LeaseLane):
             weight = min(1.0, lease.tokens / (TURNOVERS * memory))
             self._outlasted += weight * ((away_s > self._worth_s()) - self._outlasted)
         super().paused(session, away_s, now, calls=calls)
+
+        self._rests(now)
+
+    def over(self, session: str, now: float) -> None:
+        super().over(session, now)
+        self._rests(now)
+
+    def _rests(self, now: float) -> None:
+        if not self._under_way:
+            self._idle_from = min(self._idle_from, now)
+
+    def _gives_way_at(self) -> float:
+        """An engine with nothing to do has waited, for sessions that are away, for as long as it takes to read
+        what whoever waits would drive out: to wait for longer costs more than to read that again."""
+        head = self._first_waiting() if not self._under_way else None
+        if head is None:
+            return NEVER
+        rate = self.prefill_rate
+        return self._idle_from + (head.context / rate if rate else UNREAD_S)
+
+    def _give_way(self, now: float) -> bool:
+        """Those go first that are away for longest: the engine drives their memory out first, too."""
+        head = self._first_waiting()
+        if head is None or now < self._gives_way_at():
+            return False
+        for lease in sorted(self._leases.values(), key=lambda one: one.until):
+            if not lease.turns and not self._fits(head):
+                self._end(lease)
+        return True
 
     @property
     def _limit_tokens(self) -> float | None:

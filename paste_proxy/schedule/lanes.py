@@ -134,7 +134,7 @@ class Lane:
         """The session's turn is over, and it will come again in about so long. `calls`: a tool runs meanwhile,
         else its user thinks."""
 
-    def over(self, session: str) -> None:
+    def over(self, session: str, now: float) -> None:
         """It will hardly come again."""
 
     def told(self, load: BackendLoad | None) -> None:

@@ -196,7 +196,7 @@ class LeaseLane(Lane, ABC):
         """How long a lease is kept for a session that is away."""
         return AWAY_S
 
-    def over(self, session: str) -> None:
+    def over(self, session: str, now: float) -> None:
         lease = self._leases.get(session)
         if lease is not None and not lease.turns:
             self._end(lease)

@@ -48,6 +48,8 @@ class Seen(msgspec.Struct):
     answered: int = 0
     """Whole ones."""
     aborts: int = 0
+    wronged: int = 0
+    """Turns that something went wrong with."""
     loads: int = 0
     """Questions for its load."""
 
@@ -170,6 +172,7 @@ class Engine:
         if not wrongs.left:
             return "", ""
         wrongs.left -= wrongs.left > 0
+        self._seen.wronged += bool(wrongs.before or wrongs.within)
         return wrongs.before, wrongs.within
 
     def _usage(self, messages: list[dict[str, Any]]) -> dict[str, Any]:

@@ -126,15 +126,24 @@ async def until_two(engine: Engine) -> None:
     await until(are, "two turns are at the engine")
 
 
+async def until_wronged(engine: Engine, times: int) -> None:
+    """Whoever comes now is served well."""
+
+    async def are() -> bool:
+        return (await engine.seen()).wronged == times
+
+    await until(are, f"{times} turns have gone wrong")
+
+
 @pytest.mark.parametrize("wrong", ["wait", "close"])
 async def test_a_reply_that_stops_is_cut_and_what_is_held_behind_it_goes(alone: World, wrong: str) -> None:
     [engine] = alone.engines.values()
     async with undisturbed(alone):
         await engine.goes_wrong(within=wrong, left=2)
         async with asyncio.TaskGroup() as clients:
+            before = (await engine.seen()).wronged
             cut = [clients.create_task(is_cut(alone)) for _ in range(2)]
-            if wrong == "wait":
-                await until_two(engine)
+            await until_wronged(engine, before + 2)
             clients.create_task(all_answered(alone, [alone.new_session() for _ in range(6)]))
         assert all(one.result() for one in cut)
         for _ in range(2):

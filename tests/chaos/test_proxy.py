@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.chaos.engine import answer_to
-from tests.chaos.support import LARGE, World, backend, undisturbed, until, world
+from tests.chaos.support import LARGE, SOON_S, World, backend, undisturbed, until, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="package")]
 
@@ -23,17 +23,17 @@ TOOL: Any = {
 }
 
 
-async def agent(client: AsyncOpenAI, session: str) -> int:
+async def agent(client: AsyncOpenAI, session: str, turns: int = TURNS) -> int:
     """A task of some turns, each of which tells it what to say next; its turns."""
     messages: list[Any] = [{"role": "user", "content": f"{session}: go" + "." * LARGE}]
-    for _ in range(TURNS):
+    for _ in range(turns):
         reply = await client.chat.completions.create(
             model="chaos", messages=messages, tools=[TOOL], extra_headers={"x-session-id": session}
         )
         said = reply.choices[0].message.content
         assert said == answer_to(messages)
         messages += [{"role": "assistant", "content": said}, {"role": "user", "content": "go on"}]
-    return TURNS
+    return turns
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
@@ -63,6 +63,16 @@ async def test_agents_finish_though_the_proxy_is_started_anew(tmp_path: Path, en
         with closing(sqlite3.connect(store)) as saved:
             assert saved.execute("pragma integrity_check").fetchone() == ("ok",)
         assert "ERROR" not in at.proxy.log()
+
+
+async def test_sessions_that_are_over_though_they_never_said_so_keep_nobody(tmp_path: Path) -> None:
+    """Most of their answers were followed by a turn, so that they are expected again; and none is streamed, so
+    that nobody knows how fast the engine reads."""
+    async with world(tmp_path) as at, AsyncOpenAI(base_url=f"{at.proxy.url}/v1", api_key="none") as sdk:
+        async with asyncio.TaskGroup() as agents:
+            for _ in range(3):
+                agents.create_task(agent(sdk, at.new_session(), turns=6))
+        assert await at.answered(at.new_session(), LARGE) < SOON_S
 
 
 async def test_backends_come_and_go_with_the_configuration_under_load(pair: World) -> None:

@@ -132,7 +132,7 @@ class Backend(RuleBasedStateMachine):
         if comes:
             self.lane.paused(session, 1.0, self.now, calls=True)
         else:
-            self.lane.over(session)
+            self.lane.over(session, self.now)
         self.queue.moved = True
 
     def _one_of(self, turns: dict[str, str], pick: int) -> str:

@@ -44,7 +44,7 @@ class Site:
         """Who starts then."""
         for name in names:
             self.queue.release(name)
-            self.lane.over(name)
+            self.lane.over(name, 0.0)
         return self.starts()
 
     def order(self) -> list[str]:
@@ -195,7 +195,7 @@ def test_a_semaphore_lets_so_many_sessions_in_and_their_next_turns_before_all_ot
     site.asks("a2", 6.0, session="a")
     assert site.starts() == ["a2"]
     site.queue.release("a2")
-    site.lane.over("a")
+    site.lane.over("a", 6.0)
     assert site.starts() == ["c"]
 
 
