@@ -18,7 +18,7 @@ from paste_proxy.backends.reach import Reachability, reach_backends
 from paste_proxy.clock import SystemClock
 from paste_proxy.config import Config
 from paste_proxy.core import Core
-from paste_proxy.errors import ConfigError
+from paste_proxy.errors import ConfigError, UnavailableError
 from paste_proxy.events import RunProgressed, ToolsOffered
 from paste_proxy.gateway.plane import ToolPlane
 from paste_proxy.guard import Guard
@@ -251,7 +251,7 @@ async def _save(store: PatternStore, tables: Tables) -> None:
 
 @asynccontextmanager
 async def listening(proxy: Proxy) -> AsyncIterator[str]:
-    """Serve `proxy` for as long as the context lasts; yields its base URL. Raises `ConfigError`."""
+    """Serve `proxy` for as long as the context lasts; yields its base URL. Raises `UnavailableError`."""
     runner = make_runner(proxy.app)
     await runner.setup()
     try:
@@ -260,7 +260,7 @@ async def listening(proxy: Proxy) -> AsyncIterator[str]:
             await web.TCPSite(runner, listen.host, listen.port).start()
         except OSError as error:
             reason = error.strerror or str(error)
-            raise ConfigError(
+            raise UnavailableError(
                 f"can't listen on {listen.host}:{listen.port}: {reason}; {_listen_advice(error)}",
                 param="listen",
             ) from error

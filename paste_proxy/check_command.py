@@ -16,8 +16,8 @@ from paste_proxy.config import BackendConfig, Config
 from paste_proxy.config_reading import check_config, load_config
 from paste_proxy.errors import ConfigError
 
-USABLE, UNREACHABLE, BAD_CONFIG = 0, 1, 2
-"""Exit codes."""
+USABLE, UNREACHABLE = 0, 1
+"""Exit codes, beside that of a `ConfigError`."""
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ def check(backend: str | None, config_file: Path | None, *, as_json: bool) -> in
         access = Access(config, os.environ, time.monotonic)
         reports = asyncio.run(_examine(config, access))
     except ConfigError as error:
-        checked, code = Checked(usable=False, error=error.message), BAD_CONFIG
+        checked, code = Checked(usable=False, error=error.message), error.exit_code
     else:
         checked = Checked(all(report.usable for report in reports), reports)
         code = USABLE if checked.usable else UNREACHABLE

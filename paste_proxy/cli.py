@@ -18,7 +18,7 @@ import paste_proxy
 from paste_proxy.check_command import check
 from paste_proxy.config import Config
 from paste_proxy.config_reading import check_config, load_config
-from paste_proxy.errors import PasteError
+from paste_proxy.errors import PasteError, PluginError
 from paste_proxy.keys_command import keys
 from paste_proxy.lab.command import demo
 from paste_proxy.lab.mine_command import mine
@@ -117,7 +117,7 @@ def main() -> None:
         code = commands(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except PasteError as error:
-        _give_up(error.message, 1)
+        _give_up(error.message, error.exit_code)
     except click.exceptions.Abort:
         _give_up("interrupted", 130)
     except click.exceptions.NoArgsIsHelpError as error:  # its message is the help, which says who speaks
@@ -132,7 +132,7 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - a plugin may raise what is no Exception: no defect of ours
         place = traceback.extract_tb(error.__traceback__)[-1]
         reason = " ".join(str(error).split())
-        _give_up(f"{place.filename}:{place.lineno}: {type(error).__name__}: {reason}", 1)
+        _give_up(f"{place.filename}:{place.lineno}: {type(error).__name__}: {reason}", PluginError.exit_code)
 
 
 def _give_up(message: str, code: int) -> None:

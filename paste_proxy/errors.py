@@ -21,6 +21,8 @@ class PasteError(Exception):
     code = "internal_error"
     headers: Mapping[str, str] = MappingProxyType({})
     """Header fields of the HTTP reply that tells it."""
+    exit_code = 1
+    """Of a command that ends with it: it was tried, and the same may work another time."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -32,12 +34,21 @@ class ConfigError(PasteError):
     """A configuration that can't be used; `param` is the path of the bad key."""
 
     code = "bad_config"
+    exit_code = 2
+    """The same can't work another time, as with an option that there is not: something must be written anew."""
 
 
 class PluginError(PasteError):
     """A plugin that can't be loaded; the message begins with file and line."""
 
     code = "bad_plugin"
+    exit_code = 2
+
+
+class UnavailableError(PasteError):
+    """What a command needs is not there now: a port, a document at a server, a running proxy."""
+
+    code = "unavailable"
 
 
 class LabError(PasteError):
@@ -52,6 +63,7 @@ class RequestError(PasteError):
     status = 400
     type = "invalid_request_error"
     code = "bad_request"
+    exit_code = 2
 
 
 class RequestTooLargeError(RequestError):

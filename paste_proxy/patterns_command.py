@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from paste_proxy.errors import ConfigError
+from paste_proxy.errors import ConfigError, UnavailableError
 from paste_proxy.predict.ledger import SavedGroup
 from paste_proxy.predict.tables import Tables
 from paste_proxy.store.patterns import PatternStore
@@ -77,7 +77,7 @@ def forget_command(*, store: Path, tenant: str) -> None:
     opened = PatternStore(str(store))
     try:
         if opened.in_use:
-            raise ConfigError(
+            raise UnavailableError(
                 f"{store} is a running proxy's, which would write it again: stop that", param="store"
             )
         tables = opened.load()

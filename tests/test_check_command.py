@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from paste_proxy.check_command import BAD_CONFIG, UNREACHABLE, USABLE, check
+from paste_proxy.check_command import UNREACHABLE, USABLE, check
+from paste_proxy.errors import ConfigError
 
 
 class _Plain(BaseHTTPRequestHandler):
@@ -90,15 +91,15 @@ def test_a_configuration_that_is_none(text: str, key: str, tmp_path: Path) -> No
     file = tmp_path / "config.yaml"
     file.write_text(text)
     code, output = run("--config", str(file))
-    assert (code, key in output) == (BAD_CONFIG, True)
+    assert (code, key in output) == (ConfigError.exit_code, True)
     code, output = run("--config", str(file), "--json")
     told = json.loads(output)
-    assert (code, told["usable"], key in told["error"]) == (BAD_CONFIG, False, True)
+    assert (code, told["usable"], key in told["error"]) == (ConfigError.exit_code, False, True)
 
 
 def test_a_file_that_is_not_there() -> None:
     code, output = run("--config", "/nowhere.yaml")
-    assert (code, "/nowhere.yaml" in output) == (BAD_CONFIG, True)
+    assert (code, "/nowhere.yaml" in output) == (ConfigError.exit_code, True)
 
 
 def test_a_web_server_that_is_no_llm_server_is_an_error_that_says_what_to_set(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ def paste_proxy(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def complaint(*arguments: str) -> str:
+def complaint(*arguments: str, code: int = 2) -> str:
     done = paste_proxy(*arguments)
-    assert done.returncode in (1, 2)
+    assert done.returncode == code
     assert done.stdout == ""
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
@@ -49,7 +49,7 @@ def test_no_backend_at_all() -> None:
 
 def test_an_unreachable_backend(closed_port: int) -> None:
     url = f"http://127.0.0.1:{closed_port}"
-    assert complaint("serve", "--backend", url).startswith(f"the backend at {url} can't be reached: ")
+    assert complaint("serve", "--backend", url, code=1).startswith(f"the backend at {url} can't be reached: ")
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://a..b", "http://a..b:80/", "nothing"])
@@ -89,7 +89,7 @@ def test_a_port_in_use() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        said = complaint("serve", "--backend", f"http://127.0.0.1:{port}", "--port", port)
+        said = complaint("serve", "--backend", f"http://127.0.0.1:{port}", "--port", port, code=1)
     assert said.startswith(f"can't listen on 127.0.0.1:{port}: ")
     assert "in use" in said
 
@@ -140,7 +140,8 @@ def test_an_address_of_another_machine(closed_port: int) -> None:
         backend.bind(("127.0.0.1", 0))
         backend.listen()
         url = f"http://127.0.0.1:{backend.getsockname()[1]}"
-        said = complaint("serve", "--backend", url, "--host", "192.0.2.1", "--port", "0", "--auth", "off")
+        options = ("--host", "192.0.2.1", "--port", "0", "--auth", "off")
+        said = complaint("serve", "--backend", url, *options, code=1)
     assert "listen.host (--host) must be an address of this machine" in said
 
 
@@ -201,6 +202,53 @@ async def test_a_log_shows_nothing_of_what_was_no_http(tmp_path: Path) -> None:
     for line in lines:
         assert line.startswith("not HTTP: 400, ")
         assert "secret" not in line
+
+
+@pytest.mark.parametrize("command", ["serve", "check"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen: {port: x}",
+        "tenants: {}",
+        "backend: {}",
+        "backend: {url: 'ftp://x'}",
+        "backend: {url: 'http://127.0.0.1:1', key: '${PASTE_TEST_NO_SUCH}'}",
+        "backends: {a: {url: 'http://127.0.0.1:1'}, b: {url: 'http://127.0.0.1:1/'}}",
+        "backend: {url: 'http://127.0.0.1:1'}\nauth: off\ntenants: {a: {keys: ['sha256:x']}}",
+        None,
+    ],
+)
+def test_what_can_t_work_as_it_is_written_ends_all_commands_with_2(
+    tmp_path: Path, command: str, text: str | None
+) -> None:
+    file = tmp_path / "c.yaml"
+    if text is not None:
+        file.write_text(text)
+    assert complaint(command, "--config", str(file))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("serve", "--port", "70000"), 2),
+        (("check", "--nothing"), 2),
+        (("plugins", "check", "nowhere.py"), 2),
+        (("patterns", "export", "--store", "nowhere", "-o", "x"), 2),
+        (("mine", "nowhere", "-o", "x"), 2),
+        (("lab", "run", "--workload", "nothing"), 2),
+        (("mcp-wrap",), 2),
+        (("shadow-report", "--url", "http://127.0.0.1:1"), 1),
+    ],
+)
+def test_what_was_asked_for_wrongly_ends_with_2_and_what_failed_with_1(
+    arguments: tuple[str, ...], code: int
+) -> None:
+    assert complaint(*arguments, code=code)
+
+
+def test_a_backend_that_is_not_there_ends_both_commands_with_1(closed_port: int) -> None:
+    url = f"http://127.0.0.1:{closed_port}"
+    assert [paste_proxy(command, "--backend", url).returncode for command in ("serve", "check")] == [1, 1]
 
 
 def test_the_exit_code_tells_what_a_command_found(tmp_path: Path) -> None:

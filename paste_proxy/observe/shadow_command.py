@@ -8,7 +8,7 @@ import urllib.request
 import click
 import msgspec
 
-from paste_proxy.errors import ConfigError
+from paste_proxy.errors import UnavailableError
 from paste_proxy.observe.shadow import ShadowReport, report_lines, why_none
 
 TIMEOUT_S = 10.0
@@ -38,12 +38,14 @@ def shadow_report_command(url: str, as_json: bool) -> None:
     try:
         report = msgspec.json.decode(body, type=ShadowReport)
     except (msgspec.DecodeError, UnicodeError) as error:
-        raise ConfigError(f"{url}: no paste-proxy, or one of another version: {error}", param="url") from error
+        raise UnavailableError(
+            f"{url}: no paste-proxy, or one of another version: {error}", param="url"
+        ) from error
     none = why_none(report, url)
     if as_json or not none:
         click.echo(body.decode() if as_json else "\n".join(report_lines(report, url)))
     if none:
-        raise ConfigError(none, param="speculation.mode")
+        raise UnavailableError(none, param="speculation.mode")
 
 
 def _fetched(address: str) -> bytes:
@@ -55,8 +57,8 @@ def _fetched(address: str) -> bytes:
     except urllib.error.HTTPError as error:
         refused = error.code in (401, 403)
         advice = f"put a key of a tenant with `admin: true` into {KEY}" if refused else "is --url right?"
-        raise ConfigError(f"{address}: {error.code} {error.reason}; {advice}", param="url") from error
+        raise UnavailableError(f"{address}: {error.code} {error.reason}; {advice}", param="url") from error
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         advice = "say with --url where the proxy listens, as in http://127.0.0.1:8700"
-        raise ConfigError(f"{address} can't be read: {reason}; {advice}", param="url") from error
+        raise UnavailableError(f"{address} can't be read: {reason}; {advice}", param="url") from error

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from paste_proxy.app import build, listening
 from paste_proxy.cli import commands
 from paste_proxy.config import BackendConfig, Config, ListenConfig, SpeculationConfig
-from paste_proxy.errors import ConfigError
+from paste_proxy.errors import UnavailableError
 from paste_proxy.predict.model import Candidate
 from tests.guesses import Scripted
 
@@ -118,7 +118,7 @@ async def test_a_proxy_that_is_no_shadow_is_an_error_that_says_what_to_do(
 ) -> None:
     async with watching(mode) as url:
         await work(url)
-        with pytest.raises(ConfigError, match=r"set speculation\.mode: shadow, start it anew") as raised:
+        with pytest.raises(UnavailableError, match=r"set speculation\.mode: shadow, start it anew") as raised:
             await said("--url", url)
         assert (f"speculation.mode: {mode}" in raised.value.message, raised.value.param) == (
             True,
@@ -126,12 +126,12 @@ async def test_a_proxy_that_is_no_shadow_is_an_error_that_says_what_to_do(
         )
         assert (f"{url}/paste/v1/stats" in raised.value.message) is instead
         told = await asyncio.to_thread(CliRunner().invoke, commands, ["shadow-report", "--url", url, "--json"])
-        assert (json.loads(told.output)["mode"], type(told.exception)) == (mode, ConfigError)
+        assert (json.loads(told.output)["mode"], type(told.exception)) == (mode, UnavailableError)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nothing", "http://["])
 async def test_no_proxy_there_is_one_line(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"can't be read: .*; say with --url where the proxy listens"):
+    with pytest.raises(UnavailableError, match=r"can't be read: .*; say with --url where the proxy listens"):
         await said("--url", url)
 
 
@@ -139,7 +139,7 @@ async def test_somebody_else_there_is_one_line() -> None:
     app = web.Application()
     app.router.add_get("/paste/v1/shadow", hello)
     async with TestServer(app, host="127.0.0.1") as server:
-        with pytest.raises(ConfigError, match="no paste-proxy"):
+        with pytest.raises(UnavailableError, match="no paste-proxy"):
             await said("--url", str(server.make_url("")))
 
 

@@ -191,7 +191,7 @@ def test_as_a_person_would(tmp_path: Path) -> None:
     assert (found.returncode, found.stdout) == (0, "[]\n")
     assert "the same result both times" in found.stderr
     wrong = do("paste_proxy", "plugins", "run", "recipes.py", "recipes_find", "{}")
-    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
     assert len(wrong.stderr.splitlines()) == 1
     assert wrong.stderr.startswith("paste-proxy: ")
 

@@ -7,9 +7,9 @@ from yarl import URL
 
 from paste_proxy.config import Config
 from paste_proxy.config_http import OpenApiConfig
-from paste_proxy.errors import ConfigError, ToolError
+from paste_proxy.errors import ConfigError, ToolError, UnavailableError
 from paste_proxy.tools.http.client import Client, Limits, Request
-from paste_proxy.tools.http.guard import Guard
+from paste_proxy.tools.http.guard import Guard, TargetRefusedError
 from paste_proxy.tools.http.openapi import operations_of_document
 from paste_proxy.tools.http.operations import Operation, operations_of
 
@@ -29,7 +29,7 @@ def http_operations(
 
 
 async def fetched_documents(config: Config) -> dict[str, bytes]:
-    """The documents that are named by address. Raises `ConfigError`."""
+    """The documents that are named by address. Raises `UnavailableError`, and `ConfigError`."""
     client = Client(config.http.targets, "http.targets")
     try:
         return {
@@ -44,10 +44,12 @@ async def fetched_documents(config: Config) -> dict[str, bytes]:
 async def _fetched(client: Client, key: str, address: str) -> bytes:
     try:
         answer = await client.send(Request("GET", client.guard.parse(address)), DOCUMENT, ahead=False)
-    except ToolError as error:
+    except TargetRefusedError as error:
         raise ConfigError(f"{key}: {error.message}", param=key) from error
+    except ToolError as error:
+        raise UnavailableError(f"{key}: {error.message}", param=key) from error
     if answer.status != 200:
-        raise ConfigError(f"{key}: {URL(address).raw_host} answered {answer.status}", param=key)
+        raise UnavailableError(f"{key}: {URL(address).raw_host} answered {answer.status}", param=key)
     return answer.body
 
 

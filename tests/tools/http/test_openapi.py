@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from paste_proxy.broker.keys import canonical_text
 from paste_proxy.config import Config
 from paste_proxy.config_http import HttpConfig, OpenApiConfig, TargetsConfig
-from paste_proxy.errors import ConfigError
+from paste_proxy.errors import ConfigError, UnavailableError
 from paste_proxy.tools.http.guard import Guard
 from paste_proxy.tools.http.openapi import operations_of_document
 from paste_proxy.tools.http.operations import Operation
@@ -263,7 +263,7 @@ async def test_a_document_is_fetched_through_the_guard() -> None:
         config = Config(openapi={"pets": api}, http=HttpConfig(TargetsConfig(allow=("127.0.0.1",))))
         documents = await fetched_documents(config)
         missing = msgspec.structs.replace(api, document=str(base / "nope"))
-        with pytest.raises(ConfigError, match=r"document: 127\.0\.0\.1 answered 404"):
+        with pytest.raises(UnavailableError, match=r"document: 127\.0\.0\.1 answered 404"):
             await fetched_documents(msgspec.structs.replace(config, openapi={"pets": missing}))
     assert [one.spec.name for one in http_operations(config, GUARD, documents, {})] == ["getPet"]
     with pytest.raises(ConfigError, match="has to be fetched first"):
