@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.chaos.engine import answer_to
-from tests.chaos.support import World, said, undisturbed
+from tests.chaos.support import World, said, undisturbed, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="package")]
 
@@ -30,11 +30,19 @@ async def agent(at: World) -> None:
 
 
 async def test_all_agents_of_a_crowd_finish_with_their_own_answers(alone: World) -> None:
+    [engine] = alone.engines.values()
     async with undisturbed(alone):
         before = (await alone.proxy.page("v1/stats"))["turns"]
+        await engine.goes_wrong(before="wait")
+
+        async def are_there() -> bool:
+            return (await engine.seen()).now + await alone.proxy.held() == AGENTS
+
         async with asyncio.TaskGroup() as agents:
             for _ in range(AGENTS):
                 agents.create_task(agent(alone))
+            await until(are_there, "all agents are at the engine or held")
+            await engine.goes_wrong()
         turns = (await alone.proxy.page("v1/stats"))["turns"]
         assert turns["admitted_later"] > before["admitted_later"] + AGENTS // 2, "many were held"
         for none in ("overdue", "withdrawn", "refused"):

@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from tests.chaos.engine import answer_to
-from tests.chaos.support import LARGE, SOON_S, World, backend, undisturbed, until, world
+from tests.chaos.support import HELD_S, LARGE, World, backend, undisturbed, until, world
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="package")]
 
@@ -72,12 +72,11 @@ async def test_sessions_that_are_over_though_they_never_said_so_keep_nobody(tmp_
         async with asyncio.TaskGroup() as agents:
             for _ in range(3):
                 agents.create_task(agent(sdk, at.new_session(), turns=6))
-        assert await at.answered(at.new_session(), LARGE) < SOON_S
+        assert await at.answered(at.new_session(), LARGE) < HELD_S
 
 
 async def test_backends_come_and_go_with_the_configuration_under_load(pair: World) -> None:
     both = {name: backend(engine) for name, engine in pair.engines.items()}
-    sessions = iter([pair.new_session() for _ in range(400)])
     reloads = [
         {"backends": {"one": both["one"]}},
         {"backends": both},
@@ -90,7 +89,7 @@ async def test_backends_come_and_go_with_the_configuration_under_load(pair: Worl
 
         async def keeps_asking() -> None:
             while going:
-                await pair.answered(next(sessions), LARGE)
+                await pair.answered(pair.new_session(), LARGE)
 
         async with asyncio.TaskGroup() as clients:
             for _ in range(10):
@@ -116,13 +115,12 @@ async def reloaded(at: World, says: str) -> None:
 
 async def test_one_that_is_drained_under_load_can_be_killed_and_nobody_hears_of_it(pair: World) -> None:
     one = pair.engines["one"]
-    sessions = iter([pair.new_session() for _ in range(4000)])
     async with undisturbed(pair):
         going = True
 
         async def keeps_asking() -> None:
             while going:
-                await pair.answered(next(sessions), LARGE)
+                await pair.answered(pair.new_session(), LARGE)
 
         async with asyncio.TaskGroup() as clients:
             for _ in range(10):
