@@ -12,8 +12,18 @@ def test_those_that_left_do_not_pile_up_behind_one_that_stays() -> None:
     for number in range(10_000):
         line.add(f"{number}", "", 1.0)
         line.remove(f"{number}")
-    assert len(line._heap) <= SWEEP_FROM
+    assert len(line._sorted) <= SWEEP_FROM
     assert line.head() == "first"
+
+
+def test_nor_do_those_that_were_taken_before_it() -> None:
+    line = Line[str]()
+    line.add("last", "last", 1.0)
+    for number in range(10_000):
+        line.add(f"{number}", "", 0.0)
+        line.take()
+    assert len(line._sorted) <= SWEEP_FROM
+    assert line.head() == "last"
 
 
 def test_nor_do_the_former_places_of_one_that_moves() -> None:
@@ -22,7 +32,7 @@ def test_nor_do_the_former_places_of_one_that_moves() -> None:
     line.add("restless", "restless", 1.0)
     for number in range(10_000):
         line.move("restless", 1.0 + number % 3)
-    assert len(line._heap) <= SWEEP_FROM
+    assert len(line._sorted) <= SWEEP_FROM
     assert [line.take(), line.take(), line.head()] == ["first", "restless", None]
 
 
