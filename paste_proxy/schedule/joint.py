@@ -242,8 +242,8 @@ class JointLane(LeaseLane):
         limit = self._limit_tokens
         if limit is None:
             return True
-        ahead = min(AHEAD_TURNS * (self._growth + asked.growth), AHEAD_SHARE * limit)
-        return self._tokens + self._passing_tokens + asked.context + ahead <= limit
+        room = limit - self._tokens - self._passing_tokens - asked.context
+        return AHEAD_TURNS * (self._growth + asked.growth) <= room or AHEAD_SHARE * limit <= room
 
     def _end(self, lease: Lease) -> None:
         super()._end(lease)

@@ -161,7 +161,8 @@ class Lane:
         return True
 
     def _has_room(self) -> bool:
-        return len(self._under_way) < min(self._limit() or MANY, self._places)
+        under_way, limit = len(self._under_way), self._limit()
+        return under_way < self._places and (not limit or under_way < limit)
 
 
 class PacedLane(Lane):

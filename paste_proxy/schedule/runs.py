@@ -58,7 +58,8 @@ class RunQueue:
         self._in_lane: Counter[str] = Counter()
         self._ahead_in_lane: Counter[str] = Counter()
         """Of those in a lane the runs ahead of their call."""
-        self._in_class: Counter[RunClass] = Counter()
+        self._ahead = 0
+        """Runs ahead of their call."""
         self._waiting_in_class: Counter[RunClass] = Counter()
         self._called: Counter[str] = Counter()
         """Authoritative runs that wait, by tool."""
@@ -103,7 +104,7 @@ class RunQueue:
 
     def starved(self) -> list[Waiting]:
         """Authoritative runs at the head of their lane that find no slot, though runs ahead have some."""
-        if len(self._running) == self._in_class[AUTHORITATIVE]:
+        if not self._ahead:
             return []
         heads = (self._lanes[lane].head() for lane in self._called)
         return [head for head in heads if head is not None and not self._has_room(head)]
@@ -136,7 +137,7 @@ class RunQueue:
     def pressure(self, lane: str) -> float:
         slots = self._slots
         own = self._in_lane[lane] - self._ahead_in_lane[lane]
-        wanted = self._in_class[AUTHORITATIVE] + self._waiting_in_class[AUTHORITATIVE]
+        wanted = len(self._running) - self._ahead + self._waiting_in_class[AUTHORITATIVE]
         return max(own / slots.per_tool(lane), wanted / slots.runs)
 
     @property
@@ -176,8 +177,7 @@ class RunQueue:
         slots, runs = self._slots, len(self._running)
         if item.run_class is AUTHORITATIVE:
             return runs < slots.runs
-        ahead = runs - self._in_class[AUTHORITATIVE]
-        return runs < slots.runs - slots.reserve and ahead < slots.speculative
+        return runs < slots.runs - slots.reserve and self._ahead < slots.speculative
 
     def _has_room_of_tool(self, item: Waiting) -> bool:
         """One slot of several is kept free of what runs ahead."""
@@ -187,8 +187,8 @@ class RunQueue:
 
     def _count(self, item: Waiting, by: int) -> None:
         self._in_lane[item.lane] += by
-        self._in_class[item.run_class] += by
         if item.run_class is not AUTHORITATIVE:
+            self._ahead += by
             self._ahead_in_lane[item.lane] += by
 
     def _count_waiting(self, item: Waiting, by: int) -> None:

@@ -37,6 +37,8 @@ class Budget:
     def __init__(self) -> None:
         self.thrash = 0.0
         """Of the last window."""
+        self.tokens: float | None = None
+        """What leases may hold together; None: any number. Asked for with each turn, it is kept ready."""
         self._tokens: float | None = None
         """Once there was thrash; None: nobody knows."""
         self._tight = False
@@ -55,11 +57,7 @@ class Budget:
         if memory != self._memory:
             self._memory, self._overflows = memory, memory
             self._tokens = FULL * memory if memory else None
-
-    @property
-    def tokens(self) -> float | None:
-        """What leases may hold together; None: any number."""
-        return CALM * self._memory if self._memory and not self._tight else self._tokens
+            self._limit_leases()
 
     @property
     def grown(self) -> float | None:
@@ -85,8 +83,13 @@ class Budget:
         if self._ends and self._prompts:
             self.thrash = self._lost / self._prompts
             self._change(leases, holds=holds)
+            self._limit_leases()
         self._prompts = self._lost = 0
         self._ends = now + WINDOW_S
+
+    def _limit_leases(self) -> None:
+        calm = self._memory and not self._tight
+        self.tokens = CALM * self._memory if calm else self._tokens
 
     def _change(self, leases: Sequence[int], *, holds: bool) -> None:
         self._quiet = 0 if holds else self._quiet + 1
