@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -30,7 +30,7 @@ from paste_proxy.predict.tables import Tables
 from paste_proxy.predict.tenants import TenantPredictor
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.plane import LlmPlane
-from paste_proxy.proxy.server import SHUTDOWN_S, make_runner
+from paste_proxy.proxy.server import SHUTDOWN_S, address_of, listen_on, make_runner
 from paste_proxy.reload import Reloader
 from paste_proxy.runtime import Runtime
 from paste_proxy.store.patterns import PatternStore
@@ -252,22 +252,21 @@ async def _save(store: PatternStore, tables: Tables) -> None:
 @asynccontextmanager
 async def listening(proxy: Proxy) -> AsyncIterator[str]:
     """Serve `proxy` for as long as the context lasts; yields its base URL. Raises `UnavailableError`."""
-    runner = make_runner(proxy.app)
-    await runner.setup()
-    try:
+    async with AsyncExitStack() as stack:
+        runner = make_runner(proxy.app)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
         listen = proxy.config.listen
         try:
-            await web.TCPSite(runner, listen.host, listen.port).start()
+            server = await listen_on(runner, listen.host, listen.port)
         except OSError as error:
             reason = error.strerror or str(error)
             raise UnavailableError(
                 f"can't listen on {listen.host}:{listen.port}: {reason}; {_listen_advice(error)}",
                 param="listen",
             ) from error
-        host, port = runner.addresses[0][:2]
-        yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    finally:
-        await runner.cleanup()
+        stack.callback(server.close)
+        yield address_of(server)
 
 
 def _reload(reloader: Reloader, read_again: Callable[[], Config] | None) -> None:

@@ -3,7 +3,6 @@ one line on standard error."""
 
 import asyncio
 import logging
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Literal, TypeVar
 import click
 import msgspec
 import uvloop
-from aiohttp.http_exceptions import HttpProcessingError
 
 import paste_proxy
 from paste_proxy.check_command import check
@@ -28,8 +26,6 @@ from paste_proxy.observe.shadow_command import shadow_report_command
 from paste_proxy.patterns_command import patterns
 from paste_proxy.workshop.command import plugins
 
-_QUOTE = re.compile(r"""b?['"\n]""")
-"""Before what was sent."""
 Section = TypeVar("Section", bound=msgspec.Struct)
 
 
@@ -58,10 +54,11 @@ def serve(
 ) -> None:
     """Run the proxy until it is told to stop (SIGINT, SIGTERM)."""
     from paste_proxy.app import serve as serve_app  # the MCP SDK takes a second to import: not for --help
+    from paste_proxy.proxy.server import without_traceback_of_bad_requests
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it reports every session
-    logging.getLogger("aiohttp.server").addFilter(_without_traceback_of_bad_requests)
+    logging.getLogger("aiohttp.server").addFilter(without_traceback_of_bad_requests)
 
     def read() -> Config:
         config = load_config(config_file) if config_file else Config()
@@ -83,17 +80,6 @@ def _given(section: Section, **options: object) -> Section:
     return msgspec.structs.replace(
         section, **{key: value for key, value in options.items() if value is not None}
     )
-
-
-def _without_traceback_of_bad_requests(record: logging.LogRecord) -> bool:
-    """Whoever reaches the port can send what is no HTTP: one line each, not a page. What was
-    sent, which aiohttp shows beside its reason, may hold a key."""
-    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        error = record.exc_info[1]
-        reason = _QUOTE.split(error.message)[0].rstrip(" :")
-        record.msg, record.args = "not HTTP: %s", (f"{error.code}, {reason}",)
-        record.exc_info, record.levelno, record.levelname = None, logging.WARNING, "WARNING"
-    return True
 
 
 def _announce(url: str) -> None:

@@ -11,8 +11,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from paste_proxy.access.access import Access
-from paste_proxy.cli import _without_traceback_of_bad_requests
+from paste_proxy.cli import main
 from paste_proxy.config_reading import load_config
+from paste_proxy.proxy.server import without_traceback_of_bad_requests
 from tests.gateway.servers import raw_connection, serving
 
 
@@ -28,6 +29,14 @@ def complaint(*arguments: str, code: int = 2) -> str:
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
     return lines[0].removeprefix("paste-proxy: ")
+
+
+def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | None:
+    """Without a process of its own."""
+    monkeypatch.setattr(sys, "argv", ["paste-proxy", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return ended.value.code
 
 
 @pytest.fixture
@@ -183,7 +192,7 @@ async def test_a_log_shows_nothing_of_what_was_no_http(tmp_path: Path) -> None:
     handler = logging.Handler()
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
     log = logging.getLogger("aiohttp.server")
-    log.addFilter(_without_traceback_of_bad_requests)
+    log.addFilter(without_traceback_of_bad_requests)
     log.addHandler(handler)
     try:
         async with serving(app) as base:
@@ -196,7 +205,7 @@ async def test_a_log_shows_nothing_of_what_was_no_http(tmp_path: Path) -> None:
                     writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n" + wrong + b"\r\n\r\n")
                     assert b" 400 " in await reader.readline()
     finally:
-        log.removeFilter(_without_traceback_of_bad_requests)
+        log.removeFilter(without_traceback_of_bad_requests)
         log.removeHandler(handler)
     assert len(lines) == 3
     for line in lines:
@@ -219,12 +228,12 @@ async def test_a_log_shows_nothing_of_what_was_no_http(tmp_path: Path) -> None:
     ],
 )
 def test_what_can_t_work_as_it_is_written_ends_all_commands_with_2(
-    tmp_path: Path, command: str, text: str | None
+    tmp_path: Path, command: str, text: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "c.yaml"
     if text is not None:
         file.write_text(text)
-    assert complaint(command, "--config", str(file))
+    assert exit_code(monkeypatch, command, "--config", str(file)) == 2
 
 
 @pytest.mark.parametrize(
@@ -241,14 +250,16 @@ def test_what_can_t_work_as_it_is_written_ends_all_commands_with_2(
     ],
 )
 def test_what_was_asked_for_wrongly_ends_with_2_and_what_failed_with_1(
-    arguments: tuple[str, ...], code: int
+    arguments: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert complaint(*arguments, code=code)
+    assert exit_code(monkeypatch, *arguments) == code
 
 
-def test_a_backend_that_is_not_there_ends_both_commands_with_1(closed_port: int) -> None:
-    url = f"http://127.0.0.1:{closed_port}"
-    assert [paste_proxy(command, "--backend", url).returncode for command in ("serve", "check")] == [1, 1]
+@pytest.mark.parametrize("command", ["serve", "check"])
+def test_a_backend_that_is_not_there_ends_all_commands_with_1(
+    closed_port: int, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert exit_code(monkeypatch, command, "--backend", f"http://127.0.0.1:{closed_port}") == 1
 
 
 def test_the_exit_code_tells_what_a_command_found(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
-from paste_proxy.proxy.server import make_runner
+from paste_proxy.proxy.server import address_of, listen_on, make_runner
 
 
 @asynccontextmanager
@@ -15,10 +15,11 @@ async def serving(app: web.Application, *, port: int = 0) -> AsyncIterator[str]:
     runner = make_runner(app)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
-        host, bound = runner.addresses[0][:2]
-        yield f"http://{host}:{bound}"
+        server = await listen_on(runner, "127.0.0.1", port)
+        try:
+            yield address_of(server)
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 

@@ -17,7 +17,7 @@ from paste_proxy.grammar.events import GrammarEvent
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.proxy.counters import RelayCounters
 from paste_proxy.proxy.plane import LlmPlane
-from paste_proxy.proxy.server import make_runner
+from paste_proxy.proxy.server import listen_on, make_runner
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -145,13 +145,13 @@ async def proxy(
     plane.add_routes(app)
     runner = make_runner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    running = Proxy(runner.addresses[0][1], plane, runtime)
+    server = await listen_on(runner, "127.0.0.1", 0)
+    running = Proxy(server.sockets[0].getsockname()[1], plane, runtime)
     try:
         yield running
     finally:
         await running.close()
+        server.close()
         await runner.cleanup()
 
 
