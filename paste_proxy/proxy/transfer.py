@@ -24,19 +24,26 @@ from paste_proxy.tasks import TaskSet
 
 log = logging.getLogger(__name__)
 
-HELD_MS = b"x-paste-held-ms"
+HELD_MS = "x-paste-held-ms"
 """Only where the turn was held: the reply to any other is the backend's own."""
 
 
-def refusal(error: PasteError, head: RequestHead) -> web.Response:
-    """Our own answer where there is none of the backend's, in the shape of the API that was asked."""
+def refusal(error: PasteError, head: RequestHead, held_s: float | None = None) -> web.Response:
+    """Our own answer where there is none of the backend's, in the shape of the API that was asked.
+
+    `held_s`: how long the turn was held before it was sent."""
+    held = {} if held_s is None else {HELD_MS: _milliseconds(held_s)}
     in_its_shape = anthropic_error if head.target.startswith(Api.MESSAGES.value) else openai_error
     return web.Response(
         status=error.status,
         body=msgspec.json.encode(in_its_shape(error)),
         content_type="application/json",
-        headers={REQUEST_ID: head.request_id, "Server": "paste-proxy", **error.headers},
+        headers={REQUEST_ID: head.request_id, "Server": "paste-proxy", **held, **error.headers},
     )
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
 
 
 class Transfer:
@@ -167,7 +174,7 @@ class Transfer:
 
     def _new_leg(self, head: ReplyHead) -> ClientLeg:
         if self._held_s is not None:
-            held_ms = (HELD_MS, b"%d" % round(self._held_s * 1000))
+            held_ms = (HELD_MS.encode(), _milliseconds(self._held_s).encode())
             head = replace(head, fields=(*head.fields, held_ms))
         leg = ClientLeg(self._request, head, self._head.request_id)
         leg.begin()
@@ -177,8 +184,10 @@ class Transfer:
         """The backend failed: says so, or where the reply has begun, ends it visibly unfinished."""
         self.failed = True
         self._counters.backend_error(error.code)
+        if self._leg is None and self._early is not None:
+            return self._early.fail(error)
         if self._leg is None:
-            return refusal(error, self._head) if self._early is None else self._early.fail(error)
+            return refusal(error, self._head, self._held_s)
         log.warning("request %s: %s", self._head.request_id, error.message)
         self._leg.cut()
         return self._leg

@@ -141,6 +141,19 @@ async def test_only_a_reply_that_was_held_says_so() -> None:
         assert site.holds.held == 0
 
 
+@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"])
+async def test_a_turn_that_was_held_and_then_failed_says_both(answer: bytes) -> None:
+    backend = Backend(answer)
+    async with front(backend) as site:
+        busy, held = await site.send(asked("busy")), await site.send(asked())
+        backend.go.set()
+        await read_reply(busy[0])
+        head, body = await read_reply(held[0])
+        assert head.startswith(b"HTTP/1.1 502 ")
+        assert b"\r\nx-paste-held-ms: " in head.lower()
+        assert json.loads(body)["error"]["code"].startswith("backend_")
+
+
 @pytest.mark.parametrize("keepalive_s", [0.0, KEEPALIVE_S])
 async def test_nothing_is_sent_for_a_client_that_leaves(keepalive_s: float) -> None:
     backend = Backend()
