@@ -8,7 +8,6 @@ import msgspec
 from paste_proxy.assembling import broker_of, capacity_of
 from paste_proxy.broker.keys import CallKey, canonical_text
 from paste_proxy.broker.speculation import PendingCall
-from paste_proxy.client_tools import EVERYTHING
 from paste_proxy.config import Config
 from paste_proxy.deadlines import Deadlines
 from paste_proxy.errors import PasteError, SupersededError, UnknownToolError
@@ -46,6 +45,7 @@ from paste_proxy.events import (
     WarmEnded,
 )
 from paste_proxy.holds import Holds
+from paste_proxy.offering import Offering
 from paste_proxy.pacing import Pacing
 from paste_proxy.placing import Placing
 from paste_proxy.predict.model import Predictor
@@ -55,10 +55,10 @@ from paste_proxy.schedule.runs import Waiting
 from paste_proxy.sessions.table import SessionTable
 from paste_proxy.succession import Hold, Same
 from paste_proxy.tools.arguments import decode_arguments
-from paste_proxy.tools.paging import held_back, why_never
+from paste_proxy.tools.paging import why_never
 from paste_proxy.tools.ports import RunContext
 from paste_proxy.tools.spec import Effect, ToolSpec
-from paste_proxy.tools.table import ToolTable, client_source, is_client
+from paste_proxy.tools.table import ToolTable
 from paste_proxy.turns import Turns
 from paste_proxy.warming import Warming
 
@@ -99,11 +99,7 @@ class Core:
             config, self.pacing, self.placing.placement, self.broker.permits, self.deadlines, self.broker.decide
         )
         self._limit_turns(config)
-        self._network = frozenset(config.speculation.network)
-        """Tools that reach a network, as the operator says, whoever offers them."""
-        self._inert = {tool: frozenset(one) for tool, one in config.speculation.inert.items()}
-        """Arguments without influence, as the operator says. Of wrapped tools clients say it, who compare."""
-        self._pages = frozenset(config.speculation.pages)
+        self.offering = Offering(tools, config.speculation, self.broker, self.queue)
         self.holds = Holds(
             self.deadlines,
             self._overdue,
@@ -132,11 +128,11 @@ class Core:
             CallAbandoned: self._call_abandoned,
             RunBegan: lambda event, now: self.broker.began(event.run, now),
             RunProgressed: lambda event, now: self.broker.progressed(event.run, event.progress),
-            ToolsOffered: self._tools_offered,
+            ToolsOffered: lambda event, now: self.offering.tools_offered(event.source, event.specs, now),
             SpeculationSwitched: self._speculation_switched,
             WarmEnded: lambda event, now: self.warming.ended(event),
-            ClientOffered: self._client_offered,
-            ClientGone: self._client_gone,
+            ClientOffered: self.offering.client_offered,
+            ClientGone: lambda event, now: self.offering.client_gone(event.client, now),
             HitRefused: lambda event, now: self.broker.hit_refused(event.client, event.run, now),
             ProxyStopping: lambda event, now: self._send_away(self.holds.stop()),
             TimePassed: self._time_passed,
@@ -289,6 +285,7 @@ class Core:
         self.turns.expectations.configure(event.config.speculation)
         self.broker.configure(event.config.speculation, now)
         self.holds.max_hold_s = event.config.schedule.max_hold_s
+        self.pacing.configure(event.config)
 
     # -- tool calls ---------------------------------------------------------------------------------------
 
@@ -343,45 +340,6 @@ class Core:
         if spec.effect is Effect.NEVER:
             return why_never(spec)
         return "" if self.broker.permits.lists(spec.name) else "speculation.allow does not list it"
-
-    def _tools_offered(self, event: ToolsOffered, now: float) -> None:
-        inert = {} if is_client(event.source) else self._inert
-        specs = [
-            held_back(
-                msgspec.structs.replace(
-                    spec,
-                    network=spec.network or spec.name in self._network,
-                    inert=spec.inert | inert.get(spec.name, frozenset()),
-                ),
-                self._pages,
-            )
-            for spec in event.specs
-        ]
-        offered = self.tools.offer(event.source, specs)
-        for tool in offered.changed:
-            self.broker.tool_changed(tool, now)
-        for spec in specs:
-            if spec.name not in offered.refused:
-                self.broker.permits.offered(spec)
-        self.queue.look_again()
-
-    def _client_offered(self, event: ClientOffered, now: float) -> None:
-        self.broker.clients.offer(event.client, event.tenant, event.specs)
-        self._take_clients_tools(self.broker.clients.tenants(), now)
-        for tool in event.ran:
-            scopes = self.tools[tool].writes if self.tools.is_of(tool, event.tenant) else EVERYTHING
-            self.broker.begin_write(scopes, now)
-            self.broker.end_write(scopes, now)
-
-    def _client_gone(self, event: ClientGone, now: float) -> None:
-        tenants = self.broker.clients.tenants()
-        self.broker.client_gone(event.client, now)
-        self._take_clients_tools(tenants, now)
-
-    def _take_clients_tools(self, tenants: Iterable[str], now: float) -> None:
-        """All tenants' anew: a name that one gives up may be another's from now on."""
-        for tenant in tenants:
-            self._tools_offered(ToolsOffered(client_source(tenant), self.broker.clients.agreed(tenant)), now)
 
     def _run_ended(self, event: RunEnded, now: float) -> None:
         staged = self.broker.run_ended(event, now)

@@ -22,7 +22,7 @@ class Endings:
         """...those of them that came all the same."""
         self._limit = sessions
         self._decide = decide
-        self._learns = learns
+        self.learns = learns
         self._gone: OrderedDict[str, None] = OrderedDict()
 
     def came(self, session: str, application: Application, now: float) -> None:
@@ -36,7 +36,7 @@ class Endings:
         """Its reply asks for no call, and nobody has asked after it. True where it is expected to be over:
         backends that know it by name are told then, others have nothing to be told."""
         application.ends.ended(session, now)
-        if not self._learns or application.goes_on or not application.ends.are_final:
+        if not self.learns or application.goes_on or not application.ends.are_final:
             return False
         self.expected_over += 1
         self._gone[session] = None

@@ -36,8 +36,7 @@ class Prefix(msgspec.Struct, frozen=True):
 
 class Pacing:
     def __init__(self, queue: JointQueue, config: Config, decide: Callable[[Decision], None]) -> None:
-        learns = config.schedule.close_sessions == "learnt"
-        self.endings = Endings(config.limits.sessions, decide, learns=learns)
+        self.endings = Endings(config.limits.sessions, decide, learns=_learns(config))
         self._queue = queue
         self._arrivals = 0
         self._limit = config.limits.sessions
@@ -45,6 +44,10 @@ class Pacing:
         self._sessions: OrderedDict[str, Paced] = OrderedDict()
         self._turns: dict[str, PacedTurn] = {}
         self._backends: dict[str, Served] = {}
+
+    def configure(self, config: Config) -> None:
+        """What of it may change; what was learnt of ends stays, it is the same either way."""
+        self.endings.learns = _learns(config)
 
     # -- before a turn goes -------------------------------------------------------------------------------
 
@@ -366,3 +369,7 @@ def _characters(request: ChatRequest) -> int:
     """Of all that its messages say."""
     texts = sum(len(message.text) for message in request.messages)
     return texts + sum(len(call.arguments) for message in request.messages for call in message.calls)
+
+
+def _learns(config: Config) -> bool:
+    return config.schedule.close_sessions == "learnt"

@@ -33,7 +33,7 @@ HOT_SPECULATION = (
     "sample",
     "chain_depth",
 )
-HOT_SCHEDULE = ("max_hold_s", "keepalive_s")
+HOT_SCHEDULE = ("max_hold_s", "keepalive_s", "close_sessions")
 HOT = (
     "backend",
     "backends",

@@ -302,17 +302,21 @@ async def test_how_long_turns_are_held_and_what_is_worth_a_run_change_at_once() 
         core = proxy.runtime.core
         made = changed(
             proxy,
-            schedule=ScheduleConfig(max_hold_s=7.0, keepalive_s=3.0, policy="fcfs"),
+            schedule=ScheduleConfig(max_hold_s=7.0, keepalive_s=3.0, policy="fcfs", close_sessions="told"),
             speculation=SpeculationConfig(sample=0.5, min_service_s=0.4),
         )
         assert set(made.made) == {
             "schedule.max_hold_s",
             "schedule.keepalive_s",
+            "schedule.close_sessions",
             "speculation.sample",
             "speculation.min_service_s",
         }
         assert made.wait == ("schedule.policy",)
-        assert proxy.reloader.config.schedule == ScheduleConfig(max_hold_s=7.0, keepalive_s=3.0)
+        assert proxy.reloader.config.schedule == ScheduleConfig(
+            max_hold_s=7.0, keepalive_s=3.0, close_sessions="told"
+        )
+        assert not core.pacing.endings.learns
         assert (core.holds.max_hold_s, core.broker.min_service_s) == (7.0, 0.4)
         assert [core.broker.sampling.is_due("t") for _ in range(4)] == [True, False, True, False]
 
