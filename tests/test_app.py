@@ -33,6 +33,7 @@ from paste_proxy.events import ClientOffered, ToolsOffered
 from paste_proxy.predict.ledger import Changes
 from paste_proxy.store.patterns import PatternStore
 from paste_proxy.tools.spec import ToolSpec
+from tests.patience import SOON_S
 
 PLUGIN = '''
 import asyncio
@@ -94,7 +95,7 @@ class Engine:
             function = {"name": name, "arguments": json.dumps(arguments)}
             call = {"index": 0, "id": f"call_{task}_{turn}", "type": "function", "function": function}
             await reply.write(chunk(tool_calls=[call]))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(SOON_S):
                 while not self.is_staged(name, arguments):  # noqa: ASYNC110 - a worker has no event to wait for
                     await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)
@@ -267,7 +268,7 @@ async def test_the_last_save_waits_for_the_one_before_it(
     monkeypatch.setattr(composition, "SAVE_EVERY_S", 0.01)
     monkeypatch.setattr(PatternStore, "save", save)
     async with running(tmp_path, Engine()):
-        assert await asyncio.to_thread(begun.wait, 2)
+        assert await asyncio.to_thread(begun.wait, SOON_S)
     assert (inside, most) == (0, 1)
 
 

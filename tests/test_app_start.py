@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.patience import SOON_S
+
 
 def an_address_where_nobody_listens() -> str:
     with socket.socket() as taken:
@@ -32,7 +34,7 @@ async def test_a_signal_while_the_backend_is_waited_for_ends_it_at_once_and_in_o
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     assert process.stderr is not None
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SOON_S):
             while f"waiting for {address}" not in (line := (await process.stderr.readline()).decode()):
                 assert line, "it has ended"
             process.send_signal(number)

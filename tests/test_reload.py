@@ -35,6 +35,7 @@ from paste_proxy.reload import HOT, Changes
 from paste_proxy.schedule.backends import BackendLoad
 from paste_proxy.tasks import TaskSet
 from tests.gateway.servers import serving
+from tests.patience import SOON_S
 from tests.test_several_backends import Backend, World
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +123,7 @@ async def test_what_was_kept_for_a_removed_backend_goes_with_its_last_turn(
         assert kept.retired == 1
         go_on.set()
         assert (await asked)[0] == 200
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while kept.retired:  # noqa: ASYNC110 - nobody waits for it
                 await asyncio.sleep(0.01)
         assert control._session is not None
@@ -145,7 +146,7 @@ async def test_a_client_that_leaves_a_removed_backend_still_ends_its_work() -> N
         await begun.wait()
         changed(proxy, backends={"two": configs["two"]})
         asked.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while not one.aborts:  # noqa: ASYNC110 - a server of its own
                 await asyncio.sleep(0.01)
 
@@ -202,7 +203,7 @@ async def test_a_wrapped_clients_socket_is_cut_off_with_its_key() -> None:
             await at.client.ws_connect(at.url + PATH, headers={"x-paste-key": key}) for key in (KEY, KEY[::-1])
         ]
         changed(proxy, tenants={"b": msgspec.structs.replace(stays, calls_per_minute=5)})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             assert (await first.receive()).type in (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR)
         connections = cast(Any, proxy.reloader._changed).__self__._open.values()
         limits = {one.tenant.name: one.tenant.config.calls_per_minute for one in connections}
@@ -363,6 +364,6 @@ async def test_a_signal_has_the_file_read_again(tmp_path: Path) -> None:
 
 
 async def logged(log: Path, line: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while line not in log.read_text(encoding="utf-8"):  # noqa: ASYNC110, ASYNC240 - another process
             await asyncio.sleep(0.05)

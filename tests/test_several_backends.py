@@ -15,6 +15,7 @@ from paste_proxy.config import BackendConfig, Config, ListenConfig, TenantConfig
 from paste_proxy.errors import ConfigError
 from paste_proxy.proxy import lines
 from tests.gateway.servers import serving
+from tests.patience import SOON_S, until
 
 Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -124,7 +125,7 @@ class World:
             return told
 
     async def until_up(self, backend: str, *, up: bool) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while (await self.standing())[backend]["up"] is not up:  # noqa: ASYNC110 - over HTTP
                 await asyncio.sleep(0.02)
 
@@ -191,12 +192,6 @@ async def test_a_turn_that_one_can_not_take_goes_to_the_other_once(behaves: Beha
         assert await at.by(session) == "two"
         standing = await at.standing()
         assert (standing["one"]["refused"], standing["two"]["retries"]) == (1, 1)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - a server of its own
-            await asyncio.sleep(0.01)
 
 
 async def test_a_turn_for_a_backend_that_is_gone_goes_to_the_other() -> None:

@@ -26,6 +26,7 @@ from paste_proxy.grammar.apis import Api
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad, PriorityBand
 from tests.backends.conftest import Play
 from tests.backends.recorded import SGLANG_INFO, SGLANG_LOADS, SGLANG_PLAIN_INFO
+from tests.patience import SOON_S, until
 
 Answers = dict[str, tuple[int, object]]
 
@@ -153,7 +154,7 @@ async def test_a_backend_in_doubt_is_asked_again() -> None:
         answers["model_info"] = (200, INFO | {"tool_call_parser": "hermes"})
         control.doubt()
         control.doubt()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON_S):
             while not parses():  # noqa: ASYNC110 - what changes is a property
                 await asyncio.sleep(0.001)
         assert [request.path for request in requests].count("/model_info") == 2
@@ -169,7 +170,7 @@ async def test_a_backend_that_is_not_up_yet_is_openai_until_it_answers(monkeypat
         await control.start()
         assert (control.current, control.known) == (OPENAI, False)
         answers["model_info"] = (200, INFO)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(SOON_S):
             while not control.known:  # noqa: ASYNC110 - what changes is a field
                 await asyncio.sleep(0.001)
         assert control.current == SGLANG
@@ -234,12 +235,6 @@ async def test_a_backend_that_hangs_up_is_not_taken_for_one_of_another_scheme(
 
 
 LOADS = "/v1/loads?include=core"
-
-
-async def until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not done():  # noqa: ASYNC110 - what changes is told by no event
-            await asyncio.sleep(0.001)
 
 
 async def test_a_backend_that_was_removed_is_asked_nothing_more(play: Play) -> None:

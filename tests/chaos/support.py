@@ -15,11 +15,10 @@ import aiohttp
 import msgspec
 
 from tests.chaos.engine import Seen, Wrongs, answer_to
+from tests.patience import SOON_S
 
 START_S = 60.0
 """Imports take seconds where cores are shared."""
-SOON_S = 60.0
-"""For what takes a moment: no test is in a hurry, and none waits for ever."""
 PATIENCE_S = 120.0
 """`silence_timeout_s` where engines wait to be told: it is not to pass while a test looks on."""
 SILENCE_S = 4.0

@@ -38,7 +38,7 @@ async def told(site: Front, backend: Backend, api: str) -> dict[str, str]:
     process = await asyncio.create_subprocess_exec(
         str(python), str(SCRIPT), site.url, api, stdout=asyncio.subprocess.PIPE
     )
-    await site.until(lambda: site.holds.held == 1, TIMEOUT_S)
+    await site.until(lambda: site.holds.held == 1)
     other = await site.send(asked("later"))
     await other[0].readuntil(b": held\n\n")  # so the client's, which is older, has one too
     backend.go.set()

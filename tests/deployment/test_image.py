@@ -21,6 +21,7 @@ import msgspec
 import pytest
 
 from tests.deployment.dockerfile import admitted, read_stages
+from tests.patience import SOON_S
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD, FINAL = read_stages(ROOT / "Dockerfile")
@@ -167,7 +168,7 @@ async def container(
         )
     try:
         assert process.stdout is not None
-        line = (await asyncio.wait_for(process.stdout.readline(), 60)).decode()
+        line = (await asyncio.wait_for(process.stdout.readline(), SOON_S)).decode()
         assert line.startswith("listening on "), (home.parent / f"{home.name}.log").read_text()
         yield line.split()[2].rstrip(":").replace("0.0.0.0", "127.0.0.1"), process
     finally:
@@ -193,9 +194,9 @@ async def test_the_profile_cpu_runs_with_it(installed: Installed) -> None:
             await _is_healthy(installed, url)
             await _asks(url)
             process.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(process.wait(), 20) == 0
+            assert await asyncio.wait_for(process.wait(), SOON_S) == 0
         engine_process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(engine_process.wait(), 20) == 0
+        assert await asyncio.wait_for(engine_process.wait(), SOON_S) == 0
     assert (home / "patterns.sqlite").stat().st_size > 0
 
 

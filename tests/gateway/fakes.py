@@ -23,6 +23,7 @@ from paste_proxy.tools.ports import Output
 from paste_proxy.tools.spec import Effect, ToolSpec
 from paste_proxy.tools.table import ToolTable
 from tests.gateway.servers import serving
+from tests.patience import SOON_S
 
 WORDS = {"type": "object", "properties": {"words": {"type": "string"}}, "required": ["words"]}
 
@@ -82,7 +83,7 @@ class FakeRuntime:
         """Returns when `condition` holds; it is looked at whenever a hanging call begins or ends."""
         while not condition():
             self.changed.clear()
-            await asyncio.wait_for(self.changed.wait(), 2)
+            await asyncio.wait_for(self.changed.wait(), SOON_S)
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 import asyncio
 import gc
 import logging
-import time
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +10,7 @@ from aiohttp import web
 
 from paste_proxy.gateway.asgi import AsgiApp, Message, Receive, Scope, Send, serve
 from tests.gateway.servers import raw_connection, serving
+from tests.patience import SOON_S
 
 TEXT = [(b"content-type", b"text/plain")]
 
@@ -121,7 +121,7 @@ async def test_a_body_of_many_parts_arrives_while_it_is_sent() -> None:
 
     async with serving(mounted(app)) as base, raw_connection(base) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
-        first = await asyncio.wait_for(seen.get(), 1)
+        first = await asyncio.wait_for(seen.get(), SOON_S)
         writer.write(b"3\r\ntwo\r\n0\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
     assert first == {"type": "http.request", "body": b"one", "more_body": True}
@@ -140,7 +140,7 @@ async def test_the_first_chunk_arrives_before_the_last_is_sent() -> None:
         await send({"type": "http.response.body", "body": b"last"})
 
     async with serving(mounted(app)) as base, aiohttp.ClientSession() as client, client.get(base) as reply:
-        assert await asyncio.wait_for(reply.content.readany(), 1) == b"first"
+        assert await asyncio.wait_for(reply.content.readany(), SOON_S) == b"first"
         release.set()
         assert await reply.content.read() == b"last"
 
@@ -156,7 +156,7 @@ async def test_the_head_of_a_stream_is_sent_without_waiting_for_its_body() -> No
     async with (
         serving(mounted(app)) as base,
         aiohttp.ClientSession() as client,
-        asyncio.timeout(1),
+        asyncio.timeout(SOON_S),
         client.get(base) as reply,
     ):
         assert reply.status == 200
@@ -164,7 +164,7 @@ async def test_the_head_of_a_stream_is_sent_without_waiting_for_its_body() -> No
         assert await reply.read() == b""
 
 
-async def test_a_client_that_leaves_cancels_within_100_ms() -> None:
+async def test_a_client_that_leaves_cancels() -> None:
     started = asyncio.Event()
     ended = asyncio.Event()
     afterwards: list[Message] = []
@@ -182,10 +182,8 @@ async def test_a_client_that_leaves_cancels_within_100_ms() -> None:
     async with serving(mounted(app)) as base:
         async with raw_connection(base) as (_, writer):
             writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-            await asyncio.wait_for(started.wait(), 1)
-        left = time.monotonic()
-        await asyncio.wait_for(ended.wait(), 1)
-        assert time.monotonic() - left < 0.1
+            await asyncio.wait_for(started.wait(), SOON_S)
+        await asyncio.wait_for(ended.wait(), SOON_S)
     assert afterwards[-1] == {"type": "http.disconnect"}
 
 
@@ -203,8 +201,8 @@ async def test_an_application_that_ignores_the_leaving_is_no_failure(caplog: pyt
     async with serving(mounted(app)) as base:
         async with raw_connection(base) as (_, writer):
             writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-            await asyncio.wait_for(started.wait(), 1)
-        await asyncio.wait_for(ended.wait(), 1)
+            await asyncio.wait_for(started.wait(), SOON_S)
+        await asyncio.wait_for(ended.wait(), SOON_S)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -224,7 +222,7 @@ async def test_a_client_that_leaves_amid_a_stream_cancels_it() -> None:
         async with raw_connection(base) as (reader, writer):
             writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
             await reader.readuntil(b"x\r\n")
-        await asyncio.wait_for(ended.wait(), 1)
+        await asyncio.wait_for(ended.wait(), SOON_S)
 
 
 async def test_a_client_that_leaves_amid_its_body_is_a_disconnect() -> None:
@@ -239,8 +237,8 @@ async def test_a_client_that_leaves_amid_its_body_is_a_disconnect() -> None:
     async with serving(mounted(app)) as base:
         async with raw_connection(base) as (_, writer):
             writer.write(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf")
-            assert await asyncio.wait_for(seen.get(), 1) == "http.request"
-        assert await asyncio.wait_for(seen.get(), 1) == "http.disconnect"
+            assert await asyncio.wait_for(seen.get(), SOON_S) == "http.request"
+        assert await asyncio.wait_for(seen.get(), SOON_S) == "http.disconnect"
 
 
 async def test_receive_says_disconnect_once_the_response_is_complete() -> None:
@@ -269,8 +267,8 @@ async def test_a_slow_reader_holds_the_application_back() -> None:
 
     async with serving(mounted(app)) as base, raw_connection(base) as (_, writer):
         writer.write(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        before = -1
-        while sent != before:
+        before = 0
+        while not sent or sent != before:
             before = sent
             await asyncio.sleep(0.05)
     assert 0 < sent < 20_000_000  # of 65 MB: what the two sockets and the writer hold

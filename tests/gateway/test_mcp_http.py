@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from paste_proxy.tools.ports import Output
 from tests.gateway.fakes import FakeRuntime, gateway
 from tests.gateway.servers import raw_connection
 from tests.gateway.test_rpc import MALFORMED
+from tests.patience import SOON_S
 
 ACCEPT = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 MODERN = {**ACCEPT, "mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call"}
@@ -205,16 +205,14 @@ async def test_web_pages_of_other_hosts_are_refused(
     assert not runtime.calls
 
 
-async def test_a_caller_that_leaves_cancels_its_call_within_100_ms(base: str, runtime: FakeRuntime) -> None:
+async def test_a_caller_that_leaves_cancels_its_call(base: str, runtime: FakeRuntime) -> None:
     body = call_body(b"{}", b"hang")
     fields = {**MODERN, "host": "localhost", "mcp-name": "hang", "content-length": str(len(body))}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     async with raw_connection(base) as (_, writer):
         writer.write(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body)
         await runtime.until(lambda: runtime.waiting == 1)
-    left = time.monotonic()
     await runtime.until(lambda: runtime.cancelled == 1)
-    assert time.monotonic() - left < 0.1
 
 
 async def test_a_client_that_sends_slowly_holds_nobody_up(
@@ -225,9 +223,9 @@ async def test_a_client_that_sends_slowly_holds_nobody_up(
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     async with raw_connection(base) as (reader, writer):
         writer.write(f"POST /mcp HTTP/1.1\r\n{head}\r\n".encode() + body[:50])
-        await asyncio.wait_for(modern_call(client, b'{"words": "quick"}'), 1)
+        await asyncio.wait_for(modern_call(client, b'{"words": "quick"}'), SOON_S)
         writer.write(body[50:])
-        assert b" 200 " in await asyncio.wait_for(reader.readline(), 1)
+        assert b" 200 " in await asyncio.wait_for(reader.readline(), SOON_S)
     assert [json.loads(call.arguments)["words"] for call in runtime.calls] == ["quick", "slow"]
 
 
@@ -236,7 +234,8 @@ async def test_an_idle_session_expires(runtime: FakeRuntime) -> None:
         gateway(runtime, limits=LimitsConfig(session_idle_s=0.05)) as base,
         aiohttp.ClientSession(base) as client,
     ):
-        session = await open_session(client)
+        async with client.post("/mcp", json=INITIALIZE, headers=ACCEPT) as reply:
+            session = {**ACCEPT, "mcp-session-id": reply.headers["mcp-session-id"]}
         await asyncio.sleep(0.1)
         body = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
         async with client.post("/mcp", json=body, headers=session) as reply:

@@ -58,7 +58,7 @@ async def test_a_call_takes_the_drawn_time_and_is_logged(tmp_path: Path, workloa
     begun = time.monotonic()
     await tools[READ]("abc.py")
     stated = Sizes(workload).seconds(READ, {"path": "abc.py"}) * 0.01
-    assert stated <= time.monotonic() - begun <= stated + 0.2
+    assert stated <= time.monotonic() - begun
     (span,) = [msgspec.json.decode(line, type=ServiceSpan) for line in log.read_bytes().splitlines()]
     assert (span.tool, span.subject, span.finished) == (READ, "abc.py", True)
     assert span.end - span.start >= stated

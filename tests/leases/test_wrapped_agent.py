@@ -17,6 +17,7 @@ from paste_proxy.client.calling import Calling
 from paste_proxy.client.protocol import PATH, VERSION, Welcome, encode
 from paste_proxy.client.wrapping import close, wrap
 from tests.leases.wrapped_agent import READS, Library, agent, connected, running
+from tests.patience import SOON_S, until
 from tests.test_app import stats
 
 
@@ -42,9 +43,9 @@ async def test_nothing_runs_ahead_that_the_operator_has_not_listed() -> None:
     async with running("find") as (url, proxy):
         tools = await connected(url, library.tools(), proxy)
         await agent(url, "emma", tools)
-        await asyncio.sleep(0.05)  # what is told of calls that were not waited for
-        counted = await stats(url)
-    assert counted["hits"]["executed"] == 2
+        async with asyncio.timeout(SOON_S):
+            while (await stats(url))["hits"]["executed"] != 2:  # noqa: ASYNC110 - what nobody waited for is told later
+                await asyncio.sleep(0.01)
     assert library.runs[-2:] == ["emma-1", "emma-2"]
 
 
@@ -64,10 +65,7 @@ async def test_without_a_proxy_wrapped_tools_are_as_unwrapped_ones(caplog: Any) 
     find, read = wrap(library.tools(), proxy="http://127.0.0.1:9", effects={"find": "read"})
     assert await find("emma") == ["emma-1", "emma-2"]
     assert await read(book="b") == "text of b"
-    for _ in range(100):
-        if "no proxy" in caplog.text:
-            break
-        await asyncio.sleep(0.01)
+    await until(lambda: "no proxy" in caplog.text)
     await asyncio.sleep(0.5)  # a second attempt
     assert caplog.text.count("no proxy at http://127.0.0.1:9") == 1
     await asyncio.to_thread(close)
@@ -82,7 +80,7 @@ async def test_a_tool_that_the_proxy_can_t_read_is_named_in_the_client_s_log_and
     library = Library()
     async with running("find", "read") as (url, proxy):
         find, read = wrap(library.tools(), proxy=url, effects=READS)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             while "wrapped tool read" not in caplog.text:  # noqa: ASYNC110 - another thread's log
                 await asyncio.sleep(0.01)
         told = "wrapped tool read runs as if unwrapped, since its parameters can't be used: odd"
@@ -108,11 +106,10 @@ async def test_a_client_that_goes_leaves_no_task_and_no_descriptor() -> None:
             tools = await connected(url, library.tools(), proxy)
             await tools[0]("again")
             await asyncio.to_thread(close)
-            await asyncio.sleep(0.1)
-        assert len(asyncio.all_tasks()) <= tasks
-        assert descriptors_open() <= descriptors
-        assert len(proxy.runtime.core.tools) == 0
-        assert proxy.runtime.core.broker.live == 0
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        await until(lambda: descriptors_open() <= descriptors)
+        await until(lambda: len(proxy.runtime.core.tools) == 0)
+        await until(lambda: proxy.runtime.core.broker.live == 0)
 
 
 async def test_more_clients_than_are_allowed_run_alone() -> None:
@@ -147,13 +144,13 @@ async def test_a_proxy_that_does_not_answer_costs_a_call_no_more_than_its_patien
     library = Library()
     async with silent_proxy() as (url, heard):
         find, _ = wrap(library.tools(), proxy=url, effects={"find": "read"})
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             while not heard:  # noqa: ASYNC110 - another thread's
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             assert await find("emma") == ["emma-1", "emma-2"]
             cancelled = asyncio.get_running_loop().create_task(find("other"))
-            await asyncio.sleep(0.01)
+            await until(lambda: len(heard) == 3)
             cancelled.cancel()
             while heard[-1]["say"] != "leave":  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -171,7 +168,7 @@ async def test_the_last_words_of_an_agent_are_said() -> None:
         )
         agent = await asyncio.create_subprocess_exec(sys.executable, "-c", source)
         assert await agent.wait() == 0
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while len(heard) < 2:  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.01)
         assert [one["say"] for one in heard] == ["hello", "claim"]
@@ -197,7 +194,7 @@ async def test_what_prepares_a_call_runs_ahead_at_the_client_and_the_call_comes_
         before = len(library.runs)
         declared = {"read": {"effect": "warm", "ahead": ahead}}
         tools = wrap(made, proxy=url, effects={"find": "read"}, declared=declared)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while not proxy.runtime.core.tools.is_leased("read"):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         assert await agent(url, "emma", tools) == plain

@@ -15,6 +15,7 @@ from paste_proxy.app import Proxy, build, listening
 from paste_proxy.client.calling import tool_call
 from paste_proxy.client.wrapping import close, wrap
 from paste_proxy.config import BackendConfig, Config, LimitsConfig, ListenConfig, SpeculationConfig
+from tests.patience import SOON_S
 from tests.test_app import Engine
 
 Function = Callable[..., Any]
@@ -123,7 +124,7 @@ async def agent(url: str, task: str, tools: Sequence[Function]) -> list[dict[str
 async def connected(url: str, made: Sequence[Function], proxy: Proxy, **keys: Any) -> list[Function]:
     """The tools, wrapped, once the proxy knows them."""
     tools = wrap(made, proxy=url, effects=READS, **keys)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         while not any(proxy.runtime.core.tools.is_leased(name) for name in READS):  # noqa: ASYNC110
             await asyncio.sleep(0.005)  # nothing tells: the connection is another thread's
     return tools

@@ -18,6 +18,7 @@ from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.runtime import Runtime
 from paste_proxy.tools.spec import Effect
 from tests.gateway.fakes import FakeRuntime, gateway
+from tests.patience import SOON_S
 from tests.tools.mcp.support import FAKE
 
 SERVER = (sys.executable, "-S", "-E", str(FAKE))
@@ -40,7 +41,7 @@ class Agent:
         self.number = 0
 
     async def hear(self) -> bytes:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             return await self.stdout.readline()
 
     def say(self, line: bytes) -> None:
@@ -119,7 +120,7 @@ async def transcript(*command: str) -> list[bytes]:
         while not heard or b'"last"' not in heard[-1]:
             heard.append(await one.hear())
         one.stdin.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             assert await one.process.wait() == 0
         return heard
 
@@ -134,7 +135,7 @@ async def test_a_server_that_ends_ends_it_and_gives_its_status() -> None:
     async with agent(*wrapping()) as one:
         await one.greet()
         one.say(b'{"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "die"}}')
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             assert await one.process.wait() == 3
 
 
@@ -142,7 +143,7 @@ async def test_it_ends_when_told_to() -> None:
     async with agent(*wrapping()) as one:
         await one.greet()
         one.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             assert await one.process.wait() == 0
 
 
@@ -168,13 +169,13 @@ async def proxy(*allow: str) -> AsyncIterator[tuple[Runtime, str]]:
 
 async def staged(runtime: Runtime, tool: str) -> None:
     """The model has asked for it, and it has been run ahead."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while tool not in runtime.core.tools:  # noqa: ASYNC110 - the table has no event
             await asyncio.sleep(0.01)
     function = {"name": tool, "parameters": runtime.core.tools[tool].parameters}
     messages = [{"role": "user", "content": "go"}]
     body = {"messages": messages, "tools": [{"type": "function", "function": function}]}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while not list(runtime.core.broker.staging):
             turn = await runtime.admit(Identity(session="s"), parse_chat_request(json.dumps(body).encode()))
             turn.sent()
@@ -216,7 +217,7 @@ async def test_who_asks_back_runs_ahead_no_more_and_asks_the_agent_in_a_real_cal
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
                 await staged(runtime, "ask")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             while runtime.core.tools["ask"].effect is not Effect.NEVER:  # noqa: ASYNC110 - the table has no event
                 await asyncio.sleep(0.01)
         one.say(b'{"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "ask"}}')

@@ -189,8 +189,12 @@ def test_a_fingerprint_survives_reads_and_not_writes(tools: Registry, database: 
         assert first != _fingerprint(tools)
 
 
-def test_a_database_just_changed_has_no_usable_fingerprint(tools: Registry, database: Path) -> None:
+def test_a_database_just_changed_has_no_usable_fingerprint(
+    tools: Registry, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database.touch()
+    touched = database.stat().st_mtime_ns
+    monkeypatch.setattr(time, "time_ns", lambda: touched)
     assert _fingerprint(tools) != _fingerprint(tools)
 
 

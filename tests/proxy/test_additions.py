@@ -18,6 +18,7 @@ from paste_proxy.events import AdmitTurn, Identity
 from paste_proxy.grammar.requests import ChatRequest
 from paste_proxy.proxy.additions import is_object, spliced
 from tests.backends.recorded import SGLANG_INFO, SGLANG_PLAIN_INFO, VLLM_INFO
+from tests.patience import SOON_S
 from tests.proxy.support import FakeRuntime, FakeTurn, Proxy, proxy
 
 TOOLS = [{"type": "function", "function": {"name": "f", "parameters": {}}}]
@@ -204,7 +205,7 @@ async def test_a_session_that_is_over_is_told_where_it_was() -> None:
         played.running.plane.session_over("s1")
         played.running.plane.session_over("s1")
         played.running.plane.session_over("another")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while not played.engine.told:  # noqa: ASYNC110 - the server has no event to wait for
                 await asyncio.sleep(0.001)
         assert played.engine.told == [("/close_session", {"session_id": name})]
@@ -227,7 +228,7 @@ async def test_a_session_that_was_let_go_and_comes_again_is_named_again() -> Non
         name = played.engine.last["session_id"]
         for closes in (1, 2):
             played.running.plane.let_go("s1")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(SOON_S):
                 while len(played.engine.told) < closes:  # noqa: ASYNC110 - as above
                     await asyncio.sleep(0.001)
             assert played.engine.told[-1] == ("/close_session", {"session_id": name})
@@ -281,7 +282,7 @@ async def test_a_body_that_has_no_place_for_our_priority_is_refused_where_it_wou
         reply = await played.send(body=body)
         assert (reply.status, played.engine.bodies) == (400, [])
         assert "send it in UTF-8" in (await reply.json())["error"]["message"]
-        await asyncio.wait_for(played.running.runtime.turns[-1].closed, 5)
+        await asyncio.wait_for(played.running.runtime.turns[-1].closed, SOON_S)
         await played.send("/v1/messages", body=body)
         assert played.engine.bodies == [body], "no priority is read there"
     async with Play(PLAIN) as played:

@@ -11,6 +11,7 @@ from paste_proxy.grammar.apis import Api
 from paste_proxy.grammar.events import CallSealed, ContentText, GrammarEvent, TurnEnded
 from tests.grammar.dialects.written import WRITERS, Call, Said, Words, Written
 from tests.grammar.toy_format import ToyReader
+from tests.patience import SOON_S
 from tests.proxy.support import STREAM_HEAD, Proxy, chunk, proxy, raw_backend, read_reply, read_request
 
 SAID = Said(
@@ -66,13 +67,13 @@ def request(path: str, body: bytes) -> bytes:
 async def ask(running: Proxy, path: str, body: Any) -> tuple[int, bytes]:
     reader, writer = await running.connect()
     writer.write(request(path, body if isinstance(body, bytes) else json.dumps(body).encode()))
-    head, reply = await asyncio.wait_for(read_reply(reader), 2)
+    head, reply = await asyncio.wait_for(read_reply(reader), SOON_S)
     return int(head.split(b" ")[1]), reply
 
 
 async def heard(running: Proxy) -> list[GrammarEvent]:
     turn = running.runtime.turns[-1]
-    assert await asyncio.wait_for(turn.closed, 1) is True
+    assert await asyncio.wait_for(turn.closed, SOON_S) is True
     return turn.events
 
 

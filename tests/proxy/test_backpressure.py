@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 
+from tests.patience import SOON_S
 from tests.proxy.support import STREAM_HEAD, Streams, chat_request, chunk, proxy, raw_backend, read_request
 
 TOTAL = 64 << 20
@@ -47,10 +48,10 @@ async def test_a_client_that_does_not_read_stops_the_backend() -> None:
         writer.write(chat_request())
         assert await stalls(sent) < SLACK
         received = 0
-        while not (part := await asyncio.wait_for(reader.read(1 << 20), 2)).endswith(b"0\r\n\r\n"):
+        while not (part := await asyncio.wait_for(reader.read(1 << 20), SOON_S)).endswith(b"0\r\n\r\n"):
             received += len(part)
         assert received + len(part) > TOTAL
-        assert await asyncio.wait_for(running.runtime.turns[0].closed, 1) is True
+        assert await asyncio.wait_for(running.runtime.turns[0].closed, SOON_S) is True
 
 
 async def test_a_client_that_does_not_read_and_leaves_frees_the_backend() -> None:
@@ -73,7 +74,7 @@ async def test_a_client_that_does_not_read_and_leaves_frees_the_backend() -> Non
         streams[1].write(chat_request())
         assert await stalls(sent) < SLACK
         streams[1].transport.abort()
-        await asyncio.wait_for(left.wait(), 0.1)
+        await asyncio.wait_for(left.wait(), SOON_S)
 
 
 async def test_a_backend_that_does_not_read_stops_the_client() -> None:

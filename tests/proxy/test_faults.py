@@ -9,6 +9,7 @@ import pytest
 from paste_proxy.config import BackendConfig
 from paste_proxy.errors import ConfigError
 from paste_proxy.proxy.pool import NoUpstream, PooledUpstream
+from tests.patience import SOON_S, until
 from tests.proxy.support import (
     STREAM_HEAD,
     Conversation,
@@ -50,7 +51,7 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 async def ask(running: Proxy, request: bytes) -> tuple[int, dict[str, object]]:
     reader, writer = await running.connect()
     writer.write(request)
-    head, body = await asyncio.wait_for(read_reply(reader), 2)
+    head, body = await asyncio.wait_for(read_reply(reader), SOON_S)
     assert b"x-request-id: " in head.lower()
     error = json.loads(body)["error"]
     assert set(error) == {"message", "type", "param", "code"}
@@ -118,7 +119,7 @@ async def test_interim_replies_without_end(size: int) -> None:
             await asyncio.sleep(0)
 
     async with raw_backend(backend) as port, proxy(port) as running:
-        status, error = await asyncio.wait_for(ask(running, GET), 2)
+        status, error = await asyncio.wait_for(ask(running, GET), SOON_S)
         assert (status, error["code"]) == (502, "backend_bad_reply")
 
 
@@ -134,7 +135,7 @@ async def test_silence_in_mid_stream() -> None:
         await reader.readuntil(b"\r\n\r\n")
         await read_chunk(reader)
         with pytest.raises(asyncio.IncompleteReadError):
-            await asyncio.wait_for(read_chunk(reader), 2)
+            await asyncio.wait_for(read_chunk(reader), SOON_S)
         assert running.counters.backend_errors == {"backend_timeout": 1}
 
 
@@ -150,7 +151,7 @@ async def test_a_stream_that_speaks_now_and_then_is_not_silent() -> None:
     async with raw_backend(backend) as port, proxy(port, silence_s=0.15) as running:
         reader, writer = await running.connect()
         writer.write(chat_request())
-        _, body = await asyncio.wait_for(read_reply(reader), 2)
+        _, body = await asyncio.wait_for(read_reply(reader), SOON_S)
         assert body.count(b"data") == 6
 
 
@@ -186,12 +187,12 @@ async def test_lost_in_mid_reply(parts: tuple[bytes, ...], *, reset: bool) -> No
         reader, writer = await running.connect()
         writer.write(chat_request())
         try:
-            everything = await asyncio.wait_for(reader.read(), 2)
+            everything = await asyncio.wait_for(reader.read(), SOON_S)
         except ConnectionResetError:
             everything = b""
         assert not everything.endswith(b"0\r\n\r\n")
         assert b"error" not in everything
-        assert await asyncio.wait_for(running.runtime.turns[0].closed, 1) is False
+        assert await asyncio.wait_for(running.runtime.turns[0].closed, SOON_S) is False
         assert running.counters.backend_errors in ({"backend_unreachable": 1}, {"backend_bad_reply": 1})
 
 
@@ -201,14 +202,14 @@ async def test_a_reply_without_framing_is_cut_by_a_reset() -> None:
         reader, writer = await running.connect()
         writer.write(GET)
         with pytest.raises(ConnectionResetError):
-            await asyncio.wait_for(reader.read(), 2)
+            await asyncio.wait_for(reader.read(), SOON_S)
 
 
 async def test_a_broken_chunk_cuts_the_reply() -> None:
     async with raw_backend(answering(STREAM_HEAD + chunk(b"a") + b"zz\r\n")) as port, proxy(port) as running:
         reader, writer = await running.connect()
         writer.write(chat_request())
-        everything = await asyncio.wait_for(reader.read(), 2)
+        everything = await asyncio.wait_for(reader.read(), SOON_S)
         assert not everything.endswith(b"0\r\n\r\n")
         assert running.counters.backend_errors == {"backend_bad_reply": 1}
 
@@ -236,7 +237,7 @@ async def test_a_body_above_the_limit(*, sized: bool) -> None:
         else:
             writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
             writer.write(chunk(b"x" * 60) + chunk(b"x" * 60))
-        head, body = await asyncio.wait_for(read_reply(reader), 2)
+        head, body = await asyncio.wait_for(read_reply(reader), SOON_S)
         assert head.startswith(b"HTTP/1.1 413 ")
         error = json.loads(body)["error"]
         assert (error["code"], error["param"]) == ("request_too_large", "limits.body_bytes")
@@ -259,11 +260,11 @@ async def test_a_stale_connection_is_replaced_for_a_get_and_reported_for_a_post(
         reader, writer = await running.connect()
         for _ in range(2):
             writer.write(GET)
-            _, body = await asyncio.wait_for(read_reply(reader), 2)
+            _, body = await asyncio.wait_for(read_reply(reader), SOON_S)
             assert body == b"ok"
         assert connections == 2
         writer.write(chat_request())
-        head, body = await asyncio.wait_for(read_reply(reader), 2)
+        head, body = await asyncio.wait_for(read_reply(reader), SOON_S)
         assert head.startswith(b"HTTP/1.1 502 ")
         assert json.loads(body)["error"]["code"] == "backend_closed_idle_connection"
         assert connections == 2
@@ -286,9 +287,9 @@ async def test_bytes_that_nobody_asked_for_end_a_kept_connection() -> None:
         reader, writer = await running.connect()
         for _ in range(2):
             writer.write(GET)
-            _, body = await asyncio.wait_for(read_reply(reader), 2)
+            _, body = await asyncio.wait_for(read_reply(reader), SOON_S)
             assert body == b"ok"
-            await asyncio.sleep(0.05)
+            await until(lambda: not running.plane.lines.first.upstream._idle)  # type: ignore[attr-defined]
         assert connections == 2
 
 
@@ -305,7 +306,7 @@ async def test_a_failing_hook_harms_no_reply(hook: str, caplog: pytest.LogCaptur
         for _ in range(2):
             reader, writer = await running.connect()
             writer.write(chat_request())
-            _, body = await asyncio.wait_for(read_reply(reader), 2)
+            _, body = await asyncio.wait_for(read_reply(reader), SOON_S)
             assert body == b"".join(EVENTS)
             writer.close()
         assert list(running.counters.tap_failures.values()) == [2]
@@ -348,7 +349,7 @@ async def test_a_transfer_coding_that_can_not_be_passed_on(path: bytes) -> None:
         writer.write(
             b"POST " + path + b" HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
         )
-        head, body = await asyncio.wait_for(read_reply(reader), 2)
+        head, body = await asyncio.wait_for(read_reply(reader), SOON_S)
         assert head.startswith(b"HTTP/1.1 400 ")
         assert json.loads(body)["error"]["param"] == "Transfer-Encoding"
 
@@ -363,6 +364,6 @@ async def test_a_failure_of_ours_before_a_turn_is_sent_gives_its_place_back(
         monkeypatch.setattr(running.plane, "_sending", fails)
         reader, writer = await running.connect()
         writer.write(chat_request())
-        head, _ = await asyncio.wait_for(read_reply(reader), 2)
+        head, _ = await asyncio.wait_for(read_reply(reader), SOON_S)
         assert b" 500 " in head
-        assert await asyncio.wait_for(runtime.turns[0].closed, 2) is False
+        assert await asyncio.wait_for(runtime.turns[0].closed, SOON_S) is False

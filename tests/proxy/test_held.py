@@ -14,6 +14,7 @@ from paste_proxy.config_schedule import ScheduleConfig
 from paste_proxy.events import Event, TurnRequested
 from paste_proxy.holds import Holds
 from paste_proxy.proxy.early import COMMENT
+from tests.patience import SOON_S
 from tests.proxy.support import STREAM_HEAD, chunk, raw_backend, read_chunk, read_reply, read_request
 
 PATHS = ["/v1/chat/completions", "/v1/messages", "/v1/responses"]
@@ -21,7 +22,6 @@ EVENTS = b'data: {"choices":[{"index":0,"delta":{"content":"a"}}]}\n\ndata: [DON
 STREAM = STREAM_HEAD + chunk(EVENTS) + chunk(b"")
 ERROR = b'{"error":{"message":"too long","type":"BadRequestError","param":null,"code":400}}'
 KEEPALIVE_S = 0.01
-WITHIN_S = 5.0
 
 
 def asked(said: str = "hi", path: str = PATHS[0], *fields: bytes, stream: bool = True) -> bytes:
@@ -91,9 +91,9 @@ class Front:
         await self.until(lambda: self._heard.count(TurnRequested) > before)
         return client
 
-    async def until(self, true: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
         """The condition is one that an event to the core may have changed."""
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(SOON_S):
             while not true():
                 self._news.clear()
                 await self._news.wait()
@@ -209,7 +209,7 @@ async def test_a_proxy_that_stops_sends_the_held_away_and_lets_the_others_end(pa
         assert json.loads(body)["error"]["code"] == "proxy_stopping"
         backend.go.set()
         assert (await read_reply(busy[0]))[1] == EVENTS
-        await asyncio.wait_for(stopping, WITHIN_S)
+        await asyncio.wait_for(stopping, SOON_S)
         assert len(backend.turns) == 1
 
 
@@ -332,4 +332,4 @@ async def test_a_stop_is_told_behind_comments_too() -> None:
         stopping = asyncio.get_running_loop().create_task(site.stop())
         assert b"proxy_stopping" in await rest(client)
         backend.go.set()
-        await asyncio.wait_for(stopping, WITHIN_S)
+        await asyncio.wait_for(stopping, SOON_S)

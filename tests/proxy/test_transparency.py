@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.patience import SOON_S
 from tests.proxy.support import (
     CHAT_BODY,
     STREAM_HEAD,
@@ -258,13 +259,13 @@ async def test_events_arrive_one_by_one_as_they_are_sent() -> None:
     async with raw_backend(backend) as port, proxy(port) as running:
         reader, writer = await running.connect()
         writer.write(chat_request())
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 1)
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON_S)
         for event in [b"data: {}\n\n", b"da", b"ta: [DO", b"NE]\n\n"]:
             go.put_nowait(event)
-            assert await asyncio.wait_for(read_chunk(reader), 1) == event
+            assert await asyncio.wait_for(read_chunk(reader), SOON_S) == event
         go.put_nowait(b"")
-        assert await asyncio.wait_for(read_chunk(reader), 1) == b""
-        assert await asyncio.wait_for(running.runtime.turns[0].closed, 1) is True
+        assert await asyncio.wait_for(read_chunk(reader), SOON_S) == b""
+        assert await asyncio.wait_for(running.runtime.turns[0].closed, SOON_S) is True
 
 
 async def test_a_streamed_request_body_arrives_while_it_is_sent() -> None:
@@ -282,9 +283,9 @@ async def test_a_streamed_request_body_arrives_while_it_is_sent() -> None:
         writer.write(b"POST /upload HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
         for part in (b"one", b"two"):
             writer.write(chunk(part))
-            assert await asyncio.wait_for(got.get(), 1) == part
+            assert await asyncio.wait_for(got.get(), SOON_S) == part
         writer.write(b"0\r\n\r\n")
-        await asyncio.wait_for(read_reply(reader), 1)
+        await asyncio.wait_for(read_reply(reader), SOON_S)
 
 
 async def test_a_reply_may_begin_before_the_request_ends() -> None:
@@ -296,7 +297,7 @@ async def test_a_reply_may_begin_before_the_request_ends() -> None:
     async with raw_backend(backend) as port, proxy(port) as running:
         reader, writer = await running.connect()
         writer.write(b"POST /upload HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nsome")
-        head, body = await asyncio.wait_for(read_reply(reader), 1)
+        head, body = await asyncio.wait_for(read_reply(reader), SOON_S)
         assert (head[:12], body) == (b"HTTP/1.1 413", b"no")
 
 

@@ -10,6 +10,7 @@ from aiohttp import WSMsgType, web
 
 from paste_proxy.access.keys import written_digest
 from paste_proxy.config import Config, TenantConfig
+from tests.patience import SOON_S
 from tests.proxy.support import Proxy, proxy, raw_backend, read_reply
 
 
@@ -66,7 +67,7 @@ async def test_messages_subprotocols_compression_and_close_codes() -> None:
         await socket.send_str("bye")
         last = await socket.receive(timeout=2)
         assert (last.type, last.data) == (WSMsgType.CLOSE, 4001)
-        await asyncio.wait_for(closed, 2)
+        await asyncio.wait_for(closed, SOON_S)
 
 
 async def test_a_tunnel_is_cut_off_with_the_key_that_opened_it() -> None:
@@ -91,7 +92,7 @@ async def test_a_client_that_leaves_closes_the_tunnel() -> None:
         transport = socket._response.connection.transport
         assert transport is not None
         transport.abort()
-        assert await asyncio.wait_for(closed, 0.5) == 1006
+        assert await asyncio.wait_for(closed, SOON_S) == 1006
         assert running.counters.client_disconnects == 0
 
 
@@ -114,6 +115,6 @@ async def test_bytes_sent_right_behind_the_handshake_arrive() -> None:
     async with raw_backend(backend) as port, proxy(port) as running:
         reader, writer = await running.connect()
         writer.write(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly")
-        head, body = await asyncio.wait_for(read_reply(reader), 2)
+        head, body = await asyncio.wait_for(read_reply(reader), SOON_S)
         assert b"Connection: Upgrade" in head
         assert body == b"helloearly"

@@ -15,6 +15,7 @@ from paste_proxy.proxy.headers import RequestHead
 from paste_proxy.proxy.lines import Lines
 from paste_proxy.proxy.session_tags import SessionTags
 from paste_proxy.proxy.warmer import Kept, Warmer, warm_body
+from tests.patience import SOON_S
 from tests.proxy.support import (
     FakeRuntime,
     FakeTurn,
@@ -106,7 +107,7 @@ class Runtime(FakeRuntime):
 
 
 async def ended(running: Proxy) -> WarmEnded:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         while not running.runtime.told:  # noqa: ASYNC110 - the fake tells nobody
             await asyncio.sleep(0.01)
     [event] = running.runtime.told
@@ -120,7 +121,7 @@ async def one_turn(running: Proxy) -> None:
     request = chat_request(json.dumps(ASKED).encode(), b"Authorization: Bearer mine", b"Idempotency-Key: once")
     writer.write(request)
     await read_reply(reader)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SOON_S):
         await running.runtime.turns[0].closed
 
 
@@ -202,7 +203,7 @@ async def test_what_is_called_off_ends_at_the_backend() -> None:
     async with raw_backend(backend) as port, proxy(port, Runtime(), kind="sglang", warm_up="on") as running:
         await one_turn(running)
         running.plane.warmer.carry_out(said())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             await backend.hangs.wait()
             running.plane.warmer.carry_out(CancelWarm("warm-1"))
             await backend.left.wait()

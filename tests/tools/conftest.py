@@ -1,7 +1,6 @@
 import asyncio
 import contextlib
 import itertools
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,12 @@ from paste_proxy.config import PluginConfig
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Run, RunClass, RunContext
+from tests.patience import SOON_S
 
 SAMPLE = Path(__file__).parent / "sample_plugin.py"
 
+KILLED_S = 20.0
+"""Far less than the minute for which these processes sleep."""
 AUTHORITATIVE, SPECULATIVE = RunClass.AUTHORITATIVE, RunClass.SPECULATIVE
 
 
@@ -69,16 +71,14 @@ def descriptors() -> int:
 
 async def number_in(path: Path) -> int:
     """The number that another process writes to a file, once it is there."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while not (path.exists() and path.read_text()):  # noqa: ASYNC110, ASYNC240 - another process
             await asyncio.sleep(0.002)
     return int(path.read_text())  # noqa: ASYNC240
 
 
-async def end_of(pid: int) -> float:
-    """Wait for the end of a process; returns the seconds it took."""
-    start = time.monotonic()
-    async with asyncio.timeout(5):
+async def end_of(pid: int) -> None:
+    """Wait for the end of a process; by itself none ends so soon."""
+    async with asyncio.timeout(KILLED_S):
         while is_running(pid):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.001)
-    return time.monotonic() - start

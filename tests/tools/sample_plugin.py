@@ -45,6 +45,16 @@ def touch_and_wait(path: str, seconds: float) -> dict[str, int]:
 
 
 @tool(effect=Effect.READ)
+def touch_and_wait_for(path: str, other: str) -> dict[str, int]:
+    """Write the process id to a file, wait for another file, and say with which priority it went on."""
+    with open(path, "w") as file:  # noqa: PTH123 - short
+        file.write(str(os.getpid()))
+    while not os.path.exists(other):  # noqa: PTH110 - short
+        time.sleep(0.005)
+    return {"nice": os.getpriority(os.PRIO_PROCESS, 0)}
+
+
+@tool(effect=Effect.READ)
 def start_child_and_wait(path: str) -> None:
     child = subprocess.Popen(["sleep", "60"])
     with open(path, "w") as file:  # noqa: PTH123 - short

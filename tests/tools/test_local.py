@@ -17,6 +17,7 @@ from paste_proxy.tools.ahead import ahead_now
 from paste_proxy.tools.loading import Registry, load_plugins
 from paste_proxy.tools.local import LocalExecutor
 from paste_proxy.tools.ports import Executor, Output, Run, RunContext
+from tests.patience import SOON_S
 from tests.tools.conftest import AUTHORITATIVE, SPECULATIVE, ignore, number_in, processes_of
 
 MakeRun = Callable[..., Run]
@@ -82,14 +83,16 @@ async def test_an_unknown_tool_is_named(executor: LocalExecutor, make_run: MakeR
 
 
 async def test_promote_reaches_the_process(executor: LocalExecutor, make_run: MakeRun, tmp_path: Path) -> None:
-    run = make_run("touch_and_wait", SPECULATIVE, path=str(tmp_path / "pid"), seconds=0.1)
+    pid, promoted = tmp_path / "pid", tmp_path / "promoted"
+    run = make_run("touch_and_wait_for", SPECULATIVE, path=str(pid), other=str(promoted))
     async with asyncio.TaskGroup() as group:
         task = group.create_task(executor.run(run, ignore))
-        await number_in(tmp_path / "pid")
+        await number_in(pid)
         executor.promote(run.run)
         executor.promote("unknown")
+        promoted.touch()
     if os.geteuid() == 0:
-        assert _value(task.result())["nice"] == os.getpriority(os.PRIO_PROCESS, 0)
+        assert _value(task.result())["nice"] == 0
 
 
 @pytest.mark.parametrize("tool", ["whoami", "whoami_async", "whoami_isolated"])
@@ -172,7 +175,7 @@ async def test_a_joined_run_waits_behind_no_other(
     joined, asked = make_run("whoami", SPECULATIVE), make_run("whoami_isolated", AUTHORITATIVE)
     task = asyncio.get_running_loop().create_task(executor.run(joined, ignore))
     executor.promote(joined.run)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         await asyncio.gather(task, executor.run(asked, ignore))
     assert not any(task.done() for task in hung)
     await executor.close()
@@ -181,7 +184,7 @@ async def test_a_joined_run_waits_behind_no_other(
 
 async def test_processes_are_started_at_the_warm_up(executor: LocalExecutor) -> None:
     await executor.warm_up()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while len(processes_of(os.getpid())) < 3:  # noqa: ASYNC110 - other processes
             await asyncio.sleep(0.002)
 

@@ -13,6 +13,7 @@ from paste_proxy.tools.mcp.executor import McpExecutor
 from paste_proxy.tools.mcp.upstream import Upstream
 from paste_proxy.tools.ports import Output, Progress, Run, RunClass, RunContext
 from paste_proxy.tools.spec import ToolSpec
+from tests.patience import SOON_S, until
 
 FAKE = Path(__file__).with_name("fake_server.py")
 
@@ -54,7 +55,7 @@ class Shop:
         **arguments: Any,
     ) -> Output:
         run = Run("run-1", tool, arguments, RunContext("tenant", "session"), run_class)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             return await self.executor.run(run, begun)
 
     async def text(self, tool: str, run_class: RunClass = RunClass.AUTHORITATIVE, **arguments: Any) -> str:
@@ -64,7 +65,7 @@ class Shop:
 
     async def next_offer(self) -> None:
         self.offered.clear()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SOON_S):
             await self.offered.wait()
 
 
@@ -89,11 +90,10 @@ def our_tasks() -> set["asyncio.Task[Any]"]:
 
 async def nothing_left(condition: Callable[[], bool]) -> None:
     """A server in this process needs a moment to see that its client is gone."""
-    for _ in range(100):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"left: {our_tasks()}, {open_files()} files")
+    try:
+        await until(condition)
+    except AssertionError:
+        raise AssertionError(f"left: {our_tasks()}, {open_files()} files") from None
 
 
 def open_files() -> int:

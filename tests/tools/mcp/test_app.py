@@ -15,6 +15,7 @@ from paste_proxy.events import Identity
 from paste_proxy.grammar.events import CallSealed
 from paste_proxy.grammar.requests import parse_chat_request
 from paste_proxy.runtime import ToolCall
+from tests.patience import SOON_S
 from tests.tools.mcp.support import fake
 
 
@@ -77,7 +78,7 @@ async def test_a_list_that_changes_is_seen_by_calls_at_once() -> None:
         with pytest.raises(MCPError, match="there is no tool 'grown'"):
             await client.call_tool("grown", {})
         await client.call_tool("grow", {})
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while "grown" not in built.runtime.core.tools:  # noqa: ASYNC110 - the table has no event
                 await asyncio.sleep(0.01)
         assert not (await client.call_tool("grown", {})).is_error
@@ -95,7 +96,7 @@ async def test_a_sealed_call_runs_ahead_in_the_other_session() -> None:
         turn = await runtime.admit(Identity(session="s"), parse_chat_request(json.dumps(body).encode()))
         turn.sent()
         turn.feed([CallSealed(0, "call-1", "count", "{}")])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SOON_S):
             while not list(runtime.core.broker.staging):  # noqa: ASYNC110 - nor has the staging
                 await asyncio.sleep(0.01)
         ahead = await runtime.call(ToolCall(Identity(session="s"), "count", b"{}", "call-1"))
