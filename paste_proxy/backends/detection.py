@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 MODEL_INFO_PATHS = ("/model_info", "/get_model_info")
 """SGLang's own; the second is the name it had until 0.5.x, deprecated and still answered."""
+SCRIPTED = "paste-proxy-scripted-engine"
+"""The lab's engine names itself so in place of a model: SGLang's wire format, and no flag of its server."""
 MODELS_PATH = "/v1/models"
 API_PATHS = ("/v1/chat/completions", "/v1/responses", "/v1/messages", "/v1/completions", "/generate")
 """An LLM server that lists no models answers one of them."""
@@ -51,6 +53,10 @@ class Found(msgspec.Struct, frozen=True):
     """What told the kind."""
     no_llm: str = ""
     """What it answers, and no LLM server would."""
+
+    @property
+    def scripted(self) -> bool:
+        return self.info is not None and self.info.model_path == SCRIPTED
 
 
 async def detect_backend(asker: Asker, config: BackendConfig) -> Found | None:

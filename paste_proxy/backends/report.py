@@ -34,6 +34,10 @@ NO_ABORT = {
     "openai": "a closed connection is what ends a request, if the server notices",
 }
 
+SCRIPTED_KIND = {
+    "kind": "its wire format: this is the lab's scripted engine, without a model and without flags"
+}
+
 
 class Row(msgspec.Struct, frozen=True):
     """One ability."""
@@ -91,6 +95,8 @@ async def examine(name: str, asker: Asker, config: BackendConfig) -> Report:
         *_rest(found, abilities, config),
         await _raw_tap(found, asker, config, models),
     ]
+    if found.scripted:
+        rows = [msgspec.structs.replace(row, advice=SCRIPTED_KIND.get(row.ability, "")) for row in rows]
     return Report(name, config.url, usable=True, abilities=tuple(rows))
 
 

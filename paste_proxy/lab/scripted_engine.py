@@ -16,6 +16,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from paste_proxy.backends.detection import SCRIPTED
 from paste_proxy.errors import RequestError
 from paste_proxy.lab import wire
 from paste_proxy.lab.batch import Batch, Piece, PrefixCache
@@ -34,8 +35,6 @@ from paste_proxy.lab.workload import Workload, load_workload
 STREAM_INTERVAL = 16
 """Tokens per chunk, as SGLang's --stream-interval. At 0.15 of the real time a stream makes 758 tokens a
 second; sixteen a chunk leave the cores of a small machine to what is measured."""
-
-SIGNATURE = "paste-proxy-scripted-engine"
 
 MAX_BODY = 64 * 1024 * 1024
 """Same as the proxy's own bound."""
@@ -167,11 +166,11 @@ class ScriptedEngine:
         return web.Response()
 
     async def _models(self, request: web.Request) -> web.Response:
-        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": SIGNATURE, "root": MODEL}
+        model = {"id": MODEL, "object": "model", "created": 0, "owned_by": SCRIPTED, "root": MODEL}
         return _json(orjson.dumps({"object": "list", "data": [model]}))
 
     async def _model_info(self, request: web.Request) -> web.Response:
-        info = {"model_path": SIGNATURE, "served_model_name": MODEL, "is_generation": True}
+        info = {"model_path": SCRIPTED, "served_model_name": MODEL, "is_generation": True}
         return _json(orjson.dumps(info))
 
     async def _health(self, request: web.Request) -> web.Response:
@@ -218,7 +217,7 @@ def _json(body: bytes, status: int = 200) -> web.Response:
 
 
 async def _sign(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = SIGNATURE
+    response.headers["Server"] = SCRIPTED
 
 
 async def serve(engines: int, time_scale: float) -> None:

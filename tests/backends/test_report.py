@@ -8,6 +8,8 @@ import pytest
 from paste_proxy.backends.asking import Asker
 from paste_proxy.backends.report import Report, Row, examine
 from paste_proxy.config import BackendConfig
+from paste_proxy.lab.scripted_engine import ScriptedEngine
+from paste_proxy.lab.workload import load_workload
 from tests.backends.conftest import Answers, Play
 from tests.backends.recorded import (
     SGLANG_INFO,
@@ -16,6 +18,7 @@ from tests.backends.recorded import (
     VLLM_METRICS,
     VLLM_MODELS,
 )
+from tests.gateway.servers import serving
 
 LOADS = "/v1/loads?include=core"
 CHAT = "/v1/chat/completions"
@@ -135,3 +138,17 @@ async def test_what_is_possible_and_off(play: Play) -> None:
         "session_radix_cache": "set backend.session_radix: auto",
         "raw_tap": "set backend.raw_tap: logprobs to see calls before the engine's parser tells them",
     }
+
+
+async def test_the_lab_s_engine_is_not_told_flags_of_sglang_s() -> None:
+    """It has none of them, though it answers as SGLang does."""
+    engine = ScriptedEngine(load_workload(), time_scale=0.001)
+    async with serving(engine.application()) as url, aiohttp.ClientSession() as session:
+        config = BackendConfig(url=url)
+        told = await examine("", Asker(session, config), config)
+    assert told.usable
+    assert lines(told)[1] == (
+        "kind: yes, sglang (by /model_info) - its wire format: this is the lab's scripted engine, "
+        "without a model and without flags"
+    )
+    assert [row.ability for row in told.abilities if row.advice] == ["kind"]
