@@ -16,10 +16,12 @@ from paste_proxy.config_bounds import (
     CountOrNone,
     Hint,
     HostName,
+    HostPattern,
     Money,
     Port,
     Probability,
     Ratio,
+    Scope,
     Seconds,
     SecondsOrNone,
     Share,
@@ -89,7 +91,7 @@ class PluginConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class NetworkConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a tool that reaches a network may be told ahead of the model: `broker/egress.py`."""
 
-    hosts: tuple[HostName, ...] = ()
+    hosts: tuple[HostPattern, ...] = ()
     """Hosts that addresses may name, as in `docs.python.org`; `*.python.org` for all below it; `*` for any.
     Empty: none (default deny)."""
     free: tuple[str, ...] = ()
@@ -186,7 +188,7 @@ class ClientToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tool that the agent runs itself: what its calls write. Default: everything. `*` for a name: all that
     are not listed."""
 
-    writes: tuple[str, ...] = ("*",)
+    writes: tuple[Scope, ...] = ("*",)
     """`session`: what only the tools of the same session read, as a sandbox of its own."""
     timeout_s: Seconds = 600.0
     """After the end of the turn that asked for it, without a result, a call counts as over: ten minutes are the

@@ -9,6 +9,7 @@ import msgspec
 _STEP = re.compile(r"\.([^.\[]+)|\[[^\]]*\]")
 """Of a path as msgspec tells it: `$.plugins[0].path`, `$.client_tools[...].writes`."""
 _MISNAMED = re.compile(r"Expected `str` matching regex '(.*)' - at `key` in `\$\.(.*)`")
+_NO_TEXT = re.compile(r"Expected `str`(?:, got `.*`)? - at `key` in `\$(.*)`")
 _UNLIKE = re.compile(r"Expected `str` matching regex '.*'")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
@@ -45,6 +46,9 @@ def named(where: str, data: object, root: type[msgspec.Struct]) -> str:
 
 def misnamed(message: str, data: object, root: type[msgspec.Struct]) -> tuple[str, str] | None:
     """Of a name in a mapping that may not be one: why, and the path. msgspec tells a pattern, and not which."""
+    if (untold := _NO_TEXT.fullmatch(message)) is not None:
+        where = named(untold[1], data, root).removeprefix(".")
+        return f"{_no_text(data, where)} is no text, as names are: write it in quotes", where
     found = _MISNAMED.fullmatch(message)
     if found is None:
         return None
@@ -53,6 +57,13 @@ def misnamed(message: str, data: object, root: type[msgspec.Struct]) -> tuple[st
     name = next((one for one in entries if _fails({one: entries[one]}, steps, root)), "")
     dot = "`.`, " if "." in found[1] else ""
     return f"{name!r} is no name for one: letters, digits, {dot}`_` and `-`, at most 64", found[2]
+
+
+def _no_text(data: object, where: str) -> str:
+    """The first name there that YAML takes for something else, as it is written."""
+    entries = _entries(data, where.split(".") if where else [])
+    names = [name for name in entries if not isinstance(name, str)]
+    return msgspec.json.encode(names[0]).decode() if names else "a name"
 
 
 def _entries(data: Any, steps: list[str]) -> dict[Any, Any]:

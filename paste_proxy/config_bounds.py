@@ -31,6 +31,16 @@ PolicyName = Annotated[
 """As `schedule/policies.py` has them."""
 HostName = Annotated[str, msgspec.Meta(min_length=1)]
 """Not empty: that would open every address of the machine."""
+HostPattern = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(\*|(\*\.)?[^\s/*:@\[\]]*[^\s/*:@\[\].]|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)\Z",
+        description="a host alone, as docs.python.org; *.python.org for all below it; or * for any",
+    ),
+]
+"""What has more in it, an address or a port, would name no host."""
+Scope = Annotated[str, msgspec.Meta(min_length=1)]
+"""One without a name would be nobody's."""
 
 AllIfEmpty = Annotated[tuple[T, ...], msgspec.Meta(description="some, or [] for all")]
 """What was left out, as where all entries are commented out, is no way to say all."""

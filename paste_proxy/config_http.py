@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from paste_proxy.config_bounds import AllIfEmpty, Bytes, Count, Probability, Seconds, SecondsOrNone
+from paste_proxy.config_bounds import AllIfEmpty, Bytes, Count, Probability, Scope, Seconds, SecondsOrNone
 
 ToolName = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9_-]{1,64}\Z")]
 """As OpenAI's API demands."""
-Scope = Annotated[str, msgspec.Meta(min_length=1)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 

@@ -2,19 +2,20 @@
 
 import re
 from typing import Annotated, NoReturn
+from urllib.parse import urlsplit
 
 import msgspec
 
-from paste_proxy.config_bounds import AllIfEmpty, Count, Probability, Seconds, SecondsOrNone
+from paste_proxy.config_bounds import AllIfEmpty, Count, Probability, Scope, Seconds, SecondsOrNone
 from paste_proxy.errors import ConfigError
 
 
 class McpToolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the operator knows of one tool of an MCP server. Unset: as the server's section says."""
 
-    reads: tuple[str, ...] = ("*",)
+    reads: tuple[Scope, ...] = ("*",)
     """Scopes; everything unless stated."""
-    writes: tuple[str, ...] = ("*",)
+    writes: tuple[Scope, ...] = ("*",)
     """Scopes; everything unless stated. A tool in `read` writes nothing."""
     inert: tuple[str, ...] = ()
     """Arguments that the operator declares to have no influence on results."""
@@ -72,12 +73,20 @@ def check_mcp_server(key: str, name: str, server: McpServerConfig) -> None:
         _refuse(key, "the name may hold letters, digits, `_` and `-`, 32 at most")
     if bool(server.command) == bool(server.url):
         _refuse(f"{key}.command", "state either `command` (and `args`) or `url`")
-    if server.url and not server.url.startswith(("http://", "https://")):
+    if server.url and not _is_address(server.url):
         _refuse(f"{key}.url", f"{server.url!r} is no http:// or https:// address")
     for setting in ("args", "env", "cwd") if server.url else ("headers",):
         if getattr(server, setting):
             _refuse(f"{key}.{setting}", f"is of no use with `{'url' if server.url else 'command'}`")
     _check_mcp_tools(key, server)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _check_mcp_tools(key: str, server: McpServerConfig) -> None:

@@ -173,7 +173,8 @@ def _check_orders(limits: LimitsConfig) -> None:
 def _with_key_path(message: str, data: object) -> tuple[str, str | None]:
     """msgspec's "... - at `$.a.b`", as "a.b: ... and advice", and the path."""
     if (wrong := misnamed(message, data, Config)) is not None:
-        return f"{wrong[1]}: {wrong[0]}", wrong[1]
+        reason, key = wrong
+        return (f"{key}: {reason}", key) if key else (reason, None)
     reason, _, where = message.partition(" - at `$")
     where = where.rstrip("`")
     reason, key = advised(reason, where, Config), named(where, data, Config).removeprefix(".")

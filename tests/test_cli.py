@@ -61,7 +61,7 @@ def test_an_unreachable_backend(closed_port: int) -> None:
     assert complaint("serve", "--backend", url, code=1).startswith(f"the backend at {url} can't be reached: ")
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://a..b", "http://a..b:80/", "nothing"])
+@pytest.mark.parametrize("url", ["http://[::1", "http://a..b", "http://a..b:80/", "nothing", "http://a\n"])
 def test_a_backend_that_is_no_address(url: str) -> None:
     assert complaint("serve", "--backend", url).startswith(f"backend.url: {url!r}")
 

@@ -51,6 +51,33 @@ def written(folder: Path, text: str) -> Path:
         ("limits: {staged_result_bytes: 9000000}", "limits.staged_result_bytes: 9000000 is more than"),
         ("limits: {staged_total_bytes: 5000}", "limits.staged_session_bytes: 8388608 is more than"),
         ("\ttabs: 1", "not YAML"),
+        ("1: x", "1 is no text, as names are: write it in quotes"),
+        ("tenants: {a: {keys: []}, 2: {keys: []}}", "tenants: 2 is no text, as names are"),
+        ("backends: {true: {url: http://x}}", "backends: true is no text"),
+        ("client_tools: {~: {}}", "client_tools: null is no text"),
+        ("mcp_servers: {a: {command: x, env: {1: x}}}", "mcp_servers.a.env: 1 is no text"),
+        (
+            "speculation: {network: {f: {hosts: [http://a.b]}}}",
+            "f.hosts[0]: not one of the choices: choose a host alone",
+        ),
+        (
+            "speculation: {network: {f: {hosts: [a.b:80]}}}",
+            "f.hosts[0]: not one of the choices: choose a host alone",
+        ),
+        (
+            "speculation: {network: {f: {hosts: [a.b/c]}}}",
+            "f.hosts[0]: not one of the choices: choose a host alone",
+        ),
+        (
+            "speculation: {network: {f: {hosts: ['a.*']}}}",
+            "f.hosts[0]: not one of the choices: choose a host alone",
+        ),
+        (
+            "speculation: {network: {f: {hosts: ['*a.b']}}}",
+            "f.hosts[0]: not one of the choices: choose a host alone",
+        ),
+        ("client_tools: {x: {writes: ['']}}", "client_tools.x.writes[0]: Expected `str` of length >= 1"),
+        ("mcp_servers: {a: {command: x, tools: {t: {reads: ['']}}}}", "tools.t.reads[0]: Expected `str` of"),
     ],
 )
 def test_a_bad_key_is_named_by_file_and_path_in_one_line(tmp_path: Path, text: str, where: str) -> None:
@@ -312,6 +339,9 @@ def test_errors_in_a_mapping_name_the_entry(tmp_path: Path, text: str, key: str)
         ("a: {}", "mcp_servers.a.command", "either `command` (and `args`) or `url`"),
         ("a: {command: x, url: 'http://x'}", "mcp_servers.a.command", "either"),
         ("a: {url: x}", "mcp_servers.a.url", "no http:// or https:// address"),
+        ("a: {url: 'http://'}", "mcp_servers.a.url", "no http:// or https:// address"),
+        ("a: {url: 'http://h:99999/'}", "mcp_servers.a.url", "no http:// or https:// address"),
+        ("a: {url: 'http://[h/'}", "mcp_servers.a.url", "no http:// or https:// address"),
         ("a: {url: 'http://x', env: {A: b}}", "mcp_servers.a.env", "of no use with `url`"),
         ("a: {command: x, headers: {A: b}}", "mcp_servers.a.headers", "of no use with `command`"),
         (
@@ -335,3 +365,9 @@ def test_the_folder_of_a_server_counts_from_the_file(tmp_path: Path) -> None:
     path.write_text("mcp_servers: {a: {command: x, cwd: sub}, b: {command: x}, c: {url: 'http://x'}}")
     servers = load_config(path).mcp_servers
     assert [servers[name].cwd for name in "abc"] == [str(tmp_path / "sub"), str(tmp_path), ""]
+
+
+def test_a_host_may_be_written_in_every_way_that_can_be_met(tmp_path: Path) -> None:
+    hosts = ["*", "localhost", "docs.python.org", "*.Python.org", "127.0.0.1", "::1", "fe80::1", "ü.example"]
+    text = f"speculation: {{network: {{f: {{hosts: {hosts}}}}}}}"
+    assert load_config(written(tmp_path, text)).speculation.network["f"].hosts == tuple(hosts)

@@ -116,7 +116,7 @@ def _address(address: str, key: str) -> tuple[str, int, bytes, bool]:
         (url.hostname or "").encode("idna")  # As getaddrinfo will: a..b is no name.
     except ValueError as error:
         raise ConfigError(f"{key}: {address!r}: {error}", param=key) from error
-    is_host = url.hostname and re.fullmatch("[!-~]+", url.netloc) and port != 0
+    is_host = url.hostname and re.fullmatch("[!-~]+", address) and port != 0  # urlsplit drops tabs and lines
     if url.scheme not in ("http", "https") or not is_host:
         raise ConfigError(f"{key}: {address!r} is no http:// or https:// address", param=key)
     if url.path.rstrip("/").endswith("/v1") or url.query or url.fragment:
