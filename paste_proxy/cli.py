@@ -29,7 +29,7 @@ from paste_proxy.workshop.command import plugins
 Section = TypeVar("Section", bound=msgspec.Struct)
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(paste_proxy.__version__, prog_name="paste-proxy")
 def commands() -> None:
     """A reverse proxy that runs an agent's next tool call while the model still writes."""

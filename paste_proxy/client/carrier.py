@@ -24,6 +24,7 @@ from paste_proxy.client.machine import Machine
 from paste_proxy.client.protocol import MESSAGE_LIMIT, PATH, UNUSABLE, ProtocolError
 from paste_proxy.client.runner import Runner
 from paste_proxy.connection_words import why_no_answer
+from paste_proxy.errors import ConfigError
 from paste_proxy.tasks import TaskSet
 from paste_proxy.tools.moments import age_limit
 
@@ -156,7 +157,7 @@ class Carrier:
                 try:
                     await self._connection(http)
                     wait_s = BACK_OFF_S[0]
-                except (aiohttp.ClientError, OSError, TimeoutError, ProtocolError) as error:
+                except (aiohttp.ClientError, OSError, TimeoutError, ProtocolError, ConfigError) as error:
                     self._tell_down(_why(error, self._proxy))
                 # Not all at once, where a proxy that restarts has many clients.
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
@@ -168,7 +169,7 @@ class Carrier:
         async with asyncio.timeout(CONNECT_S):
             socket = await http.ws_connect(
                 url,
-                headers={KEY_HEADER: key} if (key := os.environ.get(KEY_VARIABLE)) else {},
+                headers=_key_field(),
                 heartbeat=HEARTBEAT_S,
                 max_msg_size=MESSAGE_LIMIT,
                 compress=0,
@@ -216,6 +217,16 @@ class Carrier:
         if not self._is_down:
             self._is_down = True
             log.warning("no proxy at %s, wrapped tools run as if unwrapped: %s", self._proxy, reason)
+
+
+def _key_field() -> dict[str, str]:
+    """Without the line end that files of secrets have. Raises `ConfigError`, which shows nothing of the key."""
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(
+            f"{KEY_VARIABLE} can't be sent in a header as it stands in the environment", param=KEY_VARIABLE
+        )
+    return {KEY_HEADER: key} if key else {}
 
 
 def _why(error: Exception, url: str) -> str:

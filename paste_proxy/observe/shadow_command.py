@@ -8,7 +8,8 @@ import urllib.request
 import click
 import msgspec
 
-from paste_proxy.errors import UnavailableError
+from paste_proxy.access.keys import from_environment
+from paste_proxy.errors import ConfigError, UnavailableError
 from paste_proxy.observe.shadow import ShadowReport, report_lines, why_none
 
 TIMEOUT_S = 10.0
@@ -16,6 +17,8 @@ TIMEOUT_S = 10.0
 
 KEY = "PASTE_KEY"
 """Variable with a key that sees all tenants. No option: other users see the options of a process."""
+
+WHERE = "say with --url where the proxy listens, as in http://127.0.0.1:8700"
 
 
 @click.command("shadow-report", short_help="What running ahead would have saved.")
@@ -49,7 +52,7 @@ def shadow_report_command(url: str, as_json: bool) -> None:
 
 
 def _fetched(address: str) -> bytes:
-    key = os.environ.get(KEY, "")
+    key = from_environment("shadow-report", f"${{{KEY}}}", os.environ) if os.environ.get(KEY) else ""
     try:
         request = urllib.request.Request(address, headers={"x-paste-key": key} if key else {})
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
@@ -58,7 +61,8 @@ def _fetched(address: str) -> bytes:
         refused = error.code in (401, 403)
         advice = f"put a key of a tenant with `admin: true` into {KEY}" if refused else "is --url right?"
         raise UnavailableError(f"{address}: {error.code} {error.reason}; {advice}", param="url") from error
-    except (OSError, ValueError, http.client.HTTPException) as error:
+    except ValueError as error:
+        raise ConfigError(f"{address} is no address: {error}; {WHERE}", param="url") from error
+    except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        advice = "say with --url where the proxy listens, as in http://127.0.0.1:8700"
-        raise UnavailableError(f"{address} can't be read: {reason}; {advice}", param="url") from error
+        raise UnavailableError(f"{address} can't be read: {reason}; {WHERE}", param="url") from error

@@ -71,6 +71,25 @@ async def test_without_a_proxy_wrapped_tools_are_as_unwrapped_ones(caplog: Any) 
     await asyncio.to_thread(close)
 
 
+async def test_a_key_that_can_t_be_sent_is_told_and_not_shown(
+    caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASTE_PROXY_KEY", "pp-sec\nret")
+    library = Library()
+    find, _ = wrap(library.tools(), proxy="http://127.0.0.1:9")
+    assert await find("emma") == ["emma-1", "emma-2"]
+    await until(lambda: "PASTE_PROXY_KEY can't be sent in a header" in caplog.text)
+    assert "pp-sec" not in caplog.text
+    await asyncio.to_thread(close)
+
+
+async def test_the_line_end_of_a_file_with_the_key_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASTE_PROXY_KEY", "pp-key\n")
+    library = Library()
+    async with running("find", "read") as (url, proxy):
+        await connected(url, library.tools(), proxy)
+
+
 async def test_a_tool_that_the_proxy_can_t_read_is_named_in_the_client_s_log_and_the_others_work(
     caplog: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

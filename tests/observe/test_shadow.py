@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from paste_proxy.app import build, listening
 from paste_proxy.cli import commands
 from paste_proxy.config import BackendConfig, Config, ListenConfig, SpeculationConfig
-from paste_proxy.errors import UnavailableError
+from paste_proxy.errors import ConfigError, UnavailableError
 from paste_proxy.predict.model import Candidate
 from tests.guesses import Scripted
 
@@ -129,10 +129,24 @@ async def test_a_proxy_that_is_no_shadow_is_an_error_that_says_what_to_do(
         assert (json.loads(told.output)["mode"], type(told.exception)) == (mode, UnavailableError)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "nothing", "http://["])
-async def test_no_proxy_there_is_one_line(url: str) -> None:
+async def test_no_proxy_there_is_one_line() -> None:
     with pytest.raises(UnavailableError, match=r"can't be read: .*; say with --url where the proxy listens"):
+        await said("--url", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("url", ["nothing", "http://["])
+async def test_what_is_no_address_is_one_line(url: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no address: .*; say with --url where the proxy listens"):
         await said("--url", url)
+
+
+async def test_a_key_that_can_t_be_sent_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASTE_KEY", "pp-sec\nret")
+    with pytest.raises(ConfigError) as raised:
+        await said("--url", "http://127.0.0.1:9")
+    assert raised.value.message == (
+        "shadow-report: PASTE_KEY can't be sent in a header as it stands in the environment"
+    )
 
 
 async def test_somebody_else_there_is_one_line() -> None:
