@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
-from paste_proxy.schedule.lanes import Facts, Turns
+from paste_proxy.schedule.lanes import Facts, TurnLine
 from paste_proxy.schedule.leases import AWAY_S, NEVER, Lease, LeaseLane
-from paste_proxy.schedule.line import Line
+from paste_proxy.schedule.line import WaitingLine
 from paste_proxy.schedule.thrash import LOW, Budget
 
 AHEAD_TURNS = 1.5
@@ -58,16 +58,16 @@ class JointLane(LeaseLane):
         super().__init__(self._pace, limit)
         self._share = share
         self._hint_s = hint_s
-        self._lines: Line[Turns] = Line()
+        self._lines: WaitingLine[TurnLine] = WaitingLine()
         """Who waits for a lease, by tenant: the one whose leases hold least for its share is first."""
-        self._line_of: dict[str, Turns] = {}
+        self._line_of: dict[str, TurnLine] = {}
         """Of these, by turn."""
         self._held: Counter[str] = Counter()
         """Tokens of leases, by tenant."""
         self._tokens = 0
         self._growth = 0
         """Of all leases."""
-        self._cold: Turns = Line()
+        self._cold: TurnLine = WaitingLine()
         """Ready, but to be read one by one."""
         self._reading: dict[str, float] = {}
         """The cold turns that are being read, and until when the next one waits for each."""
@@ -98,7 +98,7 @@ class JointLane(LeaseLane):
     def _wait(self, asked: Asked) -> None:
         line = self._lines.find(asked.tenant)
         if line is None:
-            line = Line()
+            line = WaitingLine()
             self._lines.add(asked.tenant, line, self._level(asked.tenant))
         self._join(line, asked)
         self._line_of[asked.id] = line
@@ -117,7 +117,7 @@ class JointLane(LeaseLane):
         line = self._line_of.get(turn)
         return line.find(turn) if line is not None else None
 
-    def _ready_line(self, turn: str) -> Turns | None:
+    def _ready_line(self, turn: str) -> TurnLine | None:
         return self._cold if turn in self._cold.entries else super()._ready_line(turn)
 
     # -- turns --------------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class JointLane(LeaseLane):
         small = asked.context <= PASS_SHARE * self._limit_tokens
         return small and self._passing_tokens + asked.context <= PASSES_SHARE * self._limit_tokens
 
-    def _line_of_ready(self, asked: Asked) -> Turns:
+    def _line_of_ready(self, asked: Asked) -> TurnLine:
         if asked.cold <= COLD_TOKENS or not asked.streams:
             return self._ready
         limit = self._limit_tokens

@@ -12,12 +12,12 @@ import msgspec
 
 from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.backends import BackendCapacity, BackendLoad
-from paste_proxy.schedule.line import Line
+from paste_proxy.schedule.line import WaitingLine
 
 Key: TypeAlias = Callable[[Asked], float]
 """Lowest first, then as they came. It never changes while a turn waits: ageing that is linear in time is the
 same for all, so that what a turn costs plus when it was asked orders them as their ages would."""
-Turns: TypeAlias = Line[Asked]
+TurnLine: TypeAlias = WaitingLine[Asked]
 
 ENGINE_QUEUE = 2
 """Turns that wait in the engine beside those that it runs: it never idles between two, and the order of all
@@ -63,7 +63,7 @@ class Lane:
         self._limit = limit
         self._places = MANY
         """Turns under way that the engine does not only queue, where we hold those."""
-        self._line: Turns = Line()
+        self._line: TurnLine = WaitingLine()
         self._under_way: dict[str, Asked] = {}
 
     # -- turns --------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ class Lane:
     def add(self, asked: Asked) -> None:
         self._join(self._line, asked)
 
-    def _join(self, line: Turns, asked: Asked) -> None:
+    def _join(self, line: TurnLine, asked: Asked) -> None:
         line.add(asked.id, asked, self._key(asked), asked.place.number)
 
     def remove(self, turn: str) -> None:

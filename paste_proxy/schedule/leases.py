@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from paste_proxy.schedule.asked import Asked
 from paste_proxy.schedule.backends import BackendCapacity
-from paste_proxy.schedule.lanes import Facts, Key, Lane, Turns, places
-from paste_proxy.schedule.line import Line
+from paste_proxy.schedule.lanes import Facts, Key, Lane, TurnLine, places
+from paste_proxy.schedule.line import WaitingLine
 
 AWAY_S = 30.0
 """How long a lease is kept through a tool run, where nothing better is known: a card with 100 GB of KV memory
@@ -41,7 +41,7 @@ class LeaseLane(Lane, ABC):
     def __init__(self, key: Key, limit: Callable[[], int]) -> None:
         super().__init__(key, limit)
         self._leases: dict[str, Lease] = {}
-        self._ready: Turns = Line()
+        self._ready: TurnLine = WaitingLine()
         """Turns that need no lease, or have it."""
         self._passing: dict[str, int] = {}
         """Turns without a lease, ready or under way, and..."""
@@ -81,7 +81,7 @@ class LeaseLane(Lane, ABC):
             self._passing_tokens += asked.context
         self._join(self._line_of_ready(asked), asked)
 
-    def _line_of_ready(self, asked: Asked) -> Turns:
+    def _line_of_ready(self, asked: Asked) -> TurnLine:
         return self._ready
 
     def _wait(self, asked: Asked) -> None:
@@ -161,7 +161,7 @@ class LeaseLane(Lane, ABC):
     def _stop_waiting(self, asked: Asked) -> None:
         self._line.remove(asked.id)
 
-    def _ready_line(self, turn: str) -> Turns | None:
+    def _ready_line(self, turn: str) -> TurnLine | None:
         """The one of those ready in which it is."""
         return self._ready if turn in self._ready.entries else None
 

@@ -16,7 +16,7 @@ SWEEP_FROM = 64
 """Entries, from which those of items that left are swept out once they are the larger half: a constant each."""
 
 
-class Line(Generic[T]):
+class WaitingLine(Generic[T]):
     """Items in the order of their keys, the lowest first, equal ones as they came."""
 
     def __init__(self) -> None:

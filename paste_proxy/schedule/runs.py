@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from paste_proxy.schedule.line import Line
+from paste_proxy.schedule.line import WaitingLine
 from paste_proxy.tools.ports import RunClass
 
 AUTHORITATIVE = RunClass.AUTHORITATIVE
@@ -50,8 +50,8 @@ class RunQueue:
     def __init__(self, slots: RunSlots) -> None:
         self._slots = slots
         self._arrivals = itertools.count()
-        self._lanes: dict[str, Line[Waiting]] = {}
-        self._heads: Line[Waiting] = Line()
+        self._lanes: dict[str, WaitingLine[Waiting]] = {}
+        self._heads: WaitingLine[Waiting] = WaitingLine()
         """Of the tools that may have a slot free, by tool."""
         self._waiting: dict[str, Waiting] = {}
         self._running: dict[str, Waiting] = {}
@@ -72,7 +72,7 @@ class RunQueue:
         self._count_waiting(item, +1)
         line = self._lanes.get(lane)
         if line is None:
-            line = self._lanes[lane] = Line()
+            line = self._lanes[lane] = WaitingLine()
         line.add(item_id, item, *item.order)
         if line.head() is item:
             self._offer(lane)

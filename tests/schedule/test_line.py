@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paste_proxy.schedule.line import SWEEP_FROM, Line
+from paste_proxy.schedule.line import SWEEP_FROM, WaitingLine
 
 
 def test_those_that_left_do_not_pile_up_behind_one_that_stays() -> None:
-    line = Line[str]()
+    line = WaitingLine[str]()
     line.add("first", "first", 0.0)
     for number in range(10_000):
         line.add(f"{number}", "", 1.0)
@@ -17,7 +17,7 @@ def test_those_that_left_do_not_pile_up_behind_one_that_stays() -> None:
 
 
 def test_nor_do_those_that_were_taken_before_it() -> None:
-    line = Line[str]()
+    line = WaitingLine[str]()
     line.add("last", "last", 1.0)
     for number in range(10_000):
         line.add(f"{number}", "", 0.0)
@@ -27,7 +27,7 @@ def test_nor_do_those_that_were_taken_before_it() -> None:
 
 
 def test_nor_do_the_former_places_of_one_that_moves() -> None:
-    line = Line[str]()
+    line = WaitingLine[str]()
     line.add("first", "first", 0.0)
     line.add("restless", "restless", 1.0)
     for number in range(10_000):
@@ -44,7 +44,7 @@ steps = st.lists(
 
 @given(steps)
 def test_the_head_is_the_lowest_of_those_that_wait(history: list[tuple[str, int, float]]) -> None:
-    line, model = Line[int](), dict[str, tuple[float, int]]()
+    line, model = WaitingLine[int](), dict[str, tuple[float, int]]()
     for step, (what, number, key) in enumerate(history):
         name = f"{number}"
         if what == "take" and model:
