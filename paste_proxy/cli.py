@@ -2,6 +2,7 @@
 one line on standard error."""
 
 import asyncio
+import errno
 import logging
 import sys
 import traceback
@@ -111,6 +112,10 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         _give_up(error.format_message(), error.exit_code)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _give_up("what this writes to is full: make room, or let it write elsewhere", 1)
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)
     except (Exception, SystemExit):

@@ -272,5 +272,15 @@ def test_the_exit_code_tells_what_a_command_found(tmp_path: Path) -> None:
     assert (done.returncode, "the results differ" in done.stderr) == (1, True)
 
 
+def test_a_full_disk_is_one_line() -> None:
+    command = [sys.executable, "-m", "paste_proxy", "check", "--json"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        ["paste-proxy: what this writes to is full: make room, or let it write elsewhere"],
+    )
+
+
 def test_a_tenant_that_no_configuration_takes_gets_no_key() -> None:
     assert complaint("keys", "new", "bad name!").startswith("'bad name!' is no tenant's name")
