@@ -74,7 +74,7 @@ class _Connection(web.RequestHandler):
             error = RequestError(f"this is not HTTP/1.1 as it is read here: {_reason(exc)}")
         else:
             error = PasteError("the proxy failed at this request: its log says why")
-        reply = web.json_response(openai_error(error), status=status)
+        reply = web.json_response(openai_error(error), status=status, headers={"Server": "paste-proxy"})
         reply.force_close()
         return reply
 

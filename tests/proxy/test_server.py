@@ -39,6 +39,7 @@ async def test_what_is_no_http_is_refused_in_the_shape_of_all_errors(sent: bytes
     async with serving(web.Application()) as base:
         status, fields, body = await answer(base, sent)
     assert (status, fields["content-type"]) == (400, "application/json; charset=utf-8")
+    assert fields["server"] == "paste-proxy"
     error = json.loads(body)["error"]
     assert reason in error["message"]
     assert (error["type"], error["code"], error["param"]) == ("invalid_request_error", "bad_request", None)
