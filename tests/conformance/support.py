@@ -23,7 +23,7 @@ ENGINE_TEST = [
     pytest.mark.timeout(480),
 ]
 MODEL = "tiny"
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 
 SEARCH: ChatCompletionToolParam = {
     "type": "function",

@@ -21,6 +21,7 @@ from paste_proxy.config_mcp import McpServerConfig
 from paste_proxy.errors import ToolError
 from paste_proxy.tools.ports import RunClass
 from tests.conformance.install_mcp_servers import INSTALL_COMMAND, find_program, servers_folder
+from tests.patience import SOON_S
 from tests.tools.mcp.support import Shop, shop
 
 pytestmark = pytest.mark.conformance
@@ -169,7 +170,7 @@ async def test_everything_over_http() -> None:
 
 
 async def reachable(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -111,6 +111,6 @@ async def test_requests_carry_a_priority_and_their_session(
             metrics = await page.text()
         assert 'priority="4"' in metrics
         assert 'priority="1000"' not in metrics
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             while "release_session paste-" not in able.log.read_text(encoding="utf-8"):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)

@@ -8,11 +8,10 @@ import pytest
 
 from paste_proxy.tasks import TaskSet
 from tests.conformance.support import ENGINE_TEST, MODEL, metric, until
+from tests.patience import SOON_S
 
 pytestmark = ENGINE_TEST
 
-SOON_S = 2.0
-"""As in `test_sglang_disconnect.py`."""
 LONG: dict[str, dict[str, Any]] = {
     "/v1/responses": {"model": MODEL, "input": "write for ever", "max_output_tokens": 8000},
     "/v1/completions": {"model": MODEL, "prompt": "for ever", "max_tokens": 8000, "ignore_eos": True},
@@ -72,17 +71,17 @@ async def test_a_client_that_leaves_ends_the_engine_s_work(
         return await metric(f"{engine}/metrics", "sglang:num_running_reqs") == count
 
     aborts = await metric(f"{proxy}/paste/metrics", "paste_aborts_total")
-    await until(lambda: running(0), 20, "the engine has nothing to do")
+    await until(lambda: running(0), SOON_S, "the engine has nothing to do")
     body = {**LONG[path], "stream": stream}
     if stream:
         async with aiohttp.ClientSession() as http, http.post(proxy + path, json=body) as reply:
             await reply.content.readany()
-            await until(lambda: running(1), 20, "the request runs")
+            await until(lambda: running(1), SOON_S, "the request runs")
             reply.close()
     else:
         tasks = TaskSet()
         tasks.spawn(post(proxy + path, body), name="client")
-        await until(lambda: running(1), 20, "the request runs")
+        await until(lambda: running(1), SOON_S, "the request runs")
         await tasks.close()
     await until(lambda: running(0), SOON_S, "the request was aborted")
     assert await metric(f"{proxy}/paste/metrics", "paste_aborts_total") == aborts + 1

@@ -11,15 +11,12 @@ import pytest
 
 from paste_proxy.tasks import TaskSet
 from tests.conformance.support import ENGINE_TEST, MODEL, metric, until
+from tests.patience import SOON_S
 
 pytestmark = ENGINE_TEST
 
 BATCH = 4
 """Requests that the engine works on at once (`conftest.engine`)."""
-BEGINS_S = 60.0
-"""Nothing is measured by it: on a busy machine an engine takes its time to begin."""
-SOON_S = 2.0
-"""Far below the 4 s after which SGLang looks by itself whether a client is still there; on a shared core."""
 LONG: dict[str, Any] = {
     "model": MODEL,
     "messages": [{"role": "user", "content": "write for ever"}],
@@ -31,6 +28,11 @@ LONG: dict[str, Any] = {
 
 async def aborted(engine: str) -> float:
     return await metric(f"{engine}/metrics", "sglang:num_aborted_requests_total")
+
+
+async def told(proxy: str) -> float:
+    """Aborts that the proxy sent. Every 4 s the engine looks by itself whether a client is still there."""
+    return await metric(f"{proxy}/paste/metrics", "paste_aborts_total")
 
 
 async def running(engine: str) -> float:
@@ -66,25 +68,27 @@ async def drain(stream: openai.AsyncStream[Any]) -> None:
 
 @pytest.fixture(autouse=True)
 async def _idle(engine: str) -> None:
-    await until(equals(running, engine, 0), 20, "the engine has nothing to do")
+    await until(equals(running, engine, 0), SOON_S, "the engine has nothing to do")
 
 
-async def test_mid_stream(engine: str, client: openai.AsyncOpenAI) -> None:
-    before = await aborted(engine)
+async def test_mid_stream(engine: str, proxy: str, client: openai.AsyncOpenAI) -> None:
+    before, sent = await aborted(engine), await told(proxy)
     stream = await client.chat.completions.create(**LONG, stream=True)
     for _ in range(3):
         await anext(aiter(stream))
     await stream.close()
     await until(equals(aborted, engine, before + 1), SOON_S, "the request was aborted")
     await until(equals(running, engine, 0), SOON_S, "the engine has nothing to do")
+    assert await told(proxy) == sent + 1
 
 
-async def test_without_streaming(engine: str, client: openai.AsyncOpenAI) -> None:
-    before = await aborted(engine)
+async def test_without_streaming(engine: str, proxy: str, client: openai.AsyncOpenAI) -> None:
+    before, sent = await aborted(engine), await told(proxy)
     async with leaving(client.chat.completions.create(**LONG)):
-        await until(equals(running, engine, 1), BEGINS_S, "the request runs")
+        await until(equals(running, engine, 1), SOON_S, "the request runs")
     await until(equals(aborted, engine, before + 1), SOON_S, "the request was aborted")
     await until(equals(running, engine, 0), SOON_S, "the engine has nothing to do")
+    assert await told(proxy) == sent + 1
 
 
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
@@ -100,7 +104,7 @@ async def test_before_the_first_byte(
             others.push_async_callback(busy.close)
         before = await aborted(engine)
         async with leaving(client.chat.completions.create(**LONG, stream=stream)):
-            await until(equals(queued, engine, 1), 20, "the request waits in the engine's queue")
+            await until(equals(queued, engine, 1), SOON_S, "the request waits in the engine's queue")
         await until(equals(aborted, engine, before + 1), SOON_S, "the waiting request was aborted")
     await until(equals(aborted, engine, before + 1 + BATCH), SOON_S, "all others were aborted, too")
 

@@ -21,6 +21,7 @@ from paste_proxy.lab.sglang_server import (
     venv_folder,
 )
 from tests.conformance.support import ENGINE_TEST, MODEL, SEARCH, until
+from tests.patience import SOON_S
 from tests.proxy.support import Proxy, proxy
 
 pytestmark = ENGINE_TEST
@@ -66,7 +67,7 @@ async def front(engine: str, **settings: Any) -> AsyncIterator[Proxy]:
         async def verified() -> bool:
             return text.tapped or text.parsed_here
 
-        await until(verified, 10.0, "the backend has said what parser it runs")
+        await until(verified, SOON_S, "the backend has said what parser it runs")
         yield running
 
 

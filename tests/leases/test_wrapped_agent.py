@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from paste_proxy.client.calling import Calling
 from paste_proxy.client.protocol import PATH, VERSION, Welcome, encode
-from paste_proxy.client.wrapping import close, wrap
+from paste_proxy.client.wrapping import _links, close, wrap
 from tests.leases.wrapped_agent import READS, Library, agent, connected, running
 from tests.patience import SOON_S, until
 from tests.test_app import stats
@@ -164,9 +164,7 @@ async def test_a_proxy_that_does_not_answer_costs_a_call_no_more_than_its_patien
     async with silent_proxy() as (url, heard):
         find, _ = wrap(library.tools(), proxy=url, effects={"find": "read"})
         async with asyncio.timeout(SOON_S):
-            while not heard:  # noqa: ASYNC110 - another thread's
-                await asyncio.sleep(0.01)
-            await asyncio.sleep(0.1)
+            await until(lambda: _links()[url, False].is_up)
             assert await find("emma") == ["emma-1", "emma-2"]
             cancelled = asyncio.get_running_loop().create_task(find("other"))
             await until(lambda: len(heard) == 3)
@@ -180,10 +178,11 @@ async def test_a_proxy_that_does_not_answer_costs_a_call_no_more_than_its_patien
 async def test_the_last_words_of_an_agent_are_said() -> None:
     async with silent_proxy() as (url, heard):
         source = (
-            "import time\nfrom paste_proxy.client import wrap\n"
+            "import time\nfrom paste_proxy.client.wrapping import _links, wrap\n"
             "def note(k: int) -> int:\n    '''Note.'''\n    return k\n"
             f"[note] = wrap([note], proxy={url!r})\n"
-            "time.sleep(2.0)\nnote(1)\n"
+            f"while not _links()[{url!r}, False].is_up: time.sleep(0.01)\n"
+            "note(1)\n"
         )
         agent = await asyncio.create_subprocess_exec(sys.executable, "-c", source)
         assert await agent.wait() == 0
