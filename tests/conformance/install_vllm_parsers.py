@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from tests.conformance.install_sglang import MARKER, installed_version, remove_old, step
+from tests.conformance.install_sglang import MARKER, installed_version, make_environment, remove_old, step
 
 REQUIREMENTS = Path(__file__).parent / "parsers" / "peers" / "vllm_requirements.txt"
 RUNNER = Path(__file__).parent / "parsers" / "peers" / "run_vllm.py"
@@ -81,7 +81,7 @@ def main() -> int:
 def install(folder: Path) -> None:
     """Every step, from nothing."""
     remove_old(folder)
-    step(f"virtual environment {folder}", sys.executable, "-m", "venv", "--without-pip", str(folder))
+    make_environment(folder)
     python = folder / "bin" / "python"
     packages = purelib(python)
     (packages / "sglang.pth").write_text(f"{purelib(sglang_folder() / 'bin' / 'python')}\n", encoding="utf-8")
