@@ -54,12 +54,8 @@ def serve(
     wait: float | None,
 ) -> None:
     """Run the proxy until it is told to stop (SIGINT, SIGTERM)."""
-    from paste_proxy.app import serve as serve_app  # the MCP SDK takes a second to import: not for --help
-    from paste_proxy.proxy.server import without_traceback_of_bad_requests
-
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("mcp").setLevel(logging.WARNING)  # it reports every session
-    logging.getLogger("aiohttp.server").addFilter(without_traceback_of_bad_requests)
 
     def read() -> Config:
         config = load_config(config_file) if config_file else Config()
@@ -73,7 +69,13 @@ def serve(
         check_config(config)
         return config
 
-    uvloop.run(serve_app(read(), _announce, read if config_file else None))
+    config = read()
+    # The MCP SDK takes a second to import: not for a bad key.
+    from paste_proxy.app import serve as serve_app
+    from paste_proxy.proxy.server import without_traceback_of_bad_requests
+
+    logging.getLogger("aiohttp.server").addFilter(without_traceback_of_bad_requests)
+    uvloop.run(serve_app(config, _announce, read if config_file else None))
 
 
 def _given(section: Section, **options: object) -> Section:
