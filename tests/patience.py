@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 SOON_S = 60.0
 """Only so that nothing hangs for ever: other work may have the machine, and no test is one of speed."""
 TRIES = 50
+"""Of what other work may slow down, or cram together, now and then; a mistake does each time."""
 
 
 async def until(true: Callable[[], object], what: str = "") -> None:

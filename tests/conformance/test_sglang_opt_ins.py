@@ -21,7 +21,7 @@ from paste_proxy.lab.sglang_server import (
     venv_folder,
 )
 from tests.conformance.support import ENGINE_TEST, MODEL, SEARCH, until
-from tests.patience import SOON_S
+from tests.patience import SOON_S, TRIES
 from tests.proxy.support import Proxy, proxy
 
 pytestmark = ENGINE_TEST
@@ -127,11 +127,16 @@ async def test_the_raw_tap_changes_nothing_and_foresees(pythonic_engine: str, te
 
 
 async def test_the_client_s_own_log_probabilities_stay(pythonic_engine: str) -> None:
+    """An engine short of CPU says several tokens at once: then the parsed stream is as early."""
     text = PYTHONIC["two calls"]
     expected = await told(pythonic_engine, text, logprobs=True)
     async with front(pythonic_engine, raw_tap="logprobs") as running:
-        assert await told(running.url, text, logprobs=True) == expected
-        assert any(isinstance(one, Foreseen) for one in running.runtime.turns[0].events)
+        for _ in range(TRIES):
+            assert await told(running.url, text, logprobs=True) == expected
+            if any(isinstance(one, Foreseen) for one in running.runtime.turns[-1].events):
+                break
+        else:
+            pytest.fail("nothing was foreseen")
 
 
 @pytest.mark.parametrize("text", QWEN.values(), ids=QWEN)
