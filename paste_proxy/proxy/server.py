@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, TransferEncodingError
 
 from paste_proxy.errors import PasteError, RequestError, openai_error
 
@@ -14,6 +14,9 @@ FIELD_BYTES = 64 * 1024
 """Longest request line, and longest header field: agents put tokens and traces there; 8 KB is tight."""
 FIELDS = 512
 """Header fields of a request. aiohttp's 128 is enough for browsers, not for chains of gateways."""
+BACKLOG = 1024
+"""Clients whose connection may wait to be taken: as many as agents may start at once. Whoever finds no place tries
+again after a second. The system may have a lower limit of its own."""
 SHUTDOWN_S = 5.0
 """How long running replies may go on after a stop was asked for."""
 
@@ -27,6 +30,11 @@ _SETTINGS: dict[str, Any] = {
 """Of each connection, by aiohttp's names."""
 _SENT = re.compile(r"""(?<!\w)(?:bytearray\()?b?['"](?!Host')|\n""")
 """Before what was sent, which may hold a key. `Host` is the field that is missing."""
+_SENT_ALONE: dict[type[HttpProcessingError], str] = {
+    InvalidURLError: "what it asks for is no path, nor a whole address",
+    TransferEncodingError: "its body is not in chunks as it says",
+}
+"""Errors whose message may be what was sent and nothing else, and what is said in its place."""
 
 
 def make_runner(app: web.Application) -> web.AppRunner:
@@ -47,7 +55,7 @@ async def listen_on(runner: web.AppRunner, host: str, port: int) -> asyncio.Serv
     def connection() -> _Connection:
         return _Connection(server, loop=loop, **_SETTINGS)
 
-    return await loop.create_server(connection, host, port)
+    return await loop.create_server(connection, host, port, backlog=BACKLOG)
 
 
 def address_of(server: asyncio.Server) -> str:
@@ -89,5 +97,5 @@ def without_traceback_of_bad_requests(record: logging.LogRecord) -> bool:
 
 
 def _reason(error: HttpProcessingError) -> str:
-    """Without what was sent, which aiohttp shows beside it."""
-    return _SENT.split(error.message)[0].rstrip(" :")
+    """Without what was sent, which aiohttp shows beside it, or in its place."""
+    return _SENT_ALONE.get(type(error)) or _SENT.split(error.message)[0].rstrip(" :")

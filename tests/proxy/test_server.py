@@ -1,11 +1,15 @@
-"""What is told to whoever sends what is no HTTP: one JSON shape, and none of what was sent."""
+"""Who may connect at once; and to what is no HTTP the answer is one JSON shape, and none of what was sent."""
 
 import json
+import socket
+from contextlib import ExitStack
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
 
 from tests.gateway.servers import raw_connection, serving
+from tests.patience import SOON_S
 
 LINE = b"POST /v1/chat/completions HTTP/1.1\r\n"
 HEAD = LINE + b"Host: a\r\n"
@@ -32,6 +36,9 @@ async def answer(base: str, sent: bytes) -> tuple[int, dict[str, str], bytes]:
         (HEAD + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "can't be present with"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\npp-secret\r\n", "Invalid character in chunk size"),
         (LINE + b"x: pp-secret\r\n\r\n", "Missing 'Host' header"),
+        (b"GET http://a:pp-secret/ HTTP/1.1\r\nHost: a\r\n\r\n", "is no path, nor a whole address"),
+        (b"GET http://[pp-secret/ HTTP/1.1\r\nHost: a\r\n\r\n", "is no path, nor a whole address"),
+        (b"CONNECT pp-secret:x HTTP/1.1\r\nHost: a\r\n\r\n", "is no path, nor a whole address"),
         (b"GET / HTTP/9.7\r\nHost: a\r\n\r\n", "Bad status line"),
     ],
 )
@@ -58,3 +65,12 @@ async def test_a_handler_that_fails_tells_nothing_of_why() -> None:
     error = json.loads(body)["error"]
     assert (error["type"], error["code"]) == ("server_error", "internal_error")
     assert b"secret" not in body
+
+
+async def test_a_crowd_that_connects_while_the_proxy_is_busy_finds_a_place() -> None:
+    """Nothing is taken meanwhile: this thread is the proxy's, too."""
+    async with serving(web.Application()) as base:
+        address = urlsplit(base)
+        with ExitStack() as stack:
+            for _ in range(200):
+                stack.enter_context(socket.create_connection((address.hostname, address.port), SOON_S))
