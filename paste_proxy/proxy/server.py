@@ -15,8 +15,8 @@ FIELD_BYTES = 64 * 1024
 FIELDS = 512
 """Header fields of a request. aiohttp's 128 is enough for browsers, not for chains of gateways."""
 BACKLOG = 1024
-"""Clients whose connection may wait to be taken: as many as agents may start at once. Whoever finds no place tries
-again after a second. The system may have a lower limit of its own."""
+"""Clients whose connection may wait to be taken: as many as agents may start at once. Whoever finds no place
+tries again after a second. The system may have a lower limit of its own."""
 SHUTDOWN_S = 5.0
 """How long running replies may go on after a stop was asked for."""
 
