@@ -243,7 +243,7 @@ async def _save(store: PatternStore, tables: Tables) -> None:
         more = tables.unsaved
         try:
             await asyncio.to_thread(store.save, changes)
-        except ConfigError as error:
+        except (ConfigError, UnavailableError) as error:
             tables.put_back(changes)
             log.error("patterns could not be saved: %s", error.message)
             return

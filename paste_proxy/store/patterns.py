@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from paste_proxy.errors import ConfigError
+from paste_proxy.errors import ConfigError, UnavailableError
 from paste_proxy.predict.ledger import SHARED, Changes, SavedGroup
 from paste_proxy.predict.model import TENANT
 from paste_proxy.predict.tables import COMMON, Tables
@@ -37,10 +37,15 @@ log = logging.getLogger(__name__)
 _BUSY_TIMEOUT_S = 5.0
 """Waiting for another process that reads the file: a reader holds it for milliseconds."""
 
+_PASSING = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+"""SQLite's codes of what another moment may mend, with the same file."""
+_CODE = 0xFF
+"""The part of a code that says that; the rest says more of it."""
+
 
 class PatternStore:
-    """Opens or makes the file. Raises `ConfigError` where it can't be used; `path` is in the message and in
-    `param`.
+    """Opens or makes the file. All of it raises `ConfigError` where the file can't be used, `UnavailableError`
+    where it can't be used now; `path` is in the message and in `param`.
 
     `path` "" or ":memory:" keeps nothing: `load` gives empty tables, `save` does nothing.
     `copy`: what is in the file is read, and nothing is written to it. One process at a time may write; any
@@ -78,7 +83,7 @@ class PatternStore:
         return tables
 
     def save(self, changes: Changes) -> None:
-        """Write what changed since the last time (`Tables.take_changes`). Raises `ConfigError`."""
+        """Write what changed since the last time (`Tables.take_changes`)."""
         if self._connection is None:
             return
         tenant = changes.tenant
@@ -93,7 +98,7 @@ class PatternStore:
             )
 
     def save_all(self, tables: Tables) -> int:
-        """Write what no store has yet; how many numbers. Raises `ConfigError`."""
+        """Write what no store has yet; how many numbers."""
         wrote = 0
         while tables.unsaved:
             changes = tables.take_changes(sys.maxsize)
@@ -187,9 +192,17 @@ class PatternStore:
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
-        """SQLite's errors, and rows that can't be read, as `ConfigError` with the file's path."""
+        """SQLite's errors, and rows that can't be read, as ours with the file's path."""
         try:
             yield
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", 0)  # none: text that can not be decoded
+            if code & _CODE not in _PASSING:
+                raise self._error(f"can't be used: {error}") from error
+            advice = "end what uses it, or make room for it"
+            raise UnavailableError(
+                f"store {self._path} can't be used now: {error}; {advice}", param=self._path
+            ) from error
         except (sqlite3.Error, msgspec.MsgspecError, OSError, TypeError) as error:
             raise self._error(f"can't be used: {error}") from error
 

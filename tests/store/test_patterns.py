@@ -5,13 +5,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from paste_proxy.errors import ConfigError
+from paste_proxy.errors import ConfigError, UnavailableError
 from paste_proxy.predict.ledger import WITNESSES, Changes, Ledger, SavedGroup
 from paste_proxy.predict.model import TENANT, Call, History
 from paste_proxy.predict.predictor import PatternPredictor
 from paste_proxy.predict.privacy import savable
 from paste_proxy.predict.signatures import finished_call
 from paste_proxy.predict.tables import Tables
+from paste_proxy.store import patterns
 from paste_proxy.store.patterns import APPLICATION_ID, FORMER_COMMON, SCHEMA_VERSION, PatternStore
 
 SECRETS = ["Ann", "ann@example.org", "4421", "sk-hidden", "https://private.example/x", "src/private.py", "Bob"]
@@ -333,3 +334,28 @@ def test_a_copy_of_an_older_schema_leaves_the_file_as_it_is(tmp_path: Path) -> N
     assert copy.load().of(TENANT).find("ends", ()) is not None
     copy.close()
     assert path.read_bytes() == before
+
+
+def test_a_file_that_others_use_or_that_has_no_room_is_not_one_to_be_named_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever starts the proxy may start it again."""
+    monkeypatch.setattr(patterns, "_BUSY_TIMEOUT_S", 0.0)
+    path = str(tmp_path / "patterns.db")
+    store = PatternStore(path)
+    tables = store.load()
+    learnt(own(tables))
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(UnavailableError, match=r"can't be used now: database is locked; end what uses it"):
+        PatternStore(path)
+    with pytest.raises(UnavailableError, match="database is locked"):
+        store.save_all(tables)
+    other.close()
+    connection = store._connection
+    assert connection is not None
+    connection.execute("PRAGMA max_page_count = 1")
+    learnt(own(tables), sessions=40)
+    with pytest.raises(UnavailableError, match=r"is full; .* make room"):
+        store.save_all(tables)
+    store.close()

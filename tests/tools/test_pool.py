@@ -1,4 +1,4 @@
-"""Worker processes: bounded, reused, killed within 100 ms of a cancel, replaced, and gone after `close`."""
+"""Worker processes: bounded, reused, killed by a cancel, replaced, and gone after `close`."""
 
 import asyncio
 import contextlib
