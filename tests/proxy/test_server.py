@@ -74,3 +74,5 @@ async def test_a_crowd_that_connects_while_the_proxy_is_busy_finds_a_place() -> 
         with ExitStack() as stack:
             for _ in range(200):
                 stack.enter_context(socket.create_connection((address.hostname, address.port), SOON_S))
+            status, _, _ = await answer(base, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert status == 404, "who comes last is heard when all have been taken"
