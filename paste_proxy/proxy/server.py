@@ -8,7 +8,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, InvalidURLError, TransferEncodingError
 
-from paste_proxy.errors import PasteError, RequestError, openai_error
+from paste_proxy.errors import PasteError, RequestError
+from paste_proxy.proxy.transfer import in_shape_of
 
 FIELD_BYTES = 64 * 1024
 """Longest request line, and longest header field: agents put tokens and traces there; 8 KB is tight."""
@@ -82,7 +83,8 @@ class _Connection(web.RequestHandler):
             error = RequestError(f"this is not HTTP/1.1 as it is read here: {_reason(exc)}")
         else:
             error = PasteError("the proxy failed at this request: its log says why")
-        reply = web.json_response(openai_error(error), status=status, headers={"Server": "paste-proxy"})
+        body = in_shape_of(request.path, error)
+        reply = web.json_response(body, status=status, headers={"Server": "paste-proxy"})
         reply.force_close()
         return reply
 

@@ -33,13 +33,17 @@ def refusal(error: PasteError, head: RequestHead, held_s: float | None = None) -
 
     `held_s`: how long the turn was held before it was sent."""
     held = {} if held_s is None else {HELD_MS: _milliseconds(held_s)}
-    in_its_shape = anthropic_error if head.target.startswith(Api.MESSAGES.value) else openai_error
     return web.Response(
         status=error.status,
-        body=msgspec.json.encode(in_its_shape(error)),
+        body=msgspec.json.encode(in_shape_of(head.target, error)),
         content_type="application/json",
         headers={REQUEST_ID: head.request_id, "Server": "paste-proxy", **held, **error.headers},
     )
+
+
+def in_shape_of(target: str, error: PasteError) -> dict[str, Any]:
+    """An error as the API at `target` has them."""
+    return (anthropic_error if target.startswith(Api.MESSAGES.value) else openai_error)(error)
 
 
 def _milliseconds(seconds: float) -> str:

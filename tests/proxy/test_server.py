@@ -53,17 +53,18 @@ async def test_what_is_no_http_is_refused_in_the_shape_of_all_errors(sent: bytes
     assert b"pp-secret" not in body
 
 
-async def test_a_handler_that_fails_tells_nothing_of_why() -> None:
+@pytest.mark.parametrize(("path", "shape"), [("/v1/responses", None), ("/v1/messages", "error")])
+async def test_a_handler_that_fails_tells_nothing_of_why(path: str, shape: str | None) -> None:
     async def fails(_request: web.Request) -> web.Response:
         raise ZeroDivisionError("pp-secret")
 
     app = web.Application()
-    app.router.add_get("/", fails)
+    app.router.add_get(path, fails)
     async with serving(app) as base:
-        status, fields, body = await answer(base, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        status, fields, body = await answer(base, b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % path.encode())
     assert (status, fields["connection"]) == (500, "close")
-    error = json.loads(body)["error"]
-    assert (error["type"], error["code"]) == ("server_error", "internal_error")
+    told = json.loads(body)
+    assert (told.get("type"), told["error"]["code"]) == (shape, "internal_error")
     assert b"secret" not in body
 
 
