@@ -43,6 +43,15 @@ def test_who_comes_back_before_finds_the_lease_and_the_engine_is_busy_again() ->
     assert bench.go() == ["c"]
 
 
+def test_an_engine_to_which_a_turn_is_on_its_way_has_something_to_do() -> None:
+    bench = away_beside_one_who_waits()
+    bench.ask("b", 46_000)
+    assert bench.go() == ["b"]
+    assert bench.lane.next_deadline() == 1.0 + MEMORY / 10_000.0, "a is away for too long"
+    assert not bench.lane.expire(6.0)
+    assert bench.go() == []
+
+
 def test_where_the_rate_is_not_known_an_idle_engine_waits_for_a_second() -> None:
     bench = Bench()
     turn = bench.ask("a", 60_000)
