@@ -200,7 +200,8 @@ class Rates:
         self._from, self._to = min(self._from, sent), max(self._to, read)
         if self._to - self._from >= TOGETHER_S:
             self._least = self._together / (self._to - self._from)
-            self.prefill = max(self.prefill, self._least)
+            if self.prefill:  # of short turns alone it would be how often they come
+                self.prefill = max(self.prefill, self._least)
             self._together, self._from = 0, math.inf
 
     def wrote(self, tokens: int, seconds: float) -> None:

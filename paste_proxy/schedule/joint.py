@@ -45,9 +45,9 @@ budget. In the lab, where it was a half, to keep the others cost more than to ke
 TURNOVERS = 4
 """That is judged by leases that filled the memory so many times over: a few of each session under way. Small
 sessions change little, and a slow tool is not run often."""
-UNREAD_S = 1.0
-"""What it takes to read a prompt where the engine's rate is not known: about a second, on any card that serves
-agents."""
+SLOW_RATE = 10_000.0
+"""Tokens a second, where the engine's rate is not known: what a slow card reads of a large model. Of short
+turns no rate can be told, and to wait for as long as for large ones would leave the engine idle for long."""
 SPARED = 0.8
 """Of what limits leases, below which no prompt is read alone: there is room for all, and nothing to order."""
 
@@ -163,7 +163,7 @@ class JointLane(LeaseLane):
             cold = self._cold.take()
             self._reading[cold.id] = NEVER
             self._join(self._ready, cold)
-        return bool(self._ready.entries)
+        return super()._some_ready()
 
     def sent(self, turn: str, now: float) -> None:
         self._idle_from = NEVER
@@ -219,8 +219,7 @@ class JointLane(LeaseLane):
         head = self._first_waiting() if not self._under_way else None
         if head is None:
             return NEVER
-        rate = self.prefill_rate
-        return self._idle_from + (head.context / rate if rate else UNREAD_S)
+        return self._idle_from + head.context / (self.prefill_rate or SLOW_RATE)
 
     def _give_way(self, now: float) -> bool:
         """Those go first that are away for longest: the engine drives their memory out first, too."""

@@ -154,6 +154,13 @@ def test_what_all_turns_read_in_some_minutes_is_the_least_that_an_engine_reads()
     )
 
 
+def test_short_turns_alone_say_nothing_however_long_they_go_on() -> None:
+    rates = Rates()
+    for second in range(400):
+        rates.read(LEAST_TOKENS - 1, float(second), second + 0.01)
+    assert rates.prefill == 0.0, "the engine was idle most of the time"
+
+
 def test_replies_that_end_together_make_no_engine_faster() -> None:
     rates = Rates()
     for number in range(64):  # each is read in its turn, and all go on for long

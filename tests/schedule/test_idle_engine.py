@@ -1,6 +1,6 @@
 """`joint` beside an engine with nothing to do: how long the sessions that are away keep one that waits."""
 
-from paste_proxy.schedule.joint import UNREAD_S
+from paste_proxy.schedule.joint import SLOW_RATE
 from tests.schedule.joint_bench import MEMORY, Bench
 
 
@@ -52,14 +52,14 @@ def test_an_engine_to_which_a_turn_is_on_its_way_has_something_to_do() -> None:
     assert bench.go() == []
 
 
-def test_where_the_rate_is_not_known_an_idle_engine_waits_for_a_second() -> None:
+def test_where_the_rate_is_not_known_an_idle_engine_waits_as_one_that_reads_slowly() -> None:
     bench = Bench()
     turn = bench.ask("a", 60_000)
     assert bench.go() == ["a"]
     bench.lane.sent(turn, 0.0)
     bench.answer(turn, "a", now=2.0)
     bench.ask("b", 60_000, now=2.0)
-    assert bench.lane.next_deadline() == 2.0 + UNREAD_S
+    assert bench.lane.next_deadline() == 2.0 + 60_000 / SLOW_RATE
 
 
 def test_a_turn_that_never_went_leaves_the_engine_idle_since_before() -> None:

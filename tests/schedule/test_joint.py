@@ -137,6 +137,21 @@ def test_so_much_of_it_waits_like_all_others() -> None:
     assert len(bench.go()) == 2
 
 
+def test_what_waits_for_no_lease_passes_nobody_who_came_before_and_would_fit() -> None:
+    """As when it shows only with the first replies that sessions of an application come once."""
+    bench = Bench(running=1)  # and two more that wait in the engine
+    turns = [bench.ask(f"s{number}", 500, now=number) for number in range(5)]
+    assert bench.go() == ["s0", "s1", "s2"]
+    for number in range(2):
+        bench.ask(f"once{number}", 500, now=10.0 + number, returns=False)
+        bench.lane.release(turns[number])
+        bench.lane.over(f"s{number}", 20.0)
+        assert bench.go() == [f"s{3 + number}"]
+    bench.lane.release(turns[2])
+    bench.lane.over("s2", 20.0)
+    assert bench.go() == ["once0"]
+
+
 def test_tenants_get_their_shares_of_memory() -> None:
     bench = Bench(shares={"heavy": 3.0, "light": 1.0})
     for number in range(20):
