@@ -136,26 +136,25 @@ class LeaseLane(Lane, ABC):
         return asked
 
     def _some_ready(self) -> bool:
-        return bool(self._ready.entries) and not self._would_pass()
+        return bool(self._ready.entries) and not (self._passing and self._would_pass())
 
     def _would_pass(self) -> bool:
         """Who is ready first needs no lease, and another, who came before, waits for one and may have it."""
-        ready = self._ready.head() if self._passing else None
-        if ready is None or ready.id not in self._passing:
+        ready, head = self._ready.head(), self._first_waiting()
+        if ready is None or head is None or ready.id not in self._passing or ready.place < head.place:
             return False
-        head = self._first_waiting()
-        return head is not None and head.place < ready.place and self._may_have_lease(head)
-
-    def _may_have_lease(self, head: Asked) -> bool:
-        """It fits, as it does where nobody has a lease; or another turn of its session has got it."""
         return not self._leases or head.session in self._leases or self._fits(head)
 
     def _grant_next(self) -> Asked | None:
-        """A lease for the first that waits for one, if it may have it."""
+        """A lease for the first that waits for one, if it fits. Where nobody has a lease it fits."""
         head = self._first_waiting()
-        if head is None or not self._may_have_lease(head):
+        if head is None:
             return None
-        lease = self._leases.get(head.session) or self._grant(head)
+        lease = self._leases.get(head.session)  # another turn of its session may have got it
+        if lease is None:
+            if self._leases and not self._fits(head):
+                return None
+            lease = self._grant(head)
         lease.turns, lease.until = lease.turns + 1, NEVER
         self._stop_waiting(head)
         return head
