@@ -202,7 +202,6 @@ class JointLane(LeaseLane):
             weight = min(1.0, lease.tokens / (TURNOVERS * memory))
             self._outlasted += weight * ((away_s > self._worth_s()) - self._outlasted)
         super().paused(session, away_s, now, calls=calls)
-
         self._rests(now)
 
     def over(self, session: str, now: float) -> None:
